@@ -1,0 +1,79 @@
+//! The layouts of what both sides share, as data: the object check compares them with the object's own type information, because the
+//! two sides are built by different compilers.
+
+use core::mem::{offset_of, size_of};
+
+/// One shared structure.
+#[derive(Clone, Copy, Debug)]
+pub struct StructLayout {
+    /// Its name.
+    pub name: &'static str,
+    /// Its size in bytes.
+    pub size: usize,
+    /// Its fields with their offsets in bytes.
+    pub fields: &'static [(&'static str, usize)],
+}
+
+macro_rules! layouts {
+    ($($path:path { $($field:ident),* $(,)? })*) => {
+        /// Every structure that a map or the ring buffer holds.
+        pub const ALL: &[StructLayout] = &[$({
+            use $path as S;
+            StructLayout {
+                name: last_segment(stringify!($path)),
+                size: size_of::<S>(),
+                fields: &[$((stringify!($field), offset_of!(S, $field))),*],
+            }
+        }),*];
+    };
+}
+
+layouts! {
+    crate::clock::OffCpu { preempted_ns, blocked_ns, stopped_ns }
+    crate::states::States {
+        running_ns, preempted_ns, blocked_ns, scheduled_ns, suspended_ns, stopped_ns, unseen_ns,
+    }
+    crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
+    crate::frame::FrameStack { depth, padding, frames }
+    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, off, frames }
+    crate::task::TaskRow {
+        sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
+        wakes_unseen, yields, longest_poll_ns, generation, padding,
+    }
+    crate::scope::ScopeRow {
+        sequence, flags, id_len, task_type, id, task, task_id, tid, padding, first_ns, last_ns, off_at_enter, states, polls, wakes,
+        wakes_unseen, longest_poll_ns,
+    }
+    crate::totals::TypeTotals {
+        count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
+    }
+    crate::site::TypeRow { task_type, id_offset }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all }
+    crate::record::SampleRecord { kind, tid, time_ns, task, task_id, task_type, frames, requests, stack }
+    crate::record::RequestRecord { kind, padding, scope, row }
+    crate::record::ChildRecord { kind, padding, header, row }
+}
+
+/// `crate::clock::OffCpu` to `OffCpu`, which is what the object's type information calls it.
+const fn last_segment(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let mut start = bytes.len();
+    while start > 0 && bytes[start - 1] != b':' && bytes[start - 1] != b' ' {
+        start -= 1;
+    }
+    path.split_at(start).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    /// Check that names are what type information says, and that no structure has padding that is not a field.
+    #[test]
+    fn names_and_sizes() {
+        assert!(ALL.iter().any(|layout| layout.name == "TaskRow"), "{:?}", ALL[0].name);
+        for layout in ALL {
+            assert_eq!(layout.size % 8, 0, "{}", layout.name);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Every way to lose or to doubt an event, each with a counter that the user sees.
+
+macro_rules! losses {
+    ($($variant:ident = $number:literal, $name:literal, $meaning:literal;)*) => {
+        /// One way to lose or doubt an event. Numbers are never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Loss { $(#[doc = $meaning] $variant = $number,)* }
+
+        impl Loss {
+            /// Every loss, in order of its number.
+            pub const ALL: &'static [Loss] = &[$(Loss::$variant),*];
+
+            /// The counter's name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Loss::$variant => $name,)* }
+            }
+
+            /// One sentence for the user.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Loss::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+losses! {
+    TaskMapFull = 0, "task_map_full", "A task had no row because the map of live tasks was full.";
+    ThreadMapFull = 1, "thread_map_full", "A thread of the target had no row because the map of threads was full.";
+    ScopeMapFull = 2, "scope_map_full", "A request had no row because the map of requests was full.";
+    FrameStackFull = 3, "frame_stack_full", "Polls nested deeper than the kernel side keeps.";
+    StaleFrame = 4, "stale_frame", "A poll's frame was gone from the stack without its end having been seen.";
+    PollEndUnseen = 5, "poll_end_unseen", "A task was polled again although the end of its last poll had not been seen.";
+    EndWithoutStart = 6, "end_without_start", "A poll ended that had begun before the attach or whose start was lost.";
+    LateEnd = 7, "late_end", "The end of a poll was seen after its task had already been polled elsewhere.";
+    SnapshotTorn = 8, "snapshot_torn", "A thread was switched at every try to read its clocks; the poll's split is clamped.";
+    VtableMismatch = 9, "vtable_mismatch", "A task's header did not hold the vtable of the probe site that it reached.";
+    UnknownType = 10, "unknown_type", "A task was spawned whose vtable is not one of the known types.";
+    HeaderUnreadable = 11, "header_unreadable", "A task's header could not be read from the target's memory.";
+    RecordUnreadable = 12, "record_unreadable", "A request's record could not be read from the target's memory.";
+    RecordMalformed = 13, "record_malformed", "A request's record held no request id of 1 to 64 bytes where it must stand.";
+    ScopeExitUnmatched = 14, "scope_exit_unmatched", "A scope was left that was not seen being entered.";
+    RingFullSample = 15, "ring_full_sample", "A sample found the ring buffer full.";
+    RingFullRequest = 16, "ring_full_request", "A finished request found the ring buffer full; its row was kept in the map.";
+    RingFullChild = 17, "ring_full_child", "A finished child task found the ring buffer full; it is only in its type's sums.";
+    StackUnreadable = 18, "stack_unreadable", "A sample's user stack could not be read.";
+    ClockBackwards = 19, "clock_backwards", "An event was older than the last of its task; its time was clamped.";
+    AddressReused = 20, "address_reused", "A task's address belonged to another task whose end had not been seen.";
+    RecursionMiss = 21, "recursion_miss", "The kernel skipped a program of ours because one was already running on that CPU.";
+    RowTorn = 22, "row_torn", "A live row was being written at every try to read it and is left out of this report.";
+    RegisterUnknown = 23, "register_unknown", "A probe site's cookie named a register that the kernel side does not know.";
+    SampleDropped = 24, "sample_dropped", "The daemon kept as many samples as it may and let the oldest go.";
+    RequestDropped = 25, "request_dropped", "The daemon kept as many finished requests as it may and let the oldest go.";
+    ChildDropped = 26, "child_dropped", "The daemon kept as many finished children as it may and let the oldest go.";
+    RecordUnknown = 27, "record_unknown", "The ring buffer held a record that the daemon does not know.";
+    SwitchInUnseen = 28, "switch_in_unseen", "A thread was found on a CPU although nothing had said that it got one; what it ran of that stretch is read from its own CPU clock.";
+}
+
+/// How many counters there are.
+pub const LOSSES: usize = Loss::ALL.len();
+
+#[cfg(test)]
+mod tests {
+    use super::Loss;
+
+    /// Check that a loss's number is its place, because the kernel side indexes an array by it.
+    #[test]
+    fn numbers_are_places() {
+        for (place, loss) in Loss::ALL.iter().enumerate() {
+            assert_eq!(*loss as usize, place, "{}", loss.name());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Leave for aya to read and write the shared structures as bytes.
+
+use crate::{frame, gate, record, scope, site, states, task, thread, totals};
+
+macro_rules! pod {
+    ($($path:path),* $(,)?) => { $(
+        // SAFETY: `repr(C)`, made of integers and arrays of them only, every byte a field's: any bytes are a value.
+        unsafe impl aya::Pod for $path {}
+    )* };
+}
+
+pod!(
+    frame::FrameStack,
+    gate::Gate,
+    record::SampleRecord,
+    record::RequestRecord,
+    record::ChildRecord,
+    scope::ScopeRow,
+    site::TypeRow,
+    states::States,
+    task::TaskRow,
+    thread::ThreadRow,
+    totals::TypeTotals,
+);

@@ -1,0 +1,212 @@
+//! The row of one scope, which is one instance of a request, and what its enter, exit and end do to it.
+//!
+//! A scope is a part of a task. Inside its own poll its time is divided by the thread's clocks, like a task's. Between two of
+//! its polls it is suspended, then scheduled from the wake of its task that led to the poll that entered it again; a poll of the
+//! task that does not enter the scope leaves it suspended.
+//!
+//! Invariant: `states.wall_ns() == last_ns - first_ns` after every call.
+
+use crate::clock::{OffCpu, Snapshot};
+use crate::frame::Frame;
+use crate::limits::REQUEST_ID_BYTES;
+use crate::states::{Ready, States};
+use crate::task::{self, TaskRow};
+use crate::thread::ThreadRow;
+
+/// The scope is being polled.
+pub const INSIDE: u32 = 1;
+/// It was entered outside any task (`block_on`): no wake can be seen, so `scheduled` is not known.
+pub const NO_TASK: u32 = 2;
+/// It has ended; the row waits for the daemon because the ring buffer was full.
+pub const ENDED: u32 = 4;
+
+/// One row of the `SCOPES` map; the key is the scope's sequence number, unique in its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ScopeRow {
+    /// Odd while a handler writes the row.
+    pub sequence: u32,
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`].
+    pub flags: u32,
+    /// Length of the request id (bytes, 1 to 64).
+    pub id_len: u32,
+    /// Place of its task's type in the daemon's list, `u32::MAX` outside any task.
+    pub task_type: u32,
+    /// The request id, untrusted, zeros after `id_len`.
+    pub id: [u8; REQUEST_ID_BYTES],
+    /// Header address of the task in which it was entered last, 0 for none.
+    pub task: u64,
+    /// That task's id, 0 for none.
+    pub task_id: u64,
+    /// The thread of the open or last poll.
+    pub tid: u32,
+    /// Keeps the row a multiple of 8 bytes; always 0.
+    pub padding: u32,
+    /// Its first poll (ns).
+    pub first_ns: u64,
+    /// Up to when its time has been divided (ns).
+    pub last_ns: u64,
+    /// The thread's clocks when it was entered.
+    pub off_at_enter: OffCpu,
+    /// Its time so far.
+    pub states: States,
+    /// Polls of the scope.
+    pub polls: u64,
+    /// Polls of the scope whose task's wake was seen.
+    pub wakes: u64,
+    /// Polls of the scope whose task's wake was not seen.
+    pub wakes_unseen: u64,
+    /// The longest poll of the scope (ns).
+    pub longest_poll_ns: u64,
+}
+
+impl Default for ScopeRow {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+impl ScopeRow {
+    /// A scope that has not been entered yet.
+    pub const NEW: Self = Self {
+        sequence: 0,
+        flags: 0,
+        id_len: 0,
+        task_type: u32::MAX,
+        id: [0; REQUEST_ID_BYTES],
+        task: 0,
+        task_id: 0,
+        tid: 0,
+        padding: 0,
+        first_ns: 0,
+        last_ns: 0,
+        off_at_enter: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
+        states: States {
+            running_ns: 0,
+            preempted_ns: 0,
+            blocked_ns: 0,
+            scheduled_ns: 0,
+            suspended_ns: 0,
+            stopped_ns: 0,
+            unseen_ns: 0,
+        },
+        polls: 0,
+        wakes: 0,
+        wakes_unseen: 0,
+        longest_poll_ns: 0,
+    };
+
+    /// The request id.
+    #[must_use]
+    pub fn id(&self) -> &[u8] {
+        self.id.get(..self.id_len as usize).unwrap_or(&self.id)
+    }
+
+    /// When the scope became ready, as far as the poll around it knows.
+    #[inline(always)]
+    fn ready(&self, outer: &Frame) -> Ready {
+        if outer.task == 0 || outer.start_ns < self.last_ns {
+            // Outside any task no wake can be seen. Left in this very poll, it is entered again without one having led to it.
+            Ready::Not
+        } else if outer.ready_ns != 0 {
+            Ready::At(outer.ready_ns)
+        } else {
+            // The wake was not seen, but the poll's start was: the task was ready then at the latest.
+            Ready::At(outer.start_ns)
+        }
+    }
+
+    /// The scope is entered on the thread of `snapshot`, inside `outer` (its `task` is 0 outside any poll).
+    /// Returns whether the event was older than the row.
+    #[inline(always)]
+    pub fn on_enter(&mut self, snapshot: &Snapshot, tid: u32, outer: &Frame) -> bool {
+        let mut backwards = false;
+        let mut now_ns = snapshot.now_ns;
+        if self.polls == 0 {
+            self.first_ns = now_ns;
+        } else {
+            if now_ns < self.last_ns {
+                backwards = true;
+                now_ns = self.last_ns;
+            }
+            // An enter without an exit before it: what lies between cannot be told apart.
+            let ready = if self.flags & INSIDE != 0 { Ready::Unseen } else { self.ready(outer) };
+            let suspended_before = self.states.suspended_ns;
+            self.states.add_between(self.last_ns, now_ns, ready);
+            if outer.task != 0 && outer.ready_ns != 0 {
+                self.wakes += 1;
+            } else if outer.task != 0 {
+                self.wakes_unseen += 1;
+                if let Ready::At(_) = ready {
+                    self.states.unseen_ns += self.states.suspended_ns - suspended_before;
+                }
+            }
+        }
+        self.flags = self.flags & !NO_TASK | INSIDE | if outer.task == 0 { NO_TASK } else { 0 };
+        self.task = outer.task;
+        self.tid = tid;
+        self.off_at_enter = snapshot.off;
+        self.last_ns = now_ns;
+        self.polls += 1;
+        backwards
+    }
+
+    /// The scope's poll returns. Returns whether the event was older than the row.
+    #[inline(always)]
+    pub fn on_exit(&mut self, snapshot: &Snapshot) -> bool {
+        let backwards = snapshot.now_ns < self.last_ns;
+        let now_ns = if backwards { self.last_ns } else { snapshot.now_ns };
+        let elapsed = now_ns - self.last_ns;
+        self.states.add_polled(elapsed, snapshot.off.since(&self.off_at_enter));
+        if elapsed > self.longest_poll_ns {
+            self.longest_poll_ns = elapsed;
+        }
+        self.flags &= !INSIDE;
+        self.last_ns = now_ns;
+        backwards
+    }
+
+    /// The scope is done or dropped. Nothing of the poll around the end is looked at: a poll that does not enter the scope, but
+    /// drops it, leaves it suspended like any other (`timeout`, `select!`, an abort).
+    #[inline(always)]
+    pub fn on_end(&mut self, snapshot: &Snapshot) -> bool {
+        self.flags |= ENDED;
+        if self.flags & INSIDE != 0 {
+            return self.on_exit(snapshot);
+        }
+        let backwards = snapshot.now_ns < self.last_ns;
+        let now_ns = if backwards { self.last_ns } else { snapshot.now_ns };
+        self.states.add_between(self.last_ns, now_ns, Ready::Not);
+        self.last_ns = now_ns;
+        backwards
+    }
+
+    /// The row as it would be at `at_ns` if nothing happened until then: `thread` is the row of its thread while it is inside,
+    /// `task` the row of its task while it is not. A row made but not entered yet has no time to divide.
+    #[must_use]
+    pub fn projected(&self, thread: Option<&ThreadRow>, task: Option<&TaskRow>, at_ns: u64) -> Self {
+        let mut row = *self;
+        if row.flags & ENDED != 0 || row.polls == 0 {
+            return row;
+        }
+        let now_ns = if at_ns < self.last_ns { self.last_ns } else { at_ns };
+        if row.flags & INSIDE != 0 {
+            let off = thread.map_or(row.off_at_enter, |thread| thread.off_at(now_ns));
+            let elapsed = now_ns - row.last_ns;
+            row.states.add_polled(elapsed, off.since(&row.off_at_enter));
+            if elapsed > row.longest_poll_ns {
+                row.longest_poll_ns = elapsed;
+            }
+        } else {
+            let ready = match task {
+                Some(task) if task.flags & task::POLLED == 0 => task.ready(task.first_wake_ns),
+                // Polled, but not entered: only a wake that came since, and leads to the next poll, makes it ready.
+                Some(task) if task.first_wake_ns != 0 => Ready::At(task.first_wake_ns),
+                _ => Ready::Not,
+            };
+            row.states.add_between(row.last_ns, now_ns, ready);
+        }
+        row.last_ns = now_ns;
+        row
+    }
+}
