@@ -1,0 +1,75 @@
+//! Every map, with who writes it.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::gate::Gate;
+use profiler_common::limits::{REQUEST_ID_BYTES, RING_BYTES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS};
+use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
+use profiler_common::loss::LOSSES as LOSS_COUNT;
+use profiler_common::record::{ChildRecord, RequestRecord, SampleRecord};
+use profiler_common::scope::ScopeRow;
+use profiler_common::site::TypeRow;
+use profiler_common::task::TaskRow;
+use profiler_common::thread::ThreadRow;
+use profiler_common::totals::TypeTotals;
+
+/// The window, and whether all requests are wanted. Written by the daemon.
+#[map]
+pub static GATE: Array<Gate> = Array::with_max_entries(1, 0);
+
+/// Threads that have polled a task, by thread id. Allocated before use: `sched_switch` must not allocate.
+#[map]
+pub static THREADS: HashMap<u32, ThreadRow> = HashMap::with_max_entries(MAX_THREADS, 0);
+
+/// Live tasks, by header address.
+#[map]
+pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, BPF_F_NO_PREALLOC);
+
+/// Wanted requests in flight, by scope sequence number.
+#[map]
+pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
+
+/// Wanted request ids, zero-padded. Written by the daemon.
+#[map]
+pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);
+
+/// Task types by vtable. Written by the daemon.
+#[map]
+pub static TYPES: HashMap<u64, TypeRow> = HashMap::with_max_entries(MAX_TYPES, 0);
+
+/// Sums of finished tasks by type; the daemon sizes it to the types that there are.
+#[map]
+pub static TYPE_TOTALS: Array<TypeTotals> = Array::with_max_entries(1, 0);
+
+/// One counter a [`profiler_common::loss::Loss`].
+#[map]
+pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSS_COUNT as u32, 0);
+
+/// Finished requests, their finished children, samples.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
+/// Rows to start from: too big for the 512 bytes of BPF stack, so they stand in the read-only section.
+pub static NEW_THREAD: ThreadRow = ThreadRow::NEW;
+/// See [`NEW_THREAD`].
+pub static NEW_SCOPE: ScopeRow = ScopeRow::NEW;
+
+/// One of each shared structure that no map or static mentions by its type, so that the object's type information names them all and the
+/// layouts can be compared with user space's.
+#[repr(C)]
+pub struct SharedTypes {
+    task: TaskRow,
+    totals: TypeTotals,
+    kind: TypeRow,
+    gate: Gate,
+    sample: SampleRecord,
+    request: RequestRecord,
+    child: ChildRecord,
+}
+
+/// See [`SharedTypes`]; never read.
+#[used]
+#[unsafe(no_mangle)]
+// SAFETY: integers and arrays of them, for which zeros are values.
+pub static SHARED_TYPES: SharedTypes = unsafe { core::mem::zeroed() };

@@ -1,0 +1,32 @@
+//! Reading the target's memory. A failed read is a value, not a fault: the page may be gone or hostile.
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+
+/// Reads a value of the target at `address`.
+#[inline(always)]
+pub fn read_user<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the address and writes the whole value or fails.
+    let result = unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const c_void) };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: written in full; T is used for integers and arrays of them only.
+    Some(unsafe { value.assume_init() })
+}
+
+/// Reads a value of the kernel `offset` bytes behind `base`.
+#[inline(always)]
+pub fn read_kernel<T: Copy>(base: *const c_void, offset: u32) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let at = base.wrapping_byte_add(offset as usize);
+    // SAFETY: as in `read_user`.
+    let result = unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, at) };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: written in full.
+    Some(unsafe { value.assume_init() })
+}

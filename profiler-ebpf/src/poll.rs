@@ -1,0 +1,178 @@
+//! Poll starts and ends.
+
+use profiler_common::clock::Snapshot;
+use profiler_common::frame::{FrameKind, FrameStack, PollFrame};
+use profiler_common::limits::FRAME_DEPTH;
+use profiler_common::loss::Loss;
+use profiler_common::site;
+use profiler_common::task::{TaskRow, state_word};
+use profiler_common::thread::ThreadRow;
+
+use crate::atomics;
+use crate::losses::{lose, lose_many};
+use crate::maps::TASKS;
+use crate::memory::read_user;
+use crate::registers::Hit;
+use crate::rows::{claimed, writing};
+use crate::tasks::{finish, read_header, task_row};
+use crate::threads;
+
+/// A task's poll starts.
+#[inline(always)]
+pub fn start(hit: &Hit) {
+    let address = hit.first();
+    let sp = hit.entry_stack_pointer();
+    let (tid, _) = threads::current();
+    if threads::gate(threads::now_ns()).is_none() {
+        return;
+    }
+    let Some(thread) = threads::row(hit, tid) else { return };
+    let stale = thread.frames.drop_stale(sp.wrapping_sub(1));
+    lose_many(Loss::StaleFrame, stale);
+    if let Some(top) = thread.frames.top()
+        && top.sp == sp
+    {
+        if top.kind == FrameKind::Poll as u32 && top.key == address && site::repeats(hit.cookie) {
+            return;
+        }
+        lose_many(Loss::StaleFrame, thread.frames.drop_stale(sp));
+    }
+    let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
+    let snapshot = threads::snapshot(thread);
+    let Some(row) = task_row(&header, snapshot.now_ns) else { return };
+    let Some(frame) = open(row, &snapshot, tid) else { return };
+    if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
+        lose(Loss::FrameStackFull);
+    }
+}
+
+/// Takes the wake, starts the poll in the task's row, and says what its frame must know.
+#[inline(always)]
+fn open(row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
+    let started = claimed(row, CLAIM_TRIES, |row| {
+        // SAFETY: a live word of a map value.
+        let wake_ns = unsafe { atomics::take(&raw mut row.first_wake_ns) };
+        row.on_poll_start(snapshot, tid, wake_ns)
+    });
+    let Some(started) = started else {
+        lose(Loss::LateEnd);
+        return None;
+    };
+    if started.end_unseen {
+        lose(Loss::PollEndUnseen);
+    }
+    if started.backwards {
+        lose(Loss::ClockBackwards);
+    }
+    Some(PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns })
+}
+
+/// How often a poll's start tries while the late end of the poll before is being written: that takes some 100 ns.
+const CLAIM_TRIES: usize = 16;
+
+/// The current thread's row and its clocks, if it has one and the window is open.
+#[inline(always)]
+fn here() -> Option<(&'static mut ThreadRow, Snapshot)> {
+    threads::gate(threads::now_ns())?;
+    let thread = threads::known(threads::current().0)?;
+    let snapshot = threads::snapshot(thread);
+    Some((thread, snapshot))
+}
+
+/// A poll is about to end pending, before the exchange that releases its task.
+#[inline(always)]
+pub fn idle(hit: &Hit) {
+    let address = hit.first();
+    let Some((thread, snapshot)) = here() else { return };
+    lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
+    let Some(word) = read_user::<u64>(address) else {
+        lose(Loss::HeaderUnreadable);
+        return;
+    };
+    if word & state_word::CANCELLED != 0 {
+        // The exchange will fail and the same poll goes on to cancel and complete the task (tokio harness.rs, `poll_inner`).
+        return;
+    }
+    let notified = word & state_word::NOTIFIED != 0;
+    let Some(row) = TASKS.get_ptr_mut(address) else {
+        lose(Loss::EndWithoutStart);
+        return;
+    };
+    // SAFETY: a map value lives as long as the program runs; only the thread that polls the task gets here.
+    let row = unsafe { &mut *row };
+    match thread.frames.close(FrameKind::Poll, address) {
+        Some(closed) => {
+            lose_many(Loss::StaleFrame, closed.inside);
+            end(row, closed.frame.generation, &snapshot, notified);
+        }
+        None if site::repeats(hit.cookie) && row.polls != 0 => writing(row, |row| row.on_idle_again(notified)),
+        None => lose(Loss::EndWithoutStart),
+    }
+}
+
+/// Ends the poll that the frame of `generation` opened.
+#[inline(always)]
+fn end(row: &mut TaskRow, generation: u32, snapshot: &Snapshot, notified: bool) {
+    if row.generation != generation {
+        lose(Loss::LateEnd);
+        return;
+    }
+    if writing(row, |row| row.on_poll_end(snapshot, notified)) {
+        lose(Loss::ClockBackwards);
+    }
+}
+
+/// A task is about to complete: inside its last poll, or by `shutdown` without one.
+#[inline(always)]
+pub fn complete(hit: &Hit) {
+    let address = hit.first();
+    if threads::gate(threads::now_ns()).is_none() {
+        return;
+    }
+    let Some(thread) = threads::row(hit, threads::current().0) else { return };
+    let snapshot = threads::snapshot(thread);
+    lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
+    if let Some(closed) = thread.frames.close(FrameKind::Poll, address) {
+        lose_many(Loss::StaleFrame, closed.inside);
+    }
+    let Some(row) = TASKS.get_ptr_mut(address) else { return };
+    // SAFETY: as in `idle`.
+    let row = unsafe { &mut *row };
+    let wake_ns = row.first_wake_ns;
+    if writing(row, |row| row.on_end(&snapshot, wake_ns)) {
+        lose(Loss::ClockBackwards);
+    }
+    finish(address, row);
+    if TASKS.remove(address).is_err() {
+        lose(Loss::EndWithoutStart);
+    }
+}
+
+/// A poll function returns. Frames that lie at or below the stack pointer are over; the outermost poll among them is the one that returns.
+/// None is left where the completion of its task has closed it already.
+#[inline(always)]
+pub fn returned(hit: &Hit) {
+    let Some((thread, snapshot)) = here() else { return };
+    let sp = hit.stack_pointer();
+    let mut poll = None;
+    for _ in 0..FRAME_DEPTH {
+        let Some(top) = thread.frames.top().copied() else { break };
+        if top.sp > sp {
+            break;
+        }
+        thread.frames.depth -= 1;
+        if top.kind == FrameKind::Poll as u32 && poll.replace(top).is_some() {
+            lose(Loss::StaleFrame);
+        }
+    }
+    let Some(frame) = poll else { return };
+    let Some(row) = TASKS.get_ptr_mut(frame.key) else { return };
+    // SAFETY: as in `idle`; another thread may poll the task already, which the claim and the generation tell.
+    let row = unsafe { &mut *row };
+    let ended = claimed(row, 1, |row| (row.generation == frame.generation).then(|| row.on_poll_end(&snapshot, false)));
+    match ended.flatten() {
+        Some(true) => lose(Loss::ClockBackwards),
+        Some(false) => {}
+        None => lose(Loss::LateEnd),
+    }
+}

@@ -1,0 +1,107 @@
+//! One hit of a probe: the target's registers and the site's cookie.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use profiler_common::loss::Loss;
+use profiler_common::site::{self, Register};
+
+use crate::losses::lose;
+
+/// One hit of a probe.
+pub struct Hit {
+    registers: *const pt_regs,
+    /// The site's cookie, see [`profiler_common::site`].
+    pub cookie: u64,
+}
+
+impl EbpfContext for Hit {
+    fn as_ptr(&self) -> *mut core::ffi::c_void {
+        self.registers.cast_mut().cast()
+    }
+}
+
+impl Hit {
+    /// A hit of an entry probe.
+    #[inline(always)]
+    pub fn new(ctx: &ProbeContext) -> Self {
+        // SAFETY: the context is the kernel's; the helper only reads it.
+        Self { registers: ctx.regs, cookie: unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } }
+    }
+
+    /// A hit of a return probe.
+    #[inline(always)]
+    pub fn returned(ctx: &RetProbeContext) -> Self {
+        // SAFETY: as above.
+        Self { registers: ctx.regs, cookie: unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } }
+    }
+
+    /// The target's stack pointer at the site.
+    #[inline(always)]
+    pub fn stack_pointer(&self) -> u64 {
+        // SAFETY: the registers live as long as the program runs.
+        unsafe { (*self.registers).rsp }
+    }
+
+    /// The stack pointer at the entry of the site's function: counted from the stack pointer, or where the function keeps a frame pointer
+    /// that far from its entry, from that.
+    #[inline(always)]
+    pub fn entry_stack_pointer(&self) -> u64 {
+        let base = if site::second_register(self.cookie) == Register::Rbp as u64 {
+            // SAFETY: as in `stack_pointer`.
+            read(unsafe { &(*self.registers).rbp })
+        } else {
+            self.stack_pointer()
+        };
+        base.wrapping_add(site::pushed(self.cookie))
+    }
+
+    /// The event's first argument.
+    #[inline(always)]
+    pub fn first(&self) -> u64 {
+        self.register(site::first_register(self.cookie))
+    }
+
+    /// The event's second argument.
+    #[inline(always)]
+    pub fn second(&self) -> u64 {
+        self.register(site::second_register(self.cookie))
+    }
+
+    /// The verifier wants context reads at constant offsets, hence the match and not an index.
+    #[inline(always)]
+    fn register(&self, number: u64) -> u64 {
+        // SAFETY: as in `stack_pointer`.
+        let registers = unsafe { &*self.registers };
+        match number {
+            0 => read(&registers.rax),
+            1 => read(&registers.rcx),
+            2 => read(&registers.rdx),
+            3 => read(&registers.rbx),
+            4 => read(&registers.rsp),
+            5 => read(&registers.rbp),
+            6 => read(&registers.rsi),
+            7 => read(&registers.rdi),
+            8 => read(&registers.r8),
+            9 => read(&registers.r9),
+            10 => read(&registers.r10),
+            11 => read(&registers.r11),
+            12 => read(&registers.r12),
+            13 => read(&registers.r13),
+            14 => read(&registers.r14),
+            15 => read(&registers.r15),
+            _ => {
+                lose(Loss::RegisterUnknown);
+                0
+            }
+        }
+    }
+}
+
+/// A volatile read keeps LLVM from turning the match into a table of offsets, which the verifier refuses on a context.
+#[inline(always)]
+fn read(register: &u64) -> u64 {
+    // SAFETY: a reference.
+    unsafe { core::ptr::read_volatile(register) }
+}

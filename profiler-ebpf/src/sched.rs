@@ -1,0 +1,75 @@
+//! What the scheduler does to the target's threads.
+
+use core::ffi::c_void;
+
+use profiler_common::loss::Loss;
+use profiler_common::thread::OffReason;
+
+use crate::losses::lose;
+use crate::maps::THREADS;
+use crate::memory::read_kernel;
+use crate::{globals, threads};
+
+/// The thread id of `task` if it belongs to the target.
+#[inline(always)]
+fn of_target(task: *const c_void) -> Option<u32> {
+    let tgid: u32 = read_kernel(task, globals::task_tgid_offset())?;
+    if tgid != globals::target_tgid() {
+        return None;
+    }
+    read_kernel(task, globals::task_pid_offset())
+}
+
+/// A CPU goes from the current thread to `next`.
+#[inline(always)]
+pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
+    // The thread that leaves is still current here (kernel/sched/core.c: the tracepoint stands before `context_switch`).
+    let (tid, tgid) = threads::current();
+    let leaving = tgid == globals::target_tgid();
+    let arriving = of_target(next);
+    if !leaving && arriving.is_none() {
+        return;
+    }
+    let now_ns = threads::now_ns();
+    if threads::gate(now_ns).is_none() {
+        return;
+    }
+    if leaving && let Some(row) = threads::known(tid) {
+        // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
+        let cpu_ns = threads::cpu_time();
+        if row.is_off() {
+            lose(Loss::SwitchInUnseen);
+            row.on_unseen_switch_in(now_ns, cpu_ns.saturating_sub(row.cpu_ns));
+        }
+        row.on_switch_out(now_ns, OffReason::of_switch(preempt, prev_state));
+        row.cpu_ns = cpu_ns;
+    }
+    if let Some(tid) = arriving
+        && let Some(row) = threads::known(tid)
+    {
+        row.on_switch_in(now_ns);
+    }
+}
+
+/// `task` becomes runnable.
+#[inline(always)]
+pub fn wakeup(task: *const c_void) {
+    let Some(tid) = of_target(task) else { return };
+    let now_ns = threads::now_ns();
+    if threads::gate(now_ns).is_none() {
+        return;
+    }
+    if let Some(row) = threads::known(tid) {
+        row.on_wakeup(now_ns);
+    }
+}
+
+/// The current thread ends: its id may be another's soon.
+#[inline(always)]
+pub fn exit() {
+    let (tid, tgid) = threads::current();
+    if tgid == globals::target_tgid() {
+        // A thread that never polled has no row.
+        let _ = THREADS.remove(tid);
+    }
+}

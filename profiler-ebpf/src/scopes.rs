@@ -1,0 +1,138 @@
+//! Scopes: entering, leaving and ending a request.
+
+use profiler_common::frame::{Frame, FrameKind};
+use profiler_common::gate::Gate;
+use profiler_common::limits::REQUEST_ID_BYTES;
+use profiler_common::loss::Loss;
+use profiler_common::record::{RecordKind, RequestRecord};
+use profiler_common::scope::ScopeRow;
+
+use crate::losses::{lose, lose_many};
+use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
+use crate::memory::read_user;
+use crate::registers::Hit;
+use crate::rows::writing;
+use crate::threads;
+
+/// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
+/// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
+const ID_LENGTH_OFFSET: u64 = 29;
+/// See [`ID_LENGTH_OFFSET`].
+const ID_OFFSET: u64 = 30;
+
+/// A scope's poll starts.
+#[inline(always)]
+pub fn enter(hit: &Hit) {
+    let (record, sequence) = (hit.first(), hit.second());
+    let (tid, _) = threads::current();
+    let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    let Some(thread) = threads::row(hit, tid) else { return };
+    let outer = thread.frames.top().copied().unwrap_or_default();
+    let row = match find(sequence) {
+        Some(row) => Some(row),
+        None => begin(&gate, record, sequence, &outer),
+    };
+    let request = if row.is_some() { sequence } else { 0 };
+    let frame = thread.frames.scope(sequence, request);
+    if !thread.frames.push(frame) {
+        lose(Loss::FrameStackFull);
+    }
+    let Some(row) = row else { return };
+    let snapshot = threads::snapshot(thread);
+    if writing(row, |row| row.on_enter(&snapshot, tid, &outer)) {
+        lose(Loss::ClockBackwards);
+    }
+}
+
+/// Makes the row of a scope entered for the first time, if its request is wanted.
+#[inline(always)]
+fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'static mut ScopeRow> {
+    let Some(length) = read_user::<u8>(record.wrapping_add(ID_LENGTH_OFFSET)) else {
+        lose(Loss::RecordUnreadable);
+        return None;
+    };
+    if length == 0 || usize::from(length) > REQUEST_ID_BYTES {
+        lose(Loss::RecordMalformed);
+        return None;
+    }
+    // All 64 bytes are there whatever the length, with zeros at the end: the record has one size.
+    let Some(id) = read_user::<[u8; REQUEST_ID_BYTES]>(record.wrapping_add(ID_OFFSET)) else {
+        lose(Loss::RecordUnreadable);
+        return None;
+    };
+    // SAFETY: the value is not kept.
+    if gate.all_requests == 0 && unsafe { WANTED.get(id) }.is_none() {
+        return None;
+    }
+    if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
+        lose(Loss::ScopeMapFull);
+        return None;
+    }
+    let row = find(sequence)?;
+    row.id = id;
+    row.id_len = u32::from(length);
+    if let Some(task) = TASKS.get_ptr_mut(outer.task) {
+        // SAFETY: a map value lives as long as the program runs; the task runs on this very thread.
+        let task = unsafe { &*task };
+        row.task_type = task.task_type;
+        row.task_id = task.id;
+    }
+    Some(row)
+}
+
+/// A scope's poll ends.
+#[inline(always)]
+pub fn exit(hit: &Hit) {
+    let sequence = hit.second();
+    if threads::gate(threads::now_ns()).is_none() {
+        return;
+    }
+    let Some(thread) = threads::known(threads::current().0) else { return };
+    let snapshot = threads::snapshot(thread);
+    let Some(closed) = thread.frames.close(FrameKind::Scope, sequence) else {
+        lose(Loss::ScopeExitUnmatched);
+        return;
+    };
+    lose_many(Loss::StaleFrame, closed.inside);
+    let Some(row) = find(sequence) else { return };
+    if writing(row, |row| row.on_exit(&snapshot)) {
+        lose(Loss::ClockBackwards);
+    }
+}
+
+/// A scope is done or dropped.
+#[inline(always)]
+pub fn end(hit: &Hit) {
+    let sequence = hit.second();
+    if threads::gate(threads::now_ns()).is_none() {
+        return;
+    }
+    let Some(row) = find(sequence) else { return };
+    let Some(thread) = threads::row(hit, threads::current().0) else { return };
+    let snapshot = threads::snapshot(thread);
+    if writing(row, |row| row.on_end(&snapshot)) {
+        lose(Loss::ClockBackwards);
+    }
+    let Some(mut entry) = RECORDS.reserve::<RequestRecord>(0) else {
+        // The row stays in the map, marked as ended; the daemon finds it there.
+        lose(Loss::RingFullRequest);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the entry is ours until it is submitted, and every field is written.
+    unsafe {
+        (*record).kind = RecordKind::Request as u32;
+        (*record).padding = 0;
+        (*record).scope = sequence;
+        (*record).row = *row;
+    }
+    entry.submit(0);
+    // Only this thread ends the scope, so the row is there.
+    let _ = SCOPES.remove(sequence);
+}
+
+#[inline(always)]
+fn find(sequence: u64) -> Option<&'static mut ScopeRow> {
+    // SAFETY: a map value lives as long as the program runs; a scope is polled and ended by one thread at a time.
+    SCOPES.get_ptr_mut(sequence).map(|row| unsafe { &mut *row })
+}

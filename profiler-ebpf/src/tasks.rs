@@ -1,0 +1,117 @@
+//! The rows of tasks: finding and making them by what stands at the task's header, and what becomes of them at the end.
+
+use profiler_common::loss::Loss;
+use profiler_common::record::{ChildRecord, RecordKind};
+use profiler_common::task::TaskRow;
+
+use crate::atomics::Shared;
+use crate::globals;
+use crate::losses::lose;
+use crate::maps::{RECORDS, TASKS, TYPE_TOTALS, TYPES};
+use crate::memory::read_user;
+use crate::rows::writing;
+
+/// What is read of a task's header.
+pub struct Header {
+    /// Its address.
+    pub address: u64,
+    /// The task's vtable, a runtime address.
+    pub vtable: u64,
+    /// Place of its type.
+    pub task_type: u32,
+    /// Tokio's task id, 0 where this version has none.
+    pub id: u64,
+}
+
+/// Reads the header at `address`; a vtable that is not a known type's counts as `unknown`.
+#[inline(always)]
+pub fn read_header(address: u64, unknown: Loss) -> Option<Header> {
+    let Some(vtable) = read_user::<u64>(address.wrapping_add(u64::from(globals::header_vtable_offset()))) else {
+        lose(Loss::HeaderUnreadable);
+        return None;
+    };
+    // SAFETY: the daemon writes this map before the window opens and never after.
+    let Some(known) = (unsafe { TYPES.get(vtable) }) else {
+        lose(unknown);
+        return None;
+    };
+    let mut id = 0;
+    if known.id_offset != 0 {
+        let Some(read) = read_user::<u64>(address.wrapping_add(u64::from(known.id_offset))) else {
+            lose(Loss::HeaderUnreadable);
+            return None;
+        };
+        id = read;
+    }
+    Some(Header { address, vtable, task_type: known.task_type, id })
+}
+
+/// The row of the task at `header`, made or made anew if the address belonged to another task.
+#[inline(always)]
+pub fn task_row(header: &Header, now_ns: u64) -> Option<&'static mut TaskRow> {
+    if let Some(row) = find(header.address) {
+        if same_task(row, header) {
+            return Some(row);
+        }
+        lose(Loss::AddressReused);
+        finish(header.address, row);
+        writing(row, |row| {
+            *row = TaskRow { sequence: row.sequence, ..TaskRow::default() };
+            describe(row, header, now_ns);
+        });
+        return Some(row);
+    }
+    let mut row = TaskRow::default();
+    describe(&mut row, header, now_ns);
+    if TASKS.insert(header.address, &row, 0).is_err() {
+        lose(Loss::TaskMapFull);
+        return None;
+    }
+    find(header.address)
+}
+
+/// Fills in what the header says.
+#[inline(always)]
+fn describe(row: &mut TaskRow, header: &Header, now_ns: u64) {
+    row.id = header.id;
+    row.vtable = header.vtable;
+    row.task_type = header.task_type;
+    row.found(now_ns);
+}
+
+#[inline(always)]
+fn find(address: u64) -> Option<&'static mut TaskRow> {
+    // SAFETY: a map value lives as long as the program runs; who writes which word is said at `TaskRow`.
+    TASKS.get_ptr_mut(address).map(|row| unsafe { &mut *row })
+}
+
+/// What stands at the header decides the type, not the site: identical poll functions may be merged by the linker.
+#[inline(always)]
+fn same_task(row: &TaskRow, header: &Header) -> bool {
+    row.id == header.id && row.vtable == header.vtable
+}
+
+/// Adds a finished task to its type's sums, and tells the daemon of it if it belongs to a request.
+#[inline(always)]
+pub fn finish(address: u64, row: &TaskRow) {
+    if let Some(totals) = TYPE_TOTALS.get_ptr_mut(row.task_type) {
+        // SAFETY: a live map value, changed by atomic adds only.
+        unsafe { (*totals).fold::<Shared>(row) };
+    }
+    if row.request == 0 {
+        return;
+    }
+    let Some(mut entry) = RECORDS.reserve::<ChildRecord>(0) else {
+        lose(Loss::RingFullChild);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the entry is ours until it is submitted, and every field is written.
+    unsafe {
+        (*record).kind = RecordKind::Child as u32;
+        (*record).padding = 0;
+        (*record).header = address;
+        (*record).row = *row;
+    }
+    entry.submit(0);
+}

@@ -1,0 +1,107 @@
+//! The current thread's row, and the snapshot of its clocks.
+
+use core::ffi::c_void;
+use core::ptr::read_volatile;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_ns};
+use aya_log_ebpf::{info, warn};
+use profiler_common::clock::{self, ClockSource, OffCpu, Snapshot};
+use profiler_common::gate::Gate;
+use profiler_common::loss::Loss;
+use profiler_common::thread::ThreadRow;
+
+use crate::globals;
+use crate::losses::lose;
+use crate::maps::{GATE, NEW_THREAD, THREADS};
+use crate::memory::read_kernel;
+use crate::registers::Hit;
+
+/// The time (ns, `CLOCK_MONOTONIC`).
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The current thread's id and thread group id, in the initial pid namespace.
+#[inline(always)]
+pub fn current() -> (u32, u32) {
+    // SAFETY: no arguments.
+    let both = unsafe { bpf_get_current_pid_tgid() };
+    (both as u32, (both >> 32) as u32)
+}
+
+/// CPU time of the current thread by the kernel's own account (ns). It moves at ticks and switches only.
+#[inline(always)]
+pub fn cpu_time() -> u64 {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() } as *const c_void;
+    read_kernel(task, globals::task_cpu_time_offset()).unwrap_or(0)
+}
+
+/// The gate, if an event now is let through.
+#[inline(always)]
+pub fn gate(now_ns: u64) -> Option<Gate> {
+    let gate = GATE.get(0)?;
+    if gate.admits(now_ns) { Some(*gate) } else { None }
+}
+
+/// The row of thread `tid`, if it has one.
+#[inline(always)]
+pub fn known(tid: u32) -> Option<&'static mut ThreadRow> {
+    // SAFETY: a map value lives as long as the program runs; who writes which word is said at `ThreadRow`.
+    THREADS.get_ptr_mut(tid).map(|row| unsafe { &mut *row })
+}
+
+/// The row of the current thread `tid`, made now if it has none. That happens once a thread, so it may be logged.
+#[inline(always)]
+pub fn row(hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
+    if let Some(row) = known(tid) {
+        return Some(row);
+    }
+    // Nobody else makes this thread's row, so a failure means a full map.
+    if THREADS.insert(tid, &NEW_THREAD, 0).is_err() {
+        lose(Loss::ThreadMapFull);
+        warn!(hit, "no row for thread {}: the map of threads is full", tid);
+        return None;
+    }
+    info!(hit, "thread {} polls tasks", tid);
+    known(tid)
+}
+
+/// Reads the row of the thread that runs this very program.
+struct Own<'row>(&'row ThreadRow);
+
+impl ClockSource for Own<'_> {
+    #[inline(always)]
+    fn sequence(&mut self) -> u32 {
+        // SAFETY: a reference; volatile because a switch can land between any two reads.
+        unsafe { read_volatile(&self.0.sequence) }
+    }
+
+    #[inline(always)]
+    fn off_cpu(&mut self) -> OffCpu {
+        // SAFETY: as above.
+        unsafe { read_volatile(&self.0.off) }
+    }
+
+    #[inline(always)]
+    fn now_ns(&mut self) -> u64 {
+        now_ns()
+    }
+}
+
+/// Time and clocks of the current thread, whose row is `row`.
+#[inline(always)]
+pub fn snapshot(row: &mut ThreadRow) -> Snapshot {
+    if row.is_off() {
+        // This very thread runs us, so it has a CPU, whatever the row says. Since when, is not to be known here.
+        lose(Loss::SwitchInUnseen);
+        row.on_unseen_switch_in(now_ns(), 0);
+    }
+    let snapshot = clock::snapshot(&mut Own(row));
+    if snapshot.torn {
+        lose(Loss::SnapshotTorn);
+    }
+    snapshot
+}

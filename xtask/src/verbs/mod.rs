@@ -1,0 +1,7 @@
+//! The verbs of `cargo xtask`, one a file.
+
+pub(crate) mod build_ebpf;
+pub(crate) mod demo;
+pub(crate) mod lint;
+pub(crate) mod test;
+pub(crate) mod tidy;
