@@ -1,0 +1,244 @@
+//! The slot, the probe sites and the table on Linux: symbols that Rust cannot define, hence assembly.
+//!
+//! All symbols are weak. The slot is, because an OpenTelemetry SDK in the same program may define it too (OTEP 4947); the others
+//! are, because a program may hold two versions of this crate, which then share one table, one numbering and one set of sites.
+//! Fat LTO puts all of a program's assembly into one unit, where a second definition is an error even if weak: hence `.ifndef`.
+//!
+//! * **Slot**: `otel_thread_ctx_v1`, a thread-local pointer. Reached through the initial-exec model, which the linker relaxes to
+//!   a constant in an executable. The OTEP requires readers to support it.
+//! * **Probe sites**: functions of a `nop` and a `ret`. Written out rather than `#[inline(never)]`, since a compiler may still
+//!   clone such a function and its site with it; and the arguments are then where the C calling convention puts them. The
+//!   kernel emulates the one-byte `nop` instead of single-stepping it (`arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops`).
+//! * **Notes and semaphores**: SystemTap's `sys/sdt.h` version 3, as `perf`, `bpftrace` and GDB read it: a note of type 3 named
+//!   `stapsdt` with the site, the base, the semaphore, then three strings. A semaphore is a 16-bit count of listeners in the
+//!   section `.probes`, which the kernel raises and lowers (`ref_ctr_offset` of a uprobe).
+
+use std::arch::{asm, global_asm};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use crate::record::Record;
+use crate::table::{self, Table};
+
+/// One probe: a site, its semaphore and its note.
+macro_rules! probe {
+    ($name:literal, $args:literal) => {
+        global_asm!(
+            concat!(".ifndef profiler_annotate_", $name),
+            concat!(".section .text.profiler_annotate_", $name, ",\"ax\",%progbits"),
+            ".balign 16",
+            concat!(".weak profiler_annotate_", $name),
+            concat!(".hidden profiler_annotate_", $name),
+            concat!(".type profiler_annotate_", $name, ", %function"),
+            concat!("profiler_annotate_", $name, ":"),
+            ".cfi_startproc",
+            "990: nop",
+            "ret",
+            ".cfi_endproc",
+            concat!(".size profiler_annotate_", $name, ", . - profiler_annotate_", $name),
+            ".section .probes,\"aw\",%progbits",
+            ".balign 2",
+            concat!(".weak profiler_annotate_", $name, "_semaphore"),
+            concat!(".hidden profiler_annotate_", $name, "_semaphore"),
+            concat!(".type profiler_annotate_", $name, "_semaphore, %object"),
+            concat!(".size profiler_annotate_", $name, "_semaphore, 2"),
+            concat!("profiler_annotate_", $name, "_semaphore: .2byte 0"),
+            ".section .note.stapsdt,\"\",%note",
+            ".balign 4",
+            ".4byte 992f-991f, 994f-993f, 3",
+            "991: .asciz \"stapsdt\"",
+            "992: .balign 4",
+            "993: .8byte 990b",
+            ".8byte _.stapsdt.base",
+            concat!(".8byte profiler_annotate_", $name, "_semaphore"),
+            ".asciz \"profiler_annotate\"",
+            concat!(".asciz \"", $name, "\""),
+            concat!(".asciz \"", $args, "\""),
+            "994: .balign 4",
+            ".ifndef _.stapsdt.base",
+            ".section .stapsdt.base,\"aG\",%progbits,.stapsdt.base,comdat",
+            ".weak _.stapsdt.base",
+            ".hidden _.stapsdt.base",
+            "_.stapsdt.base: .space 1",
+            ".size _.stapsdt.base, 1",
+            ".endif",
+            ".endif",
+            ".text",
+        );
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod probes {
+    use super::global_asm;
+
+    probe!("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
+    probe!("scope_exit", "8@%rdi 8@%rsi");
+    probe!("scope_end", "8@%rdi 8@%rsi");
+}
+
+#[cfg(target_arch = "aarch64")]
+mod probes {
+    use super::global_asm;
+
+    probe!("scope_enter", "8@x0 8@x1 8@x2 8@x3");
+    probe!("scope_exit", "8@x0 8@x1");
+    probe!("scope_end", "8@x0 8@x1");
+}
+
+global_asm!(
+    ".ifndef otel_thread_ctx_v1",
+    ".section .tbss.otel_thread_ctx_v1,\"awT\",%nobits",
+    ".balign 8",
+    ".weak otel_thread_ctx_v1",
+    ".type otel_thread_ctx_v1, %tls_object",
+    ".size otel_thread_ctx_v1, 8",
+    "otel_thread_ctx_v1: .zero 8",
+    ".endif",
+    ".text",
+);
+
+global_asm!(
+    ".ifndef profiler_annotate_table_v1",
+    ".section .profiler_annotate,\"aw\",%progbits",
+    ".balign 64",
+    ".weak profiler_annotate_table_v1",
+    ".type profiler_annotate_table_v1, %object",
+    ".size profiler_annotate_table_v1, {size}",
+    "profiler_annotate_table_v1:",
+    ".8byte {magic}",
+    ".4byte {version}, {size}",
+    ".zero {size} - 16",
+    ".endif",
+    ".text",
+    magic = const table::MAGIC,
+    version = const table::VERSION,
+    size = const table::SIZE,
+);
+
+// SAFETY: all are defined above, the functions with the C calling convention and no effect, the data with these layouts.
+unsafe extern "C" {
+    safe fn profiler_annotate_scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const ());
+    safe fn profiler_annotate_scope_exit(record: *const Record, seq: u64);
+    safe fn profiler_annotate_scope_end(record: *const Record, seq: u64);
+
+    safe static profiler_annotate_scope_enter_semaphore: AtomicU16;
+    safe static profiler_annotate_scope_exit_semaphore: AtomicU16;
+    safe static profiler_annotate_scope_end_semaphore: AtomicU16;
+
+    safe static profiler_annotate_table_v1: Table;
+}
+
+/// Whether anybody listens. The kernel writes the count from outside, at any time; a poll that misses the change by a moment is
+/// one event less.
+#[inline]
+fn listened(semaphore: &AtomicU16) -> bool {
+    semaphore.load(Ordering::Relaxed) != 0
+}
+
+/// Probe `scope_enter`: a scope's poll begins. `future` and `poll` are the address of the wrapped future and of its poll function.
+#[inline]
+pub(crate) fn scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const ()) {
+    if listened(&profiler_annotate_scope_enter_semaphore) {
+        profiler_annotate_scope_enter(record, seq, future, poll);
+    }
+}
+
+/// Probe `scope_exit`: a scope's poll ends.
+#[inline]
+pub(crate) fn scope_exit(record: *const Record, seq: u64) {
+    if listened(&profiler_annotate_scope_exit_semaphore) {
+        profiler_annotate_scope_exit(record, seq);
+    }
+}
+
+/// Probe `scope_end`: the scope is done or dropped.
+#[inline]
+pub(crate) fn scope_end(record: *const Record, seq: u64) {
+    if listened(&profiler_annotate_scope_end_semaphore) {
+        profiler_annotate_scope_end(record, seq);
+    }
+}
+
+/// The process's table.
+#[inline]
+pub(crate) fn table() -> &'static Table {
+    &profiler_annotate_table_v1
+}
+
+/// Where the slot is, from the thread pointer.
+#[inline]
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn slot_offset() -> i64 {
+    let offset;
+    // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
+    unsafe {
+        asm!(
+            "mov {offset}, qword ptr [rip + otel_thread_ctx_v1@GOTTPOFF]",
+            offset = out(reg) offset,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    offset
+}
+
+/// Puts a record (or null) into this thread's slot; what was there. The record must stay as it is while it is there.
+#[inline]
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn replace_slot(new: *const Record) -> *const Record {
+    let old;
+    // SAFETY: reads and writes this thread's own slot, 8 bytes that only a pointer ever stands in. Without `nomem`, the compiler
+    // has written the record before.
+    unsafe {
+        asm!(
+            "mov {offset}, qword ptr [rip + otel_thread_ctx_v1@GOTTPOFF]",
+            "mov {old}, qword ptr fs:[{offset}]",
+            "mov qword ptr fs:[{offset}], {new}",
+            offset = out(reg) _,
+            old = out(reg) old,
+            new = in(reg) new,
+            options(nostack, preserves_flags),
+        );
+    }
+    old
+}
+
+/// Where the slot is, from the thread pointer.
+#[inline]
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn slot_offset() -> i64 {
+    let offset;
+    // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
+    unsafe {
+        asm!(
+            "adrp {offset}, :gottprel:otel_thread_ctx_v1",
+            "ldr {offset}, [{offset}, #:gottprel_lo12:otel_thread_ctx_v1]",
+            offset = out(reg) offset,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    offset
+}
+
+/// Puts a record (or null) into this thread's slot; what was there. The record must stay as it is while it is there.
+#[inline]
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn replace_slot(new: *const Record) -> *const Record {
+    let old;
+    // SAFETY: reads and writes this thread's own slot, 8 bytes that only a pointer ever stands in. Without `nomem`, the compiler
+    // has written the record before.
+    unsafe {
+        asm!(
+            "adrp {offset}, :gottprel:otel_thread_ctx_v1",
+            "ldr {offset}, [{offset}, #:gottprel_lo12:otel_thread_ctx_v1]",
+            "mrs {thread}, tpidr_el0",
+            "ldr {old}, [{thread}, {offset}]",
+            "str {new}, [{thread}, {offset}]",
+            offset = out(reg) _,
+            thread = out(reg) _,
+            old = out(reg) old,
+            new = in(reg) new,
+            options(nostack, preserves_flags),
+        );
+    }
+    old
+}

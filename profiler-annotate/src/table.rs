@@ -1,0 +1,97 @@
+//! What a profiler finds out about a process from outside, at one place: `profiler_annotate_table_v1`.
+//!
+//! A writable object in a section of its own, `.profiler_annotate`, so that it is found without symbols. `ABI.md` has the layout.
+
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// `Table::magic`.
+pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"PRFANNOT");
+/// `Table::version`.
+pub(crate) const VERSION: u32 = 1;
+/// `Table::size`.
+pub(crate) const SIZE: u32 = 384;
+
+const READY: u32 = 1;
+
+/// How this process stands to OpenTelemetry's process context (OTEP 4719).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ProcessContext {
+    /// This crate published one, with `request.id` at key index 0.
+    Ours = 1,
+    /// Another library had published one: it owns the key map.
+    Foreign = 2,
+    /// The kernel refused a step of the publication.
+    Failed = 3,
+    /// The feature `process-context` is off.
+    LeftOut = 4,
+}
+
+/// See `ABI.md`. Defined in assembly, with weak linkage: two versions of this crate in one program share one.
+#[repr(C, align(64))]
+pub(crate) struct Table {
+    magic: u64,
+    version: u32,
+    size: u32,
+    slot_offset: AtomicI64,
+    state: AtomicU32,
+    request_id_key: AtomicU8,
+    process_context: AtomicU8,
+    _reserved: [u8; 2],
+    _reserved_too: [u64; 4],
+    _wanted: [AtomicU64; 32],
+    scopes: AtomicU64,
+    _reserved_end: [u64; 7],
+}
+
+const _: () = {
+    use std::mem::offset_of;
+    assert!(offset_of!(Table, slot_offset) == 16);
+    assert!(offset_of!(Table, state) == 24);
+    assert!(offset_of!(Table, request_id_key) == 28);
+    assert!(offset_of!(Table, process_context) == 29);
+    assert!(offset_of!(Table, _wanted) == 64);
+    assert!(offset_of!(Table, scopes) == 320);
+    assert!(size_of::<Table>() == SIZE as usize);
+};
+
+/// What the assembly says, for platforms without it.
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            magic: MAGIC,
+            version: VERSION,
+            size: SIZE,
+            slot_offset: AtomicI64::default(),
+            state: AtomicU32::default(),
+            request_id_key: AtomicU8::default(),
+            process_context: AtomicU8::default(),
+            _reserved: Default::default(),
+            _reserved_too: Default::default(),
+            _wanted: Default::default(),
+            scopes: AtomicU64::default(),
+            _reserved_end: Default::default(),
+        }
+    }
+}
+
+impl Table {
+    /// The key index for new records, once [`Table::publish`] has been called.
+    #[inline]
+    pub(crate) fn request_id_key(&self) -> Option<u8> {
+        (self.state.load(Ordering::Acquire) == READY).then(|| self.request_id_key.load(Ordering::Relaxed))
+    }
+
+    /// Fills in what is known at the first scope only.
+    pub(crate) fn publish(&self, slot_offset: i64, request_id_key: u8, context: ProcessContext) {
+        self.slot_offset.store(slot_offset, Ordering::Relaxed);
+        self.request_id_key.store(request_id_key, Ordering::Relaxed);
+        self.process_context.store(context as u8, Ordering::Relaxed);
+        self.state.store(READY, Ordering::Release);
+    }
+
+    /// The number of a scope, from 1 on, never given twice in a process.
+    pub(crate) fn next_scope(&self) -> u64 {
+        self.scopes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

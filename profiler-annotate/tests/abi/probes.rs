@@ -1,0 +1,289 @@
+//! The probes as a tracer sees them: this process puts breakpoints onto its own sites, as the kernel does for a uprobe, raises the
+//! semaphores, and reads the arguments from the registers.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use profiler_annotate::{RequestId, current_request_id, request_id, scope};
+
+use crate::elf;
+
+const INT3: u8 = 0xcc;
+const NOP: u8 = 0x90;
+
+/// What a breakpoint saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Enter { record: u64, seq: u64, future: u64, poll: u64 },
+    Exit { record: u64, seq: u64 },
+    End { record: u64, seq: u64 },
+}
+use Event::{End, Enter, Exit};
+
+impl Event {
+    fn seq(self) -> u64 {
+        match self {
+            Enter { seq, .. } | Exit { seq, .. } | End { seq, .. } => seq,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Enter { .. } => "enter",
+            Exit { .. } => "exit",
+            End { .. } => "end",
+        }
+    }
+}
+
+/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit.
+static SITES: OnceLock<[u64; 3]> = OnceLock::new();
+
+thread_local! {
+    /// Filled by the signal handler: room is made before, since a handler must not allocate.
+    static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
+    static IDS: RefCell<Vec<RequestId>> = const { RefCell::new(Vec::new()) };
+}
+
+extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a ucontext to a handler with SA_SIGINFO.
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let register = |name: libc::c_int| registers[usize::try_from(name).unwrap()].cast_unsigned();
+    let (record, seq) = (register(libc::REG_RDI), register(libc::REG_RSI));
+    let [end, enter, _] = SITES.get().copied().unwrap();
+    // An int3 is reported after it has been executed.
+    let site = register(libc::REG_RIP) - 1;
+    let event = if site == enter {
+        // SAFETY: a probe's first argument points to a record, whose 94 bytes have no padding and stay while it is polled.
+        let bytes = unsafe { std::slice::from_raw_parts(record as *const u8, 94) };
+        let id = &bytes[30..30 + usize::from(bytes[29])];
+        IDS.with_borrow_mut(|ids| ids.push(RequestId::try_from(id).unwrap()));
+        Enter { record, seq, future: register(libc::REG_RDX), poll: register(libc::REG_RCX) }
+    } else if site == end {
+        End { record, seq }
+    } else {
+        Exit { record, seq }
+    };
+    EVENTS.with_borrow_mut(|events| events.push(event));
+}
+
+/// Writes into this process, read-only pages included.
+fn poke(address: u64, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    let memory = std::fs::File::options().write(true).open("/proc/self/mem").unwrap();
+    memory.write_all_at(bytes, address).unwrap();
+}
+
+/// Breakpoints on all sites, semaphores up; undone when dropped. One at a time.
+struct Tracer {
+    _one: MutexGuard<'static, ()>,
+    semaphores: Vec<u64>,
+}
+
+impl Tracer {
+    fn attach() -> Self {
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let probes = elf::probes(&elf::this_program());
+        let bias = elf::load_bias();
+        SITES.get_or_init(|| {
+            // SAFETY: all zeros is a valid sigaction; the handler is async-signal-safe for traps that these tests cause.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            action.sa_sigaction = on_trap as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+            // SAFETY: a valid action.
+            assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()) }, 0);
+            [0, 1, 2].map(|probe: usize| bias + probes[probe].site)
+        });
+        EVENTS.with_borrow_mut(|events| events.reserve(1000));
+        IDS.with_borrow_mut(|ids| ids.reserve(1000));
+        for site in SITES.get().unwrap() {
+            poke(*site, &[INT3]);
+        }
+        let semaphores: Vec<_> = probes.iter().map(|probe| bias + probe.semaphore).collect();
+        for semaphore in &semaphores {
+            poke(*semaphore, &1_u16.to_le_bytes());
+        }
+        Self { _one: one, semaphores }
+    }
+
+    /// The events of this thread since the last call.
+    fn events(&self) -> Vec<Event> {
+        assert_eq!(self.semaphores.len(), 3);
+        EVENTS.with_borrow_mut(|events| {
+            let seen = events.clone();
+            // Keeps its room for the handler.
+            events.clear();
+            seen
+        })
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        self.events().into_iter().map(Event::kind).collect()
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        for semaphore in &self.semaphores {
+            poke(*semaphore, &0_u16.to_le_bytes());
+        }
+        for site in SITES.get().unwrap() {
+            poke(*site, &[NOP]);
+        }
+    }
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Pending for so many polls.
+struct PendingFor(u32);
+
+impl Future for PendingFor {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match self.0.checked_sub(1) {
+            None => Poll::Ready(()),
+            Some(less) => {
+                self.0 = less;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+#[test]
+fn each_poll_is_bracketed_and_the_end_comes_once() {
+    let tracer = Tracer::attach();
+    let mut future = pin!(scope(request_id!("order-42"), PendingFor(1)));
+    assert!(poll(future.as_mut()).is_pending());
+    assert!(poll(future.as_mut()).is_ready());
+    let events = tracer.events();
+    let [Enter { record, seq, future: inner, poll: function }, ..] = events[..] else { panic!("{events:?}") };
+    let enter = Enter { record, seq, future: inner, poll: function };
+    let exit = Exit { record, seq };
+    assert_eq!(events, [enter, exit, enter, exit, End { record, seq }]);
+    assert!(seq > 0);
+    assert_eq!(function, <PendingFor as Future>::poll as *const () as u64);
+    let scope = std::ptr::from_ref(future.as_ref().get_ref()) as u64;
+    assert!((scope..scope + size_of_val(future.as_ref().get_ref()) as u64).contains(&inner));
+    assert_eq!(IDS.take(), [request_id!("order-42"); 2]);
+}
+
+#[test]
+fn nothing_fires_while_nobody_listens() {
+    let tracer = Tracer::attach();
+    for semaphore in &tracer.semaphores {
+        poke(*semaphore, &0_u16.to_le_bytes());
+    }
+    assert!(poll(pin!(scope(1_u64, PendingFor(0)))).is_ready());
+    assert_eq!(tracer.events(), []);
+}
+
+#[test]
+fn a_scope_that_is_dropped_ends_if_it_has_begun() {
+    let tracer = Tracer::attach();
+    drop(scope(1_u64, PendingFor(0)));
+    assert_eq!(tracer.events(), []);
+    let mut begun = Box::pin(scope(1_u64, PendingFor(9)));
+    assert!(poll(begun.as_mut()).is_pending());
+    drop(begun);
+    assert_eq!(tracer.kinds(), ["enter", "exit", "end"]);
+}
+
+#[test]
+fn a_scope_of_the_same_request_is_silent_for_life() {
+    let tracer = Tracer::attach();
+    let mut inner = Box::pin(scope(1_u64, PendingFor(9)));
+    let outer = scope(1_u64, async {
+        assert!(poll(inner.as_mut()).is_pending());
+    });
+    assert!(poll(pin!(outer)).is_ready());
+    assert_eq!(tracer.kinds(), ["enter", "exit", "end"]);
+    // Alone now, and still no request of its own.
+    assert!(poll(inner.as_mut()).is_pending());
+    drop(inner);
+    assert_eq!(tracer.events(), []);
+}
+
+#[test]
+fn a_scope_of_another_request_fires_as_its_own() {
+    let tracer = Tracer::attach();
+    assert!(poll(pin!(scope(1_u64, scope(2_u64, scope(1_u64, async {}))))).is_ready());
+    let events = tracer.events();
+    assert_eq!(
+        events.iter().map(|event| event.kind()).collect::<Vec<_>>(),
+        ["enter", "enter", "enter", "exit", "end", "exit", "end", "exit", "end"]
+    );
+    let seqs: Vec<_> = events[..3].iter().map(|event| event.seq()).collect();
+    assert!(seqs.is_sorted_by(|a, b| a < b), "each has a number of its own: {seqs:?}");
+    assert_eq!(
+        events.iter().map(|event| event.seq()).collect::<Vec<_>>()[3..],
+        [seqs[2], seqs[2], seqs[1], seqs[1], seqs[0], seqs[0]]
+    );
+}
+
+#[test]
+fn a_panic_leaves_the_scope_and_ends_it() {
+    let tracer = Tracer::attach();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut future = Box::pin(scope(1_u64, async { panic!("on purpose") }));
+        poll(future.as_mut())
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(current_request_id(), None);
+    assert_eq!(tracer.kinds(), ["enter", "exit", "end"]);
+}
+
+#[test]
+fn a_destructor_runs_inside_the_scope_and_before_its_end() {
+    struct Guard<'a>(&'a Cell<Option<RequestId>>, &'a Tracer);
+    impl Drop for Guard<'_> {
+        fn drop(&mut self) {
+            self.0.set(current_request_id());
+            assert_eq!(self.1.kinds(), ["enter", "exit"]);
+        }
+    }
+    let tracer = Tracer::attach();
+    let seen = Cell::new(None);
+    let guard = Guard(&seen, &tracer);
+    let mut future = Box::pin(scope(request_id!("order-42"), async move {
+        let _guard = guard;
+        std::future::pending::<()>().await;
+    }));
+    assert!(poll(future.as_mut()).is_pending());
+    drop(future);
+    assert_eq!(seen.get(), Some(request_id!("order-42")));
+    assert_eq!(tracer.kinds(), ["end"]);
+}
+
+#[test]
+fn scopes_are_numbered_without_gaps_or_repeats_over_threads() {
+    let tracer = Tracer::attach();
+    let mut seqs: Vec<u64> = std::thread::scope(|threads| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                threads.spawn(|| {
+                    EVENTS.with_borrow_mut(|events| events.reserve(1000));
+                    IDS.with_borrow_mut(|ids| ids.reserve(1000));
+                    for _ in 0..100 {
+                        assert!(poll(pin!(scope(1_u64, async {}))).is_ready());
+                    }
+                    EVENTS.take()
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).map(Event::seq).collect()
+    });
+    drop(tracer);
+    assert_eq!(seqs.len(), 1200);
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 400);
+}
