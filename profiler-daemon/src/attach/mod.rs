@@ -1,0 +1,217 @@
+//! Loads the programs, fills their maps, makes and drops the links. Knows no ELF: where to probe is the plan's business.
+//!
+//! Invariant: everything attached hangs on file descriptors that [`Attached`] owns. Dropping it, or the death of the daemon by any
+//! signal, takes every probe out of the target.
+
+mod error;
+mod kernel_types;
+mod keys;
+mod log;
+mod machine;
+mod object;
+mod perf;
+mod programs;
+mod sys;
+mod uprobes;
+
+pub use error::AttachError;
+pub(crate) use keys::keys;
+pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
+pub use object::OBJECT_OVERRIDE;
+pub use perf::MAX_RATE_HZ;
+pub use uprobes::{LinkKind, Probe};
+
+use std::path::Path;
+use std::time::Duration;
+
+use aya::maps::{Array, HashMap, Map};
+use aya::programs::BtfTracePoint;
+use aya::{Btf, Ebpf, EbpfLoader};
+use profiler_common::gate::Gate;
+use profiler_common::limits::REQUEST_ID_BYTES;
+use profiler_common::site::TypeRow;
+
+use kernel_types::TaskOffsets;
+use uprobes::Uprobes;
+
+/// What to attach to, and what to look for.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The target's process id.
+    pub pid: u32,
+    /// The target's executable as the kernel is to open it: `/proc/PID/exe`, which holds in containers and after a redeploy.
+    pub exe: &'a Path,
+    /// The probe sites.
+    pub probes: &'a [Probe],
+    /// How to make the probes.
+    pub links: LinkKind,
+    /// The task types: runtime address of the vtable, and where the id stands. Their place is their number.
+    pub types: &'a [(u64, TypeRow)],
+    /// How many task types there are to sum for (several vtables may share one).
+    pub type_count: u32,
+    /// Offset of the vtable pointer in a task's header (bytes).
+    pub header_vtable_offset: u32,
+    /// Samples a second on each CPU, `None` for no sampling.
+    pub rate_hz: Option<u32>,
+    /// Whether every request is wanted.
+    pub all_requests: bool,
+    /// Whether samples are taken in every poll.
+    pub sample_all: bool,
+    /// Request ids that are wanted.
+    pub wanted: &'a [Vec<u8>],
+}
+
+/// A target with the probes in.
+#[derive(Debug)]
+pub struct Attached {
+    // Fields drop in order: the probes leave the target before the programs and maps go.
+    uprobes: Option<Uprobes>,
+    samplers: Vec<perf::Sampler>,
+    ebpf: Ebpf,
+    log: Option<log::KernelLog>,
+    gate: Gate,
+}
+
+/// How long after the gate closed a handler that had already looked at it may still run. Handlers take microseconds; this allows for
+/// one that was preempted.
+const GRACE: Duration = Duration::from_millis(20);
+
+impl Attached {
+    /// Loads and attaches everything, with the gate still shut.
+    pub fn new(order: &Order<'_>) -> Result<Self, AttachError> {
+        check_pid_namespace()?;
+        let object = object::bytes()?;
+        let offsets = TaskOffsets::of_running_kernel()?;
+        let mut ebpf = load(&object, order, offsets)?;
+        fill_types(&mut ebpf, order.types)?;
+        let mut attached = Self {
+            uprobes: None,
+            samplers: Vec::new(),
+            ebpf,
+            log: None,
+            gate: Gate { all_requests: u32::from(order.all_requests), sample_all: u32::from(order.sample_all), ..Gate::SHUT },
+        };
+        attached.write_gate()?;
+        for id in order.wanted {
+            attached.want(id)?;
+        }
+        attach_scheduler(&mut attached.ebpf)?;
+        if let Some(rate_hz) = order.rate_hz {
+            attached.samplers = perf::sample_every_cpu(&mut attached.ebpf, rate_hz)?;
+        }
+        attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
+        // Last, because it takes its map out, which the programs before it had to find.
+        attached.log = log::KernelLog::of(&mut attached.ebpf);
+        Ok(attached)
+    }
+
+    /// Lets events count from now on. Returns the window's start (ns, `CLOCK_MONOTONIC`).
+    pub fn open(&mut self) -> Result<u64, AttachError> {
+        self.gate.open_ns = sys::monotonic_ns();
+        self.gate.close_ns = u64::MAX;
+        self.write_gate()?;
+        Ok(self.gate.open_ns)
+    }
+
+    /// Ends the window: after this no row changes any more. Returns the window's end (ns).
+    pub fn close(&mut self) -> Result<u64, AttachError> {
+        self.gate.close_ns = sys::monotonic_ns();
+        self.write_gate()?;
+        std::thread::sleep(GRACE);
+        Ok(self.gate.close_ns)
+    }
+
+    /// Takes the probes out of the target. The maps stay readable.
+    pub fn detach(&mut self) {
+        self.uprobes = None;
+        self.samplers.clear();
+    }
+
+    /// Asks for one more request id.
+    pub fn want(&mut self, id: &[u8]) -> Result<(), AttachError> {
+        let mut key = [0; REQUEST_ID_BYTES];
+        let front = key.get_mut(..id.len()).ok_or(AttachError::RequestIdTooLong { bytes: id.len() })?;
+        front.copy_from_slice(id);
+        let mut wanted: HashMap<_, [u8; REQUEST_ID_BYTES], u32> = typed(&mut self.ebpf, "WANTED")?;
+        wanted.insert(key, 1, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
+    }
+
+    /// The maps and programs, for the collect step.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// What the kernel side has said since the last call.
+    pub fn said(&mut self) -> Vec<String> {
+        self.log.as_mut().map(log::KernelLog::take).unwrap_or_default()
+    }
+
+    /// How often the kernel skipped a program of ours because one was already running on that CPU.
+    pub fn recursion_misses(&self) -> u64 {
+        let scheduler = SCHEDULER.iter().filter_map(|(name, _)| self.ebpf.program(name)?.fd().ok());
+        let own = scheduler.map(|fd| sys::recursion_misses(std::os::fd::AsFd::as_fd(fd))).sum::<u64>();
+        own + self.uprobes.as_ref().map_or(0, Uprobes::recursion_misses)
+    }
+
+    fn write_gate(&mut self) -> Result<(), AttachError> {
+        let mut map: Array<_, Gate> = typed(&mut self.ebpf, "GATE")?;
+        map.set(0, self.gate, 0).map_err(|source| AttachError::Map { map: "GATE", source })
+    }
+}
+
+/// Inode of the initial pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
+
+/// The kernel side compares thread ids with those of the initial pid namespace; from another one none would match, and every poll would
+/// read as running.
+fn check_pid_namespace() -> Result<(), AttachError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let namespace = std::fs::metadata("/proc/self/ns/pid").map_err(AttachError::PidNamespaceUnknown)?;
+    if namespace.ino() == INITIAL_PID_NAMESPACE { Ok(()) } else { Err(AttachError::PidNamespace) }
+}
+
+/// Loads the object and makes its maps.
+fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
+    EbpfLoader::new()
+        .override_global("TARGET_TGID", &order.pid, true)
+        .override_global("TASK_PID_OFFSET", &offsets.pid, true)
+        .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
+        .override_global("TASK_CPU_TIME_OFFSET", &offsets.cpu_time, true)
+        .override_global("HEADER_VTABLE_OFFSET", &order.header_vtable_offset, true)
+        .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
+        .load(object)
+        .map_err(AttachError::Load)
+}
+
+/// A map of the object by its name, with its types.
+pub(crate) fn typed<'ebpf, M>(ebpf: &'ebpf mut Ebpf, name: &'static str) -> Result<M, AttachError>
+where
+    M: TryFrom<&'ebpf mut Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf.map_mut(name).ok_or(AttachError::NoMap { map: name })?;
+    M::try_from(map).map_err(|source| AttachError::Map { map: name, source })
+}
+
+fn fill_types(ebpf: &mut Ebpf, types: &[(u64, TypeRow)]) -> Result<(), AttachError> {
+    let mut map: HashMap<_, u64, TypeRow> = typed(ebpf, "TYPES")?;
+    for (vtable, row) in types {
+        map.insert(vtable, row, 0).map_err(|source| AttachError::Map { map: "TYPES", source })?;
+    }
+    Ok(())
+}
+
+/// The scheduler's programs and their tracepoints.
+const SCHEDULER: [(&str, &str); 3] =
+    [("sched_switch", "sched_switch"), ("sched_wakeup", "sched_wakeup"), ("sched_process_exit", "sched_process_exit")];
+
+fn attach_scheduler(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+    let btf = Btf::from_sys_fs().map_err(AttachError::KernelTypes)?;
+    for (name, tracepoint) in SCHEDULER {
+        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
+        let failed = |source| AttachError::Program { program: name, source };
+        let program: &mut BtfTracePoint = program.try_into().map_err(failed)?;
+        program.load(tracepoint, &btf).map_err(failed)?;
+        let _: aya::programs::tp_btf::BtfTracePointLinkId = program.attach().map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The uprobe programs, loaded by ourselves: aya 0.14 cannot load a program for uprobe-multi links, nor give a perf event's uprobe a
+//! semaphore.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use aya::Ebpf;
+use aya::maps::Map;
+use aya_obj::Object;
+
+use super::{AttachError, sys};
+
+/// A parsed object whose instructions point to the maps that are already there.
+pub(super) struct Programs {
+    object: Object,
+    license: CString,
+}
+
+impl Programs {
+    /// Parses `object` and ties it to the maps of `ebpf`, which was loaded from the same bytes.
+    pub(super) fn parse(object: &[u8], ebpf: &Ebpf) -> Result<Self, AttachError> {
+        let mut object = Object::parse(object).map_err(|error| AttachError::Parse(error.to_string()))?;
+        let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+        let parsed: Vec<(String, aya_obj::Map)> = object.maps.drain().collect();
+        let mut maps: Vec<(&str, RawFd, &aya_obj::Map)> = Vec::with_capacity(parsed.len());
+        for (name, map) in &parsed {
+            let fd = ebpf.map(name).and_then(map_fd);
+            let fd = fd.ok_or_else(|| AttachError::Parse(format!("map `{name}` was not made")))?;
+            maps.push((name, fd.as_raw_fd(), map));
+        }
+        let failed = |error: &dyn std::fmt::Display| AttachError::Parse(error.to_string());
+        object.relocate_maps(maps.into_iter(), &text).map_err(|error| failed(&error))?;
+        object.relocate_calls(&text).map_err(|error| failed(&error))?;
+        let license = object.license.clone();
+        Ok(Self { object, license })
+    }
+
+    /// Loads one program for links of `attach_type`.
+    pub(super) fn load(&self, name: &'static str, attach_type: u32) -> Result<OwnedFd, AttachError> {
+        let program = self.object.programs.get(name).ok_or(AttachError::NoProgram { program: name })?;
+        let function = self.object.functions.get(&program.function_key()).ok_or(AttachError::NoProgram { program: name })?;
+        let short = CString::new(name).unwrap_or_default();
+        sys::load_uprobe_program(short.as_c_str(), self.license.as_c_str(), &function.instructions, attach_type)
+            .map_err(|(source, log)| AttachError::Verifier { program: name, source, log })
+    }
+}
+
+/// The map's file descriptor, for the kinds of map that our object has.
+pub(super) fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::RingBuf(data)
+        | Map::PerfEventArray(data)
+        | Map::LruHashMap(data) => Some(data.fd().as_fd()),
+        _ => None,
+    }
+}

@@ -1,0 +1,174 @@
+//! The probes in the target: one uprobe-multi link a program where the kernel has them, else one perf event a site.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use aya::Ebpf;
+use aya_obj::generated::bpf_attach_type;
+use profiler_common::site::{Site, SiteRole};
+
+use super::programs::Programs;
+use super::sys::{self, MultiLink};
+use super::{AttachError, Order, perf};
+
+/// One probe to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Where: offset in the executable's file (bytes).
+    pub offset: u64,
+    /// What it stands for.
+    pub site: Site,
+    /// File offset of the semaphore that is raised while the probe is in; 0 for none.
+    pub semaphore: u64,
+    /// Whether the function's return is meant, by a return probe.
+    pub on_return: bool,
+}
+
+impl Probe {
+    /// The kernel side's program for it.
+    const fn program(&self) -> &'static str {
+        match self.site.role {
+            SiteRole::PollStart => "poll_start",
+            SiteRole::PollIdle => "poll_idle",
+            SiteRole::TaskComplete => "task_complete",
+            SiteRole::PollReturn if self.on_return => "poll_returned",
+            SiteRole::PollReturn => "poll_return",
+            SiteRole::Wake | SiteRole::Woken => "task_wake",
+            SiteRole::Spawn => "task_spawn",
+            SiteRole::Defer => "task_defer",
+            SiteRole::ScopeEnter => "scope_enter",
+            SiteRole::ScopeExit => "scope_exit",
+            SiteRole::ScopeEnd => "scope_end",
+        }
+    }
+}
+
+/// How probes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// One link for all sites of a program (kernel 6.6): attach and detach take milliseconds.
+    Multi,
+    /// One perf event a site: works everywhere; detaching takes about 0.1 s a site.
+    Single,
+}
+
+/// The probes in the target and their programs.
+#[derive(Debug)]
+pub(super) struct Uprobes {
+    // Links drop before the events and the programs they tie together.
+    links: Vec<OwnedFd>,
+    events: Vec<OwnedFd>,
+    programs: Vec<OwnedFd>,
+}
+
+impl Uprobes {
+    /// Loads the programs that the probes need and attaches them. What was attached before a failure goes with it.
+    pub(super) fn attach(object: &[u8], ebpf: &Ebpf, order: &Order<'_>) -> Result<Self, AttachError> {
+        let parsed = Programs::parse(object, ebpf)?;
+        let mut groups: BTreeMap<(u8, &'static str), Vec<&Probe>> = BTreeMap::new();
+        for probe in order.probes {
+            groups.entry((rank(probe.site.role), probe.program())).or_default().push(probe);
+        }
+        let mut uprobes = Self { links: Vec::new(), events: Vec::new(), programs: Vec::new() };
+        for ((_, name), probes) in groups {
+            match order.links {
+                LinkKind::Multi => uprobes.multi(&parsed, name, &probes, order)?,
+                LinkKind::Single => uprobes.single(&parsed, name, &probes, order)?,
+            }
+        }
+        Ok(uprobes)
+    }
+
+    fn multi(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
+        let program = parsed.load(name, bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
+        let failed = |source| AttachError::Link { program: name, sites: probes.len(), call: "BPF_LINK_CREATE", source };
+        let path = sys::c_path(order.exe).map_err(failed)?;
+        let offsets: Vec<u64> = probes.iter().map(|probe| probe.offset).collect();
+        let cookies: Vec<u64> = probes.iter().map(|probe| probe.site.cookie()).collect();
+        let mut semaphores: Vec<u64> = probes.iter().map(|probe| probe.semaphore).collect();
+        if semaphores.iter().all(|offset| *offset == 0) {
+            semaphores.clear();
+        }
+        let link = MultiLink {
+            path: &path,
+            offsets: &offsets,
+            cookies: &cookies,
+            semaphores: &semaphores,
+            pid: order.pid.cast_signed(),
+            on_return: probes.iter().any(|probe| probe.on_return),
+        };
+        let link = sys::link_uprobe_multi(program.as_fd(), &link).map_err(failed)?;
+        self.links.push(link);
+        self.programs.push(program);
+        Ok(())
+    }
+
+    fn single(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
+        let program = parsed.load(name, 0)?;
+        for probe in probes {
+            let failed = |call| move |source| AttachError::Link { program: name, sites: 1, call, source };
+            let event = perf::open_uprobe(order.exe, order.pid, probe).map_err(failed("perf_event_open"))?;
+            let link = sys::link_perf_event(program.as_fd(), event.as_fd(), probe.site.cookie());
+            self.links.push(link.map_err(failed("BPF_LINK_CREATE"))?);
+            self.events.push(event);
+        }
+        self.programs.push(program);
+        Ok(())
+    }
+
+    /// Sum over the programs.
+    pub(super) fn recursion_misses(&self) -> u64 {
+        self.programs.iter().map(|program| sys::recursion_misses(program.as_fd())).sum()
+    }
+}
+
+/// Ends are attached before starts, so that a poll seen starting is seen ending.
+const fn rank(role: SiteRole) -> u8 {
+    match role {
+        SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
+        SiteRole::Wake | SiteRole::Woken | SiteRole::Defer => 1,
+        SiteRole::PollStart | SiteRole::Spawn => 2,
+        SiteRole::ScopeEnter => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attach::{UprobeMulti, object, sys, uprobe_multi};
+
+    /// Check that the kernel takes every program, for perf events and for multi links.
+    #[test]
+    fn the_kernel_takes_every_program() {
+        // SAFETY: no arguments.
+        if unsafe { libc::geteuid() } != 0 {
+            println!("SKIPPED: the_kernel_takes_every_program: needs root");
+            return;
+        }
+        let object = object::bytes().unwrap();
+        let ebpf = aya::EbpfLoader::new().load(&object).unwrap();
+        let parsed = Programs::parse(&object, &ebpf).unwrap();
+        let mut kinds = vec![0];
+        if uprobe_multi() == UprobeMulti::Works {
+            kinds.push(bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32);
+        }
+        for kind in kinds {
+            for name in [
+                "poll_start",
+                "poll_idle",
+                "task_complete",
+                "poll_return",
+                "poll_returned",
+                "task_wake",
+                "task_defer",
+                "task_spawn",
+                "scope_enter",
+                "scope_exit",
+                "scope_end",
+            ] {
+                let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(sys::recursion_misses(program.as_fd()), 0);
+            }
+        }
+    }
+}

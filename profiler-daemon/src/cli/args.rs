@@ -1,0 +1,295 @@
+//! The command line as clap reads it: the low form. What flags mean together is decided in [`super::command`].
+//!
+//! This one definition feeds `--help`, the man page and the shell completions.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::{
+    examples, exit,
+    value::{self, Rate, RequestId},
+};
+
+/// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
+const PID_MAX: i64 = 4 * 1024 * 1024;
+
+/// Profile one request of a running Tokio service, from outside, without restarting or rebuilding it.
+///
+/// Attaches to a process by eBPF, splits the wall time of a request or task into running, preempted, blocked, scheduled
+/// and suspended, and draws flamegraphs of where the time went. When it leaves, nothing of it is left in the process.
+#[derive(Debug, Parser)]
+#[command(
+    name = "profiler-daemon",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = examples::TOP,
+    after_long_help = format!("{}\n\n{}", examples::TOP, exit::help_section()),
+    max_term_width = 100
+)]
+pub struct Args {
+    /// When to use colours; `auto` means on a terminal where `NO_COLOR` is not set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub color: clap::ColorChoice,
+    /// Say more on stderr; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub command: CommandArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum CommandArgs {
+    /// Stay attached to a service and answer `requests`, `tasks` and `export`
+    #[command(after_help = examples::RUN)]
+    Run(RunArgs),
+    /// Attach, wait, write one result and leave
+    #[command(after_help = examples::RECORD)]
+    Record(RecordArgs),
+    /// List the requests a running daemon has seen
+    #[command(after_help = examples::REQUESTS)]
+    Requests(RequestsArgs),
+    /// Show the tasks of a daemon's target: a live table on a terminal
+    #[command(after_help = examples::TASKS)]
+    Tasks(TasksArgs),
+    /// Write a flamegraph, folded stacks or the report from a running daemon
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
+    /// Tell what can be profiled in a program, and what is missing
+    #[command(after_help = examples::INSPECT)]
+    Inspect(InspectArgs),
+    /// Tell what this machine's kernel and your privileges allow
+    #[command(after_help = examples::SYSTEM_INFO)]
+    SystemInfo(SystemInfoArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, in roff
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// The process to profile
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
+    pub pid: u32,
+    /// Measure only this request (1 to 64 bytes); may be given several times
+    #[arg(short, long, value_name = "ID")]
+    pub request: Vec<RequestId>,
+    /// Measure every request; without this and --request: every task, and every request where the program names them
+    #[arg(long, conflicts_with = "request")]
+    pub all_requests: bool,
+    /// Listen on this socket instead of /run/profiler-daemon/PID.sock
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
+    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
+    pub rate: Rate,
+}
+
+/// Arguments of `record`.
+#[derive(Debug, ClapArgs)]
+pub struct RecordArgs {
+    /// The process to profile
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
+    pub pid: u32,
+    /// Record this request, and end as soon as it has completed
+    #[arg(short, long, value_name = "ID", conflicts_with = "all")]
+    pub request: Option<RequestId>,
+    /// Record every task, no annotation needed; also the default where no --request is given
+    #[arg(long)]
+    pub all: bool,
+    /// How long to record, at most; with --request, how long to wait for it
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
+    pub duration: Duration,
+    /// What is written
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
+    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
+    pub rate: Rate,
+}
+
+/// What a result holds and where it goes: shared by `record` and `export`.
+#[derive(Debug, ClapArgs)]
+pub struct ShapeArgs {
+    /// Time to draw: wall (waiting included) or cpu; a json report holds both
+    #[arg(short, long, value_enum, default_value_t)]
+    pub metric: Metric,
+    /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, else flamegraph
+    #[arg(short, long, value_enum)]
+    pub format: Option<Format>,
+    /// Write to this file; `-` is standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+}
+
+/// Which daemon to ask.
+#[derive(Debug, ClapArgs)]
+pub struct DaemonArgs {
+    /// Ask the daemon of this process; not needed while only one daemon runs
+    #[arg(short, long, conflicts_with = "socket", value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
+    pub pid: Option<u32>,
+    /// Ask the daemon on this socket
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+}
+
+/// Arguments of `requests`.
+#[derive(Debug, ClapArgs)]
+pub struct RequestsArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
+/// Arguments of `tasks`.
+#[derive(Debug, ClapArgs)]
+pub struct TasksArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Column to sort by, largest first (id, type and kind: smallest first)
+    #[arg(short, long, value_enum, value_name = "COLUMN", default_value_t)]
+    pub sort: SortColumn,
+    /// Print once and leave; also the default where standard output is not a terminal
+    #[arg(long, conflicts_with = "interval")]
+    pub once: bool,
+    /// Time between two prints of the live table; on a terminal 1s
+    #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
+    pub interval: Option<Duration>,
+    /// Form of the answer; json prints one line, and with --interval one line each time
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("selection").required(true).args(["request", "task", "all"]))]
+pub struct ExportArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Only this request
+    #[arg(short, long, value_name = "ID")]
+    pub request: Option<RequestId>,
+    /// Only this task, by the id that `tasks` shows
+    #[arg(short, long, value_name = "ID")]
+    pub task: Option<u64>,
+    /// Everything that was measured
+    #[arg(long)]
+    pub all: bool,
+    /// What is written
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("program").required(true).args(["file", "pid"]))]
+pub struct InspectArgs {
+    /// The program's file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// The program of this process
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
+    pub pid: Option<u32>,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
+/// Arguments of `system-info`.
+#[derive(Debug, ClapArgs)]
+pub struct SystemInfoArgs {
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, ClapArgs)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, ClapArgs)]
+pub struct ManArgs {
+    /// The page of one command instead of the program's
+    #[arg(value_name = "COMMAND")]
+    pub page: Option<String>,
+}
+
+/// Which time a stack is weighted with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Metric {
+    /// Time by the clock, waiting included
+    #[default]
+    Wall,
+    /// Time on a CPU
+    Cpu,
+}
+
+/// What a result is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// An interactive SVG
+    Flamegraph,
+    /// Stacks with their nanoseconds, one a line
+    Folded,
+    /// The report, schema profiler.report/1
+    Json,
+}
+
+/// What a listing is printed as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+/// A column of the task table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SortColumn {
+    /// Task id
+    Id,
+    /// Type of the task's future
+    Type,
+    /// How the task is run: spawned, local, blocking
+    Kind,
+    /// Tasks in the row
+    Count,
+    /// Wall time
+    Wall,
+    /// Time on a CPU
+    #[default]
+    Running,
+    /// Time runnable but off CPU
+    Preempted,
+    /// Time asleep in the kernel, blocking a worker
+    Blocked,
+    /// Time ready, waiting for a worker
+    Scheduled,
+    /// Time waiting at an await
+    Suspended,
+    /// Number of polls
+    Polls,
+    /// Number of wakes
+    Wakes,
+    /// The longest poll
+    LongestPoll,
+}

@@ -1,0 +1,327 @@
+//! The command line, checked: the high form. Every combination that makes no sense is gone here.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    args::{
+        Args, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, RecordArgs, RunArgs, ShapeArgs,
+        SortColumn, TasksArgs,
+    },
+    color::Color,
+    manual::{self, Page},
+    output::Output,
+    value::{Rate, RequestId},
+};
+use thiserror::Error;
+
+/// Time between two prints of a live table where the user names none.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Shortest interval of a live table: below it the terminal is the load.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// What the streams are, as far as the arguments' meaning depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// Standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Standard error is a terminal.
+    pub stderr_is_terminal: bool,
+    /// `NO_COLOR` is set and not empty (no-color.org).
+    pub no_color: bool,
+}
+
+/// Flags that are right alone and wrong together.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum UsageError {
+    /// `--request X --request X`.
+    #[error("--request '{0}' is given twice")]
+    SameRequestTwice(RequestId),
+    /// `--interval` below what a table can be read at.
+    #[error("--interval must be at least 100ms")]
+    ShortInterval,
+    /// An empty path for `-o`, `--socket` or FILE.
+    #[error("{0} must not be an empty path")]
+    EmptyPath(&'static str),
+    /// `man` with a command that does not exist.
+    #[error("there is no command '{0}' to print the page of")]
+    NoSuchPage(String),
+}
+
+/// A checked command line.
+#[derive(Debug, PartialEq)]
+pub struct Invocation {
+    /// Whether to colour standard output and standard error.
+    pub color: Color,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// Stay attached and serve.
+    Run(Run),
+    /// One shot.
+    Record(Record),
+    /// List requests of a running daemon.
+    Requests {
+        /// Which daemon.
+        daemon: Daemon,
+        /// Form of the answer.
+        format: Listing,
+    },
+    /// Show tasks of a running daemon's target.
+    Tasks(Tasks),
+    /// Write a result from a running daemon.
+    Export(Export),
+    /// Tell what can be profiled.
+    Inspect {
+        /// In what.
+        program: Program,
+        /// Form of the answer.
+        format: Listing,
+    },
+    /// Tell what this machine allows.
+    SystemInfo {
+        /// Form of the answer.
+        format: Listing,
+    },
+    /// Print a completion script.
+    Completions(clap_complete::Shell),
+    /// Print a manual page.
+    Man(Page),
+}
+
+/// What `run` measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Every task, and every request where the program names its requests.
+    Everything,
+    /// Every request.
+    AllRequests,
+    /// These; never empty, no id twice.
+    Only(Vec<RequestId>),
+}
+
+/// `run`.
+#[derive(Debug, PartialEq)]
+pub struct Run {
+    /// The target.
+    pub pid: u32,
+    /// What to measure.
+    pub wanted: Wanted,
+    /// The socket, where it is not the default one.
+    pub socket: Option<PathBuf>,
+    /// Samples a second.
+    pub rate: Rate,
+}
+
+/// What `record` records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Every task.
+    AllTasks,
+    /// One request; the recording ends with it.
+    Request(RequestId),
+}
+
+/// `record`.
+#[derive(Debug, PartialEq)]
+pub struct Record {
+    /// The target.
+    pub pid: u32,
+    /// What to record.
+    pub subject: Subject,
+    /// How long at most.
+    pub duration: Duration,
+    /// What to write, and where.
+    pub shape: Shape,
+    /// Samples a second.
+    pub rate: Rate,
+}
+
+/// What a result holds and where it goes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The time that is drawn.
+    pub metric: Metric,
+    /// The form.
+    pub format: Format,
+    /// The place.
+    pub output: Output,
+}
+
+/// Which daemon a command talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Daemon {
+    /// The only one that runs.
+    Only,
+    /// The one of this target.
+    OfPid(u32),
+    /// The one on this socket.
+    At(PathBuf),
+}
+
+/// `tasks`.
+#[derive(Debug, PartialEq)]
+pub struct Tasks {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Column to sort by.
+    pub sort: SortColumn,
+    /// Print again after this time; once if `None`.
+    pub refresh: Option<Duration>,
+    /// Redraw the table in place.
+    pub live: bool,
+    /// Form of the answer.
+    pub format: Listing,
+}
+
+/// What `export` writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Everything measured.
+    All,
+    /// One request.
+    Request(RequestId),
+    /// One task.
+    Task(u64),
+}
+
+/// `export`.
+#[derive(Debug, PartialEq)]
+pub struct Export {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// What.
+    pub selection: Selection,
+    /// What to write, and where.
+    pub shape: Shape,
+}
+
+/// What `inspect` looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A file.
+    File(PathBuf),
+    /// The program of a process.
+    Process(u32),
+}
+
+impl Invocation {
+    /// Checks the low form.
+    pub fn check(args: Args, streams: Streams) -> Result<Self, UsageError> {
+        let command = match args.command {
+            CommandArgs::Run(run) => Command::Run(Run::check(run)?),
+            CommandArgs::Record(record) => Command::Record(Record::check(record)?),
+            CommandArgs::Requests(requests) => {
+                Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
+            }
+            CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
+            CommandArgs::Export(export) => Command::Export(Export::check(export)?),
+            CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
+            CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
+            CommandArgs::Completions(completions) => Command::Completions(completions.shell),
+            CommandArgs::Man(man) => Command::Man(match man.page {
+                None => Page::Program,
+                Some(name) => manual::page_of(&name).ok_or(UsageError::NoSuchPage(name))?,
+            }),
+        };
+        Ok(Self { color: Color::choose(args.color, streams), verbosity: args.verbose, command })
+    }
+}
+
+fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
+    if path.as_os_str().is_empty() { Err(UsageError::EmptyPath(what)) } else { Ok(path) }
+}
+
+impl Run {
+    fn check(args: RunArgs) -> Result<Self, UsageError> {
+        for (at, id) in args.request.iter().enumerate() {
+            if args.request.iter().take(at).any(|earlier| earlier == id) {
+                return Err(UsageError::SameRequestTwice(id.clone()));
+            }
+        }
+        // clap has refused `--all-requests` beside `--request`.
+        let wanted = match (args.all_requests, args.request) {
+            (true, _) => Wanted::AllRequests,
+            (false, ids) if ids.is_empty() => Wanted::Everything,
+            (false, ids) => Wanted::Only(ids),
+        };
+        let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate })
+    }
+}
+
+impl Record {
+    fn check(args: RecordArgs) -> Result<Self, UsageError> {
+        let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let shape = Shape::check(args.shape)?;
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate })
+    }
+}
+
+impl Shape {
+    fn check(args: ShapeArgs) -> Result<Self, UsageError> {
+        let path = not_empty(args.output, "-o")?;
+        let by_name = match path.extension().and_then(|end| end.to_str()) {
+            Some("json") => Format::Json,
+            Some("folded" | "txt") => Format::Folded,
+            _ => Format::Flamegraph,
+        };
+        let format = args.format.unwrap_or(by_name);
+        Ok(Self { metric: args.metric, format, output: Output::from(path) })
+    }
+}
+
+impl Daemon {
+    fn check(args: DaemonArgs) -> Result<Self, UsageError> {
+        Ok(match (args.pid, args.socket) {
+            (_, Some(path)) => Self::At(not_empty(path, "--socket")?),
+            (Some(pid), None) => Self::OfPid(pid),
+            (None, None) => Self::Only,
+        })
+    }
+}
+
+impl Tasks {
+    fn check(args: TasksArgs, streams: Streams) -> Result<Self, UsageError> {
+        if args.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
+            return Err(UsageError::ShortInterval);
+        }
+        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal;
+        let by_default = table_on_terminal.then_some(INTERVAL);
+        let refresh = if args.once { None } else { args.interval.or(by_default) };
+        Ok(Self {
+            daemon: Daemon::check(args.daemon)?,
+            sort: args.sort,
+            refresh,
+            live: table_on_terminal && refresh.is_some(),
+            format: args.format,
+        })
+    }
+}
+
+impl Export {
+    fn check(args: ExportArgs) -> Result<Self, UsageError> {
+        // clap has made sure that one of the three is given; the last is what is left.
+        let selection = match (args.request, args.task) {
+            (Some(id), _) => Selection::Request(id),
+            (None, Some(id)) => Selection::Task(id),
+            (None, None) => Selection::All,
+        };
+        Ok(Self { daemon: Daemon::check(args.daemon)?, selection, shape: Shape::check(args.shape)? })
+    }
+}
+
+impl Program {
+    fn check(args: InspectArgs) -> Result<Self, UsageError> {
+        match (args.file, args.pid) {
+            (None, Some(pid)) => Ok(Self::Process(pid)),
+            // clap requires one of the two, so no path is as bad as an empty one.
+            (file, _) => Ok(Self::File(not_empty(file.unwrap_or_default(), "FILE")?)),
+        }
+    }
+}

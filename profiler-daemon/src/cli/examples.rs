@@ -1,0 +1,85 @@
+//! The examples in each command's help: a newcomer copies these before reading anything.
+
+/// Of the program.
+pub(super) const TOP: &str = "\
+Examples:
+  # What can be profiled in this service?
+  sudo profiler-daemon inspect --pid 1234
+  # A wall flamegraph of everything the service does in ten seconds
+  sudo profiler-daemon record --pid 1234 --all -o wall.svg
+  # One request among many, as soon as it comes
+  sudo profiler-daemon record --pid 1234 --request order-42 -o order-42.svg
+  # Stay attached, and look from another terminal
+  sudo profiler-daemon run --pid 1234
+  sudo profiler-daemon requests";
+
+/// Of `run`.
+pub(super) const RUN: &str = "\
+Examples:
+  # Measure everything until ctrl-c or the service's end
+  sudo profiler-daemon run --pid 1234
+  # Only two requests; the others are left alone
+  sudo profiler-daemon run --pid 1234 --request order-42 --request order-43
+  # A socket of your own
+  sudo profiler-daemon run --pid 1234 --socket /run/shop.sock
+
+Ends on SIGINT, SIGTERM, or with the target, and leaves the target as it was.";
+
+/// Of `record`.
+pub(super) const RECORD: &str = "\
+Examples:
+  # Where does the time of one request go? Waits up to a minute for it
+  sudo profiler-daemon record --pid 1234 --request order-42 --duration 1m -o order-42.svg
+  # What burns CPU, over every task, no annotation needed
+  sudo profiler-daemon record --pid 1234 --all --metric cpu -o cpu.svg
+  # The numbers, for a program
+  sudo profiler-daemon record --pid 1234 --all --duration 5s --format json -o - | jq .tasks";
+
+/// Of `requests`.
+pub(super) const REQUESTS: &str = "\
+Examples:
+  sudo profiler-daemon requests
+  sudo profiler-daemon requests --pid 1234 --format json | jq '.[] | select(.blocked_ns > 0)'";
+
+/// Of `tasks`.
+pub(super) const TASKS: &str = "\
+Examples:
+  # Which task types block a worker?
+  sudo profiler-daemon tasks --sort blocked
+  # One table for a log
+  sudo profiler-daemon tasks --once
+  # A line of JSON every ten seconds
+  sudo profiler-daemon tasks --format json --interval 10s";
+
+/// Of `export`.
+pub(super) const EXPORT: &str = "\
+Examples:
+  sudo profiler-daemon export --request order-42 -o order-42.svg
+  sudo profiler-daemon export --all --metric cpu --format folded -o cpu.folded
+  sudo profiler-daemon export --task 17 --format json -o -";
+
+/// Of `inspect`.
+pub(super) const INSPECT: &str = "\
+Examples:
+  # Before a deployment, no privileges needed
+  profiler-daemon inspect target/release/shop
+  # What runs
+  sudo profiler-daemon inspect --pid 1234";
+
+/// Of `system-info`.
+pub(super) const SYSTEM_INFO: &str = "\
+Examples:
+  sudo profiler-daemon system-info
+  profiler-daemon system-info --format json";
+
+/// Of `completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  profiler-daemon completions bash > ~/.local/share/bash-completion/completions/profiler-daemon
+  profiler-daemon completions zsh > ~/.zfunc/_profiler-daemon";
+
+/// Of `man`.
+pub(super) const MAN: &str = "\
+Examples:
+  profiler-daemon man | man -l -
+  profiler-daemon man record > profiler-daemon-record.1";

@@ -1,0 +1,48 @@
+//! Keeping the latest so many, and counting what had to go.
+
+use std::collections::VecDeque;
+
+/// The latest `most` items.
+#[derive(Debug)]
+pub(super) struct Latest<T> {
+    items: VecDeque<T>,
+    most: usize,
+    dropped: u64,
+}
+
+impl<T> Latest<T> {
+    pub(super) const fn of(most: usize) -> Self {
+        Self { items: VecDeque::new(), most, dropped: 0 }
+    }
+
+    pub(super) fn push(&mut self, item: T) {
+        if self.items.len() >= self.most {
+            self.items.pop_front();
+            self.dropped += 1;
+        }
+        self.items.push_back(item);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
+    /// How many had to go.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Latest;
+
+    /// Check that the oldest goes first and that it is counted.
+    #[test]
+    fn the_oldest_goes() {
+        let mut latest = Latest::of(2);
+        (1..=5).for_each(|item| latest.push(item));
+        assert_eq!(latest.iter().copied().collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(latest.dropped(), 3);
+    }
+}

@@ -1,0 +1,303 @@
+//! Drains the ring buffer and reads the maps into plain rows; counts every loss. Knows nothing of what becomes of them.
+
+mod keep;
+mod records;
+mod rows;
+
+use std::collections::{HashMap as StdHashMap, HashSet};
+use std::os::fd::{AsRawFd as _, RawFd};
+
+use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::loss::{LOSSES, Loss};
+use profiler_common::record::SAMPLE_REQUESTS;
+use profiler_common::scope::ScopeRow;
+use profiler_common::task::TaskRow;
+use profiler_common::thread::ThreadRow;
+use profiler_common::totals::TypeTotals;
+
+use crate::attach::{AttachError, Attached, keys, typed};
+use keep::Latest;
+use records::Record;
+
+/// Everything known at one moment, as rows. Addresses and numbers, no names.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// When the rows were divided up to (ns, `CLOCK_MONOTONIC`).
+    pub at_ns: u64,
+    /// Live tasks by header address, divided up to `at_ns`, with what each does.
+    pub tasks: Vec<LiveTask>,
+    /// Sums of the finished tasks, by place of the type.
+    pub totals: Vec<TypeTotals>,
+    /// Requests that go on, divided up to `at_ns`, by scope sequence number.
+    pub live_requests: Vec<(u64, ScopeRow)>,
+    /// Requests that have ended.
+    pub ended_requests: Vec<(u64, ScopeRow)>,
+    /// Ended tasks that belong to a request.
+    pub ended_children: Vec<TaskRow>,
+    /// Samples, oldest first.
+    pub samples: Vec<Sample>,
+    /// Every counter.
+    pub losses: Vec<(Loss, u64)>,
+}
+
+/// A live task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveTask {
+    /// Its header address.
+    pub header: u64,
+    /// Its row.
+    pub row: TaskRow,
+    /// What it does now.
+    pub doing: Doing,
+}
+
+/// What a live task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It is polled, on a CPU.
+    Running,
+    /// It is polled, its thread waits for a CPU.
+    Preempted,
+    /// It is polled, its thread sleeps.
+    Blocked,
+    /// It is ready.
+    Scheduled,
+    /// It waits at an await.
+    Suspended,
+}
+
+/// One sampled stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When (ns).
+    pub time_ns: u64,
+    /// The thread.
+    pub tid: u32,
+    /// The polled task's type, `None` outside any task.
+    pub task_type: Option<u32>,
+    /// The polled task's id, 0 where unknown.
+    pub task_id: u64,
+    /// The requests it lies in, innermost first, 0 for none.
+    pub requests: [u64; SAMPLE_REQUESTS],
+    /// User addresses, leaf first.
+    pub stack: Box<[u64]>,
+}
+
+/// The most samples that are kept. At 99 Hz on two busy CPUs that is a quarter of an hour.
+const MAX_SAMPLES: usize = 200_000;
+/// The most finished requests that are kept.
+const MAX_REQUESTS: usize = 20_000;
+/// The most finished children that are kept.
+const MAX_CHILDREN: usize = 100_000;
+
+/// What has come out of the ring buffer so far.
+#[derive(Debug)]
+pub struct Collector {
+    samples: Latest<Sample>,
+    requests: Latest<(u64, ScopeRow)>,
+    children: Latest<TaskRow>,
+    lost: StdHashMap<Loss, u64>,
+    /// Ids of requests that ended since somebody asked.
+    ended_ids: Vec<Vec<u8>>,
+    /// How many requests had found the ring buffer full when we last looked for their rows.
+    kept_in_map: u64,
+    /// The requests whose rows were taken out of the map then.
+    swept: HashSet<u64>,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            samples: Latest::of(MAX_SAMPLES),
+            requests: Latest::of(MAX_REQUESTS),
+            children: Latest::of(MAX_CHILDREN),
+            lost: StdHashMap::new(),
+            ended_ids: Vec::new(),
+            kept_in_map: 0,
+            swept: HashSet::new(),
+        }
+    }
+}
+
+impl Collector {
+    /// Takes everything out of the ring buffer, and the requests that found it full out of the map. Returns how many requests ended.
+    pub fn drain(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
+        let mut ended = self.drain_ring(attached)?;
+        let kept = kernel_count(attached, Loss::RingFullRequest)?;
+        if kept != self.kept_in_map {
+            self.kept_in_map = kept;
+            ended += self.sweep(attached)?;
+        }
+        Ok(ended)
+    }
+
+    fn drain_ring(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
+        let mut ring: RingBuf<_> = typed(attached.ebpf(), "RECORDS")?;
+        let mut ended = 0;
+        while let Some(item) = ring.next() {
+            match Record::parse(&item) {
+                Some(Record::Sample(sample)) => self.samples.push(sample),
+                // Its end was still going on when it was swept.
+                Some(Record::Request(scope, _)) if self.swept.remove(&scope) => {}
+                Some(Record::Request(scope, row)) => {
+                    ended += 1;
+                    self.end(scope, *row);
+                }
+                Some(Record::Child(row)) => self.children.push(*row),
+                None => self.lose(Loss::RecordUnknown),
+            }
+        }
+        Ok(ended)
+    }
+
+    fn end(&mut self, scope: u64, row: ScopeRow) {
+        self.ended_ids.push(row.id().to_vec());
+        self.requests.push((scope, row));
+    }
+
+    /// Takes the rows of ended requests out of the map, so that their places are free again.
+    fn sweep(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
+        let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
+        let mut map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
+        self.swept.clear();
+        for scope in scopes {
+            if let rows::Read::Whole(row) = rows::whole(|| map.get(&scope, 0).ok(), |row| row.sequence)
+                && row.flags & profiler_common::scope::ENDED != 0
+                && map.remove(&scope).is_ok()
+            {
+                self.swept.insert(scope);
+                self.end(scope, row);
+            }
+        }
+        Ok(self.swept.len())
+    }
+
+    /// The ids of the requests that ended since the last call.
+    pub fn take_ended_ids(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.ended_ids)
+    }
+
+    /// Reads the maps and puts everything together. `at_ns` is the moment up to which live rows are divided: the window's end, or now.
+    pub fn collect(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
+        let _: usize = self.drain(attached)?;
+        let threads = read_threads(attached)?;
+        let mut collected = Collected { at_ns, ..Collected::default() };
+        let raw_tasks = self.read_tasks(attached)?;
+        for (header, row) in &raw_tasks {
+            let thread = threads.get(&row.tid);
+            let doing = rows::doing(row, thread, at_ns);
+            collected.tasks.push(LiveTask { header: *header, row: row.projected(thread, at_ns), doing });
+        }
+        let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
+        self.read_scopes(attached, &mut collected, &threads, &tasks, at_ns)?;
+        let totals: Array<_, TypeTotals> = typed(attached.ebpf(), "TYPE_TOTALS")?;
+        for row in totals.iter() {
+            collected.totals.push(row.map_err(|source| AttachError::Map { map: "TYPE_TOTALS", source })?);
+        }
+        // What ended while the maps were read: its record says more than its live row.
+        let _: usize = self.drain(attached)?;
+        // A row seen in the map may have come by its record, or have been swept, meanwhile.
+        let kept: HashSet<u64> = self.requests.iter().map(|(scope, _)| *scope).collect();
+        collected.ended_requests.retain(|(scope, _)| !kept.contains(scope));
+        collected.ended_requests.extend(self.requests.iter().copied());
+        let ended: HashSet<u64> = collected.ended_requests.iter().map(|(scope, _)| *scope).collect();
+        collected.live_requests.retain(|(scope, _)| !ended.contains(scope));
+        collected.ended_children.extend(self.children.iter().copied());
+        let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
+        collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
+        collected.samples.extend(self.samples.iter().cloned());
+        collected.losses = self.losses(attached)?;
+        Ok(collected)
+    }
+
+    fn lose(&mut self, loss: Loss) {
+        *self.lost.entry(loss).or_default() += 1;
+    }
+
+    fn read_tasks(&mut self, attached: &mut Attached) -> Result<Vec<(u64, TaskRow)>, AttachError> {
+        let headers: Vec<u64> = keys::<_, TaskRow>(attached.ebpf(), "TASKS")?;
+        let map: HashMap<_, u64, TaskRow> = typed(attached.ebpf(), "TASKS")?;
+        let mut found = Vec::with_capacity(headers.len());
+        let mut torn = 0;
+        for header in headers {
+            match rows::whole(|| map.get(&header, 0).ok(), |row| row.sequence) {
+                rows::Read::Whole(row) => found.push((header, row)),
+                rows::Read::Torn => torn += 1,
+                // It ended between the two calls; its record says the rest.
+                rows::Read::Gone => {}
+            }
+        }
+        (0..torn).for_each(|_| self.lose(Loss::RowTorn));
+        Ok(found)
+    }
+
+    fn read_scopes(
+        &mut self,
+        attached: &mut Attached,
+        collected: &mut Collected,
+        threads: &StdHashMap<u32, ThreadRow>,
+        tasks: &StdHashMap<u64, TaskRow>,
+        at_ns: u64,
+    ) -> Result<(), AttachError> {
+        let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
+        let map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
+        for scope in scopes {
+            match rows::whole(|| map.get(&scope, 0).ok(), |row| row.sequence) {
+                // Ended just now, or left here because the ring buffer was full: taken out at the next look.
+                rows::Read::Whole(row) if row.flags & profiler_common::scope::ENDED != 0 => {
+                    collected.ended_requests.push((scope, row));
+                }
+                rows::Read::Whole(row) => {
+                    let row = row.projected(threads.get(&row.tid), tasks.get(&row.task), at_ns);
+                    collected.live_requests.push((scope, row));
+                }
+                rows::Read::Torn => self.lose(Loss::RowTorn),
+                rows::Read::Gone => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Every counter: the kernel side's, the kernel's, and ours.
+    fn losses(&self, attached: &mut Attached) -> Result<Vec<(Loss, u64)>, AttachError> {
+        let misses = attached.recursion_misses();
+        let mut losses = Vec::with_capacity(LOSSES);
+        for loss in Loss::ALL {
+            let kernel = kernel_count(attached, *loss)?;
+            let ours = match loss {
+                Loss::RecursionMiss => misses,
+                Loss::SampleDropped => self.samples.dropped(),
+                Loss::RequestDropped => self.requests.dropped(),
+                Loss::ChildDropped => self.children.dropped(),
+                other => self.lost.get(other).copied().unwrap_or(0),
+            };
+            losses.push((*loss, kernel + ours));
+        }
+        Ok(losses)
+    }
+}
+
+/// The ring buffer's file descriptor: readable when something is in it.
+pub fn ring_fd(attached: &mut Attached) -> Result<RawFd, AttachError> {
+    let ring: RingBuf<_> = typed(attached.ebpf(), "RECORDS")?;
+    Ok(ring.as_raw_fd())
+}
+
+/// The kernel side's counter.
+fn kernel_count(attached: &mut Attached, loss: Loss) -> Result<u64, AttachError> {
+    let map: PerCpuArray<_, u64> = typed(attached.ebpf(), "LOSSES")?;
+    let values = map.get(&(loss as u32), 0).map_err(|source| AttachError::Map { map: "LOSSES", source })?;
+    Ok(values.iter().sum())
+}
+
+fn read_threads(attached: &mut Attached) -> Result<StdHashMap<u32, ThreadRow>, AttachError> {
+    let tids: Vec<u32> = keys::<_, ThreadRow>(attached.ebpf(), "THREADS")?;
+    let map: HashMap<_, u32, ThreadRow> = typed(attached.ebpf(), "THREADS")?;
+    let mut threads = StdHashMap::with_capacity(tids.len());
+    for tid in tids {
+        if let rows::Read::Whole(row) = rows::whole(|| map.get(&tid, 0).ok().map(rows::Switches), |_| 0) {
+            threads.insert(tid, row.0);
+        }
+    }
+    Ok(threads)
+}

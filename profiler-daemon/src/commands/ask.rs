@@ -1,0 +1,89 @@
+//! The commands that ask a running daemon once.
+
+use anyhow::{Context as _, Result};
+use profiler_daemon::{
+    cli::{
+        self, Exit, Streams,
+        args::Listing,
+        color::Color,
+        command::{Daemon, Export},
+        progress::Progress,
+    },
+    control::{Client, DaemonAddress, Format, Metric, Request, Selection, address},
+    export::table,
+    model::Report,
+};
+
+use super::{colours_if, print};
+use crate::failure::Failure;
+
+/// Connects to the daemon that is meant.
+pub(super) fn connect(daemon: &Daemon) -> Result<Client> {
+    let address = match daemon {
+        Daemon::Only => DaemonAddress::Only,
+        Daemon::OfPid(pid) => DaemonAddress::OfPid(*pid),
+        Daemon::At(path) => DaemonAddress::At(path.clone()),
+    };
+    Ok(Client::connect(&address::find(&address)?)?)
+}
+
+/// `requests`.
+pub(super) fn requests(daemon: &Daemon, format: Listing, color: Color) -> Result<Exit> {
+    let mut client = connect(daemon)?;
+    match format {
+        Listing::Json => print_line(client.ask(&Request::Requests)?),
+        Listing::Table => print(table::requests(&report(&mut client)?, colours_if(color.stdout)).as_bytes()),
+    }
+}
+
+/// The daemon's whole report, for a table.
+pub(super) fn report(client: &mut Client) -> Result<Report> {
+    let answer = client.ask(&Request::Report)?;
+    serde_json::from_slice(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's report is of another version"))
+}
+
+/// `export`.
+pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
+    let output = export.shape.output.open()?;
+    let mut client = connect(&export.daemon)?;
+    let progress = Progress::spinner("waiting for the daemon's export", streams);
+    let answer = client.ask(&Request::Export {
+        select: selection(&export.selection),
+        metric: metric(export.shape.metric),
+        format: form(export.shape.format),
+    })?;
+    drop(progress);
+    output.write(&answer)?;
+    Ok(Exit::Success)
+}
+
+/// JSON from the daemon, on a line of its own.
+pub(super) fn print_line(mut json: Vec<u8>) -> Result<Exit> {
+    if json.last() != Some(&b'\n') {
+        json.push(b'\n');
+    }
+    print(&json)
+}
+
+fn selection(selection: &cli::command::Selection) -> Selection {
+    match selection {
+        cli::command::Selection::All => Selection::All,
+        cli::command::Selection::Request(id) => Selection::Request(id.as_str().to_owned()),
+        cli::command::Selection::Task(id) => Selection::Task(*id),
+    }
+}
+
+const fn metric(metric: cli::args::Metric) -> Metric {
+    match metric {
+        cli::args::Metric::Wall => Metric::Wall,
+        cli::args::Metric::Cpu => Metric::Cpu,
+    }
+}
+
+const fn form(format: cli::args::Format) -> Format {
+    match format {
+        cli::args::Format::Flamegraph => Format::Flamegraph,
+        cli::args::Format::Folded => Format::Folded,
+        cli::args::Format::Json => Format::Json,
+    }
+}

@@ -1,0 +1,104 @@
+//! What each command does: glue between the checked arguments and the library.
+
+mod ask;
+mod inspect;
+mod live;
+mod record;
+mod run;
+mod signals;
+mod system_info;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use profiler_common::loss::Loss;
+use profiler_daemon::{
+    cli::{Command, Exit, Invocation, Streams, color::Color, manual, output::Output, visible},
+    export::table::{self, Colours},
+    model::Report,
+    session::Session,
+    target::{Target, kernel::KernelVersion, privileges::Privileges},
+};
+
+/// Does what the command line says.
+pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
+    let color = invocation.color;
+    match invocation.command {
+        Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
+        Command::Tasks(tasks) => live::tasks(&tasks, color),
+        Command::Export(export) => ask::export(&export, streams),
+        Command::SystemInfo { format } => system_info::system_info(format),
+        Command::Completions(shell) => {
+            let mut script = Vec::new();
+            manual::completions(shell, &mut script)?;
+            print(&script)
+        }
+        Command::Man(page) => {
+            let mut roff = Vec::new();
+            manual::man(&page, &mut roff)?;
+            print(&roff)
+        }
+        Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
+        Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
+        Command::Inspect { program, format } => inspect::run(&program, format),
+    }
+}
+
+/// Writes to standard output.
+fn print(bytes: &[u8]) -> Result<Exit> {
+    Output::Stdout.open()?.write(bytes)?;
+    Ok(Exit::Success)
+}
+
+/// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
+/// asked for: a wrong pid is a wrong pid for everyone.
+fn check_target(pid: u32) -> Result<()> {
+    KernelVersion::running()?.check()?;
+    let _: Target = Target::open(pid)?;
+    Privileges::read()?.check()?;
+    Ok(())
+}
+
+/// The daemon's own runtime: one thread for its loop, others for what blocks.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")
+}
+
+/// Tells that the probes are in, and what is missing: `attached` is what scripts wait for.
+fn say_attached(session: &Session) {
+    let plan = session.plan();
+    eprintln!("attached to process {}: {} probe sites", session.target().pid(), plan.sites.len() + plan.scopes.len());
+    for missing in &plan.missing {
+        eprintln!("missing: {}: {}", missing.what, missing.why);
+    }
+}
+
+/// With `-v`, what the kernel side said.
+fn tell_kernel_said(lines: &[String], verbosity: u8) {
+    if verbosity > 0 {
+        for line in lines {
+            eprintln!("kernel side: {}", visible(line));
+        }
+    }
+}
+
+/// Requests that a summary shows one by one.
+const SHOWN: usize = 10;
+
+/// Tells every counter of losses that is not zero.
+fn tell_losses(told: &Report, color: Color) {
+    let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
+    eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
+}
+
+const fn colours(color: Color) -> Colours {
+    colours_if(color.stderr)
+}
+
+const fn colours_if(coloured: bool) -> Colours {
+    if coloured { Colours::On } else { Colours::Off }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

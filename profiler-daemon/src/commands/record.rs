@@ -1,0 +1,95 @@
+//! `record`: attach, wait, write one result, leave.
+
+use anyhow::Result;
+use profiler_daemon::{
+    cli::{Exit, Streams, args, color::Color, command, progress::Progress},
+    export::table,
+    model::{Filter, Metric, RequestId, Selection, report},
+    session::{Form, Recorded, Session, Subject, record, render},
+};
+
+use super::signals;
+use crate::failure::Failure;
+
+/// `record`.
+pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbosity: u8) -> Result<Exit> {
+    // Before anything touches the target: a path that cannot be written is known at once.
+    let output = order.shape.output.open()?;
+    let subject = match &order.subject {
+        command::Subject::AllTasks => Subject::AllTasks,
+        command::Subject::Request(id) => Subject::Requests(vec![id.as_str().as_bytes().to_vec()]),
+    };
+    let runtime = super::runtime()?;
+    let recorded = runtime.block_on(async {
+        let interrupt = signals::interrupt()?;
+        let progress = Progress::spinner("reading the program and attaching", streams);
+        let session = Session::start(order.pid, &subject, order.rate.hz())?;
+        drop(progress);
+        super::say_attached(&session);
+        let words = format!("recording process {}", order.pid);
+        let progress = Progress::countdown(&words, order.duration, streams);
+        let recorded = record(session, order.duration, subject.only_request(), interrupt).await?;
+        drop(progress);
+        anyhow::Ok(recorded)
+    })?;
+    super::tell_kernel_said(recorded.session.kernel_said(), verbosity);
+    finish(order, recorded, output, streams, color)
+}
+
+fn finish(
+    order: &command::Record,
+    recorded: Recorded,
+    output: profiler_daemon::cli::output::PendingOutput,
+    streams: Streams,
+    color: Color,
+) -> Result<Exit> {
+    let Recorded { mut session, capture, target_lost, interrupted } = recorded;
+    let selection = match &order.subject {
+        command::Subject::AllTasks => Selection::All,
+        command::Subject::Request(id) => Selection::Request { id: RequestId::new(id.as_str().as_bytes()) },
+    };
+    if let Selection::Request { id } = &selection
+        && selection.requests(&capture).is_empty()
+    {
+        let sentence = if target_lost {
+            format!("the process ended before request {id} came")
+        } else if interrupted {
+            format!("interrupted before request {id} came")
+        } else {
+            format!("request {id} did not come within {}", super::seconds(order.duration))
+        };
+        let exit = if target_lost { Exit::TargetLost } else { Exit::RequestNeverCame };
+        return Err(Failure::new(exit, sentence).into());
+    }
+    let progress = Progress::spinner("naming functions", streams);
+    let bytes = render(&capture, &selection, metric(order.shape.metric), form(order.shape.format), session.symbols())?;
+    drop(progress);
+    output.write(&bytes)?;
+    for warning in session.symbols().warnings() {
+        eprintln!("note: {warning}");
+    }
+    let told = report(&capture, &Filter::from(&selection));
+    for row in told.requests.iter().take(super::SHOWN) {
+        eprint!("{}", table::request(row, super::colours(color)));
+    }
+    super::tell_losses(&told, color);
+    if target_lost {
+        return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
+    }
+    Ok(Exit::Success)
+}
+
+const fn metric(metric: args::Metric) -> Metric {
+    match metric {
+        args::Metric::Wall => Metric::Wall,
+        args::Metric::Cpu => Metric::Cpu,
+    }
+}
+
+const fn form(format: args::Format) -> Form {
+    match format {
+        args::Format::Flamegraph => Form::Flamegraph,
+        args::Format::Folded => Form::Folded,
+        args::Format::Json => Form::Json,
+    }
+}

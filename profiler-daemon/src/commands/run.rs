@@ -1,0 +1,60 @@
+//! `run`: stay attached and serve, until told to leave.
+
+use anyhow::Result;
+use profiler_daemon::{
+    cli::{Exit, Streams, color::Color, command, progress::Progress},
+    control::ControlListener,
+    export::table,
+    model::{Filter, Report, report},
+    session::{Session, Subject, run as serve},
+};
+
+use super::signals;
+
+/// `run`.
+pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosity: u8) -> Result<Exit> {
+    let subject = match &order.wanted {
+        command::Wanted::Everything => Subject::AllTasks,
+        command::Wanted::AllRequests => Subject::AllRequests,
+        command::Wanted::Only(ids) => Subject::Requests(ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect()),
+    };
+    super::check_target(order.pid)?;
+    let runtime = super::runtime()?;
+    let ended = runtime.block_on(async {
+        let interrupt = signals::interrupt()?;
+        // Before anything touches the target: two daemons on one target would each pay, and answer half.
+        let listener = match &order.socket {
+            Some(path) => ControlListener::bind(path)?,
+            None => ControlListener::bind_default(order.pid)?,
+        };
+        let progress = Progress::spinner("reading the program and attaching", streams);
+        let session = Session::start(order.pid, &subject, order.rate.hz())?;
+        drop(progress);
+        super::say_attached(&session);
+        eprintln!("listening on {}", listener.path().display());
+        anyhow::Ok(serve(session, listener, interrupt).await?)
+    })?;
+    super::tell_kernel_said(&ended.kernel_said, verbosity);
+    let told = report(&ended.capture, &Filter::All);
+    eprint!("{}", summary(&told, color));
+    super::tell_losses(&told, color);
+    // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
+    if ended.target_lost {
+        eprintln!("process {} has ended", order.pid);
+    } else {
+        eprintln!("detached from process {}", order.pid);
+    }
+    Ok(Exit::Success)
+}
+
+/// What the daemon saw: every request in full, or of many the longest.
+fn summary(told: &Report, color: Color) -> String {
+    let colours = super::colours(color);
+    if told.requests.len() <= super::SHOWN {
+        return told.requests.iter().map(|row| table::request(row, colours) + "\n").collect();
+    }
+    let mut longest = told.clone();
+    longest.requests.sort_by_key(|row| std::cmp::Reverse(row.times.wall_ns));
+    longest.requests.truncate(super::SHOWN);
+    format!("{} requests, the {} longest of them:\n{}", told.requests.len(), super::SHOWN, table::requests(&longest, colours))
+}

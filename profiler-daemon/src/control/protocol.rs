@@ -1,0 +1,313 @@
+//! The protocol, version 1: JSON lines over a Unix stream socket.
+//!
+//! # Bytes
+//!
+//! A client sends one request a line: a JSON object, UTF-8, without a newline inside, ended by `\n` (0x0a), at most
+//! [`LINE_MAX`] bytes with it. It may send the next one when it has read the answer.
+//!
+//! ```text
+//! {"v":1,"cmd":"status"}
+//! {"v":1,"cmd":"requests"}
+//! {"v":1,"cmd":"tasks"}
+//! {"v":1,"cmd":"report"}
+//! {"v":1,"cmd":"export","select":{"request":"order-42"},"metric":"wall","format":"flamegraph"}
+//! {"v":1,"cmd":"export","select":{"task":17},"metric":"cpu","format":"folded"}
+//! {"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}
+//! {"v":1,"cmd":"stop"}
+//! ```
+//!
+//! Names are lower case. An unknown or missing field is refused, so that a client never thinks it was understood when it
+//! was not. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
+//!
+//! The daemon answers each request by a header line and, if `ok`, exactly `bytes` bytes of payload after its `\n`:
+//!
+//! ```text
+//! {"v":1,"ok":true,"bytes":5120}
+//! ...5120 bytes...
+//! {"v":1,"ok":false,"code":"not_found","message":"no request order-42 was seen"}
+//! ```
+//!
+//! | command | payload |
+//! | --- | --- |
+//! | `status` | a JSON object about the daemon and its target |
+//! | `requests` | a JSON array: the rows of the report's `requests` |
+//! | `tasks` | a JSON array: the rows of the report's `tasks` |
+//! | `report` | the report, schema `profiler.report/1` |
+//! | `export` | an SVG, folded stacks or a report |
+//! | `stop` | nothing (`bytes` is 0); the daemon then leaves its target and ends |
+//!
+//! After `bad_request`, `version`, `line_too_long`, `timeout`, `busy` and `denied` the daemon closes the connection; after the
+//! others it reads on. A later version keeps `v` as the first thing to look at, and the header's `ok`, `code` and `message`.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The version that is spoken here.
+pub const VERSION: u32 = 1;
+/// Longest request line with its newline, in bytes. The longest sound one has some 500: an id of 64 bytes, each escaped.
+pub const LINE_MAX: usize = 4096;
+/// Longest header line of an answer with its newline, in bytes.
+pub const HEADER_MAX: usize = 64 * 1024;
+/// Longest request id, in bytes, in its text form: 64 bytes, each at worst written as `\xff`.
+pub const ID_MAX: usize = 4 * 64;
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// About the daemon and its target.
+    Status,
+    /// The requests seen so far.
+    Requests,
+    /// The tasks, now.
+    Tasks,
+    /// The whole report.
+    Report,
+    /// A result.
+    Export {
+        /// Of what.
+        select: Selection,
+        /// Which time is drawn.
+        metric: Metric,
+        /// In which form.
+        format: Format,
+    },
+    /// Leave the target and end.
+    Stop,
+}
+
+/// What an export is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// Everything measured.
+    All,
+    /// Every instance of a request id.
+    Request(String),
+    /// A task, by Tokio's id.
+    Task(u64),
+}
+
+/// Which time a stack is weighted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Time by the clock, waiting included.
+    Wall,
+    /// Time on a CPU.
+    Cpu,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// An interactive SVG.
+    Flamegraph,
+    /// Stacks with nanoseconds, one a line.
+    Folded,
+    /// The report.
+    Json,
+}
+
+/// Why the daemon answered with an error. Codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The line is no request of this version.
+    BadRequest,
+    /// The line is of another version.
+    Version,
+    /// The line is longer than [`LINE_MAX`].
+    LineTooLong,
+    /// No whole line came in time.
+    Timeout,
+    /// Too many clients.
+    Busy,
+    /// The client's user may not.
+    Denied,
+    /// There is no such request or task.
+    NotFound,
+    /// The daemon could not do it.
+    Failed,
+}
+
+/// The first line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// A payload of this many bytes follows.
+    Ok {
+        /// Its length.
+        bytes: u64,
+    },
+    /// Nothing follows.
+    Error {
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// Why a line is not understood.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// It is no JSON object of the right shape.
+    #[error("not a request of protocol version {VERSION}: {0}")]
+    Malformed(String),
+    /// Its `v` is another one.
+    #[error("protocol version {0} is not spoken here, only version {VERSION}")]
+    Version(u64),
+    /// Fields that the command does not take, or without which it says nothing.
+    #[error("`export` takes `select`, `metric` and `format`, the other commands take nothing")]
+    Fields,
+    /// A request id of no bytes, or too many.
+    #[error("a request id has 1 to 64 bytes")]
+    RequestId,
+}
+
+impl ProtocolError {
+    /// The code that the daemon answers with.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Version(_) => Code::Version,
+            Self::Malformed(_) | Self::Fields | Self::RequestId => Code::BadRequest,
+        }
+    }
+}
+
+/// What every line begins with, whatever its version.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u64,
+}
+
+/// A request as it stands on the line. Written out by hand, because serde does not refuse unknown fields of a tagged
+/// enum's unit variants, nor together with `flatten`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestLine {
+    v: u32,
+    cmd: Command,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    select: Option<Selection>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metric: Option<Metric>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Command {
+    Status,
+    Requests,
+    Tasks,
+    Report,
+    Export,
+    Stop,
+}
+
+impl TryFrom<RequestLine> for Request {
+    type Error = ProtocolError;
+
+    fn try_from(line: RequestLine) -> Result<Self, ProtocolError> {
+        let request = match (line.cmd, line.select, line.metric, line.format) {
+            (Command::Status, None, None, None) => Self::Status,
+            (Command::Requests, None, None, None) => Self::Requests,
+            (Command::Tasks, None, None, None) => Self::Tasks,
+            (Command::Report, None, None, None) => Self::Report,
+            (Command::Stop, None, None, None) => Self::Stop,
+            (Command::Export, Some(select), Some(metric), Some(format)) => Self::Export { select, metric, format },
+            _ => return Err(ProtocolError::Fields),
+        };
+        match &request {
+            Self::Export { select: Selection::Request(id), .. } if id.is_empty() || id.len() > ID_MAX => {
+                Err(ProtocolError::RequestId)
+            }
+            _ => Ok(request),
+        }
+    }
+}
+
+impl From<&Request> for RequestLine {
+    fn from(request: &Request) -> Self {
+        let plain = |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None };
+        match request {
+            Request::Status => plain(Command::Status),
+            Request::Requests => plain(Command::Requests),
+            Request::Tasks => plain(Command::Tasks),
+            Request::Report => plain(Command::Report),
+            Request::Stop => plain(Command::Stop),
+            Request::Export { select, metric, format } => {
+                Self { select: Some(select.clone()), metric: Some(*metric), format: Some(*format), ..plain(Command::Export) }
+            }
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderLine {
+    v: u32,
+    ok: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+fn malformed(error: &serde_json::Error) -> ProtocolError {
+    ProtocolError::Malformed(error.to_string())
+}
+
+fn check_version(line: &[u8]) -> Result<(), ProtocolError> {
+    let versioned: Versioned = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+    if versioned.v == u64::from(VERSION) { Ok(()) } else { Err(ProtocolError::Version(versioned.v)) }
+}
+
+impl Request {
+    /// Reads a line, with or without its newline.
+    pub fn parse(line: &[u8]) -> Result<Self, ProtocolError> {
+        check_version(line)?;
+        let line: RequestLine = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+        line.try_into()
+    }
+
+    /// Writes the line, with its newline.
+    pub fn line(&self) -> Result<Vec<u8>, ProtocolError> {
+        ended(&RequestLine::from(self))
+    }
+}
+
+impl Header {
+    /// Reads a line, with or without its newline.
+    pub fn parse(line: &[u8]) -> Result<Self, ProtocolError> {
+        check_version(line)?;
+        let line: HeaderLine = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+        match line {
+            HeaderLine { ok: true, bytes: Some(bytes), .. } => Ok(Self::Ok { bytes }),
+            HeaderLine { ok: false, code: Some(code), message: Some(message), .. } => Ok(Self::Error { code, message }),
+            _ => Err(ProtocolError::Malformed("a header without what its `ok` asks for".to_owned())),
+        }
+    }
+
+    /// Writes the line, with its newline.
+    pub fn line(&self) -> Result<Vec<u8>, ProtocolError> {
+        let (ok, bytes, code, message) = match self.clone() {
+            Self::Ok { bytes } => (true, Some(bytes), None, None),
+            Self::Error { code, message } => (false, None, Some(code), Some(message)),
+        };
+        ended(&HeaderLine { v: VERSION, ok, bytes, code, message })
+    }
+}
+
+fn ended(line: &impl Serialize) -> Result<Vec<u8>, ProtocolError> {
+    let mut bytes = serde_json::to_vec(line).map_err(|error| malformed(&error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The lines of the protocol: those of its docs, those it refuses, and noise.
+
+use super::*;
+use proptest::prelude::*;
+
+/// The lines of this module's docs, which other programs are written after.
+#[test]
+fn the_documented_lines() {
+    let export = |select, metric, format| Request::Export { select, metric, format };
+    let cases = [
+        (r#"{"v":1,"cmd":"status"}"#, Request::Status),
+        (r#"{"v":1,"cmd":"requests"}"#, Request::Requests),
+        (r#"{"v":1,"cmd":"tasks"}"#, Request::Tasks),
+        (r#"{"v":1,"cmd":"report"}"#, Request::Report),
+        (
+            r#"{"v":1,"cmd":"export","select":{"request":"order-42"},"metric":"wall","format":"flamegraph"}"#,
+            export(Selection::Request("order-42".to_owned()), Metric::Wall, Format::Flamegraph),
+        ),
+        (
+            r#"{"v":1,"cmd":"export","select":{"task":17},"metric":"cpu","format":"folded"}"#,
+            export(Selection::Task(17), Metric::Cpu, Format::Folded),
+        ),
+        (
+            r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}"#,
+            export(Selection::All, Metric::Wall, Format::Json),
+        ),
+        (r#"{"v":1,"cmd":"stop"}"#, Request::Stop),
+    ];
+    for (line, request) in cases {
+        assert_eq!(Request::parse(line.as_bytes()), Ok(request.clone()), "{line}");
+        assert_eq!(request.line().unwrap(), format!("{line}\n").as_bytes());
+        let docs = include_str!("../protocol.rs");
+        assert!(docs.contains(&format!("//! {line}\n")), "{line} is not in the docs");
+    }
+    let header = Header::Ok { bytes: 5120 };
+    assert_eq!(header.line().unwrap(), b"{\"v\":1,\"ok\":true,\"bytes\":5120}\n");
+    let error = Header::Error { code: Code::NotFound, message: "no request order-42 was seen".to_owned() };
+    let line = "{\"v\":1,\"ok\":false,\"code\":\"not_found\",\"message\":\"no request order-42 was seen\"}\n";
+    assert_eq!(error.line().unwrap(), line.as_bytes());
+}
+
+#[test]
+fn what_is_refused() {
+    let malformed = [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"v\":1}",
+        "{\"v\":-1,\"cmd\":\"status\"}",
+        "{\"v\":1,\"cmd\":\"sudo\"}",
+        "{\"v\":1,\"cmd\":\"export\"}",
+        "{\"v\":1,\"cmd\":\"status\"} x",
+        r#"{"v":1,"cmd":"export","select":{"request":"a","task":1},"metric":"wall","format":"json"}"#,
+        r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","depth":3}"#,
+        r#"{"v":1,"cmd":"export","select":{"task":-1},"metric":"wall","format":"json"}"#,
+    ];
+    for line in malformed {
+        let error = Request::parse(line.as_bytes()).unwrap_err();
+        assert_eq!(error.code(), Code::BadRequest, "{line}");
+    }
+    let later = Request::parse(br#"{"v":2,"cmd":"flame","new":[]}"#).unwrap_err();
+    assert_eq!((later.code(), later), (Code::Version, ProtocolError::Version(2)));
+    for id in ["", &"x".repeat(257)] {
+        let line = format!(r#"{{"v":1,"cmd":"export","select":{{"request":"{id}"}},"metric":"wall","format":"json"}}"#);
+        assert_eq!(Request::parse(line.as_bytes()), Err(ProtocolError::RequestId));
+    }
+    for line in [r#"{"v":1,"ok":true}"#, r#"{"v":1,"ok":false,"code":"busy"}"#, r#"{"v":1,"ok":true,"bytes":-1}"#] {
+        assert!(Header::parse(line.as_bytes()).is_err(), "{line}");
+    }
+}
+
+/// Commands without fields must refuse fields as well.
+#[test]
+fn no_command_takes_an_unknown_field() {
+    for command in ["status", "requests", "tasks", "report", "stop"] {
+        for field in [r#""force":true"#, r#""select":"all""#, r#""metric":"cpu""#, r#""cmd":"stop""#] {
+            let line = format!(r#"{{"v":1,"cmd":"{command}",{field}}}"#);
+            assert!(Request::parse(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_sound_request_fits_a_line() {
+    // \u0000 is the longest escape: six bytes for one.
+    let select = Selection::Request("\0".repeat(ID_MAX));
+    let request = Request::Export { select, metric: Metric::Wall, format: Format::Flamegraph };
+    let line = request.line().unwrap();
+    assert!(line.len() <= LINE_MAX, "{}", line.len());
+    assert_eq!(Request::parse(&line), Ok(request));
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let selections = prop_oneof![
+        Just(Selection::All),
+        any::<u64>().prop_map(Selection::Task),
+        "\\PC{1,64}|[\\x00-\\x7f]{1,64}".prop_map(Selection::Request),
+    ];
+    let metrics = prop_oneof![Just(Metric::Wall), Just(Metric::Cpu)];
+    let formats = prop_oneof![Just(Format::Flamegraph), Just(Format::Folded), Just(Format::Json)];
+    let exports = (selections, metrics, formats).prop_map(|(select, metric, format)| Request::Export { select, metric, format });
+    prop_oneof![Just(Request::Status), Just(Request::Tasks), Just(Request::Stop), exports]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(request in requests()) {
+        let line = request.line().unwrap();
+        // One newline, at the end: whatever an id holds, it cannot begin another line.
+        prop_assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+        prop_assert_eq!(Request::parse(&line), Ok(request));
+    }
+
+    #[test]
+    fn headers_too(bytes in any::<u64>(), message in "\\PC{0,80}\n?") {
+        let error = Header::Error { code: Code::Failed, message };
+        for header in [Header::Ok { bytes }, error] {
+            let line = header.line().unwrap();
+            prop_assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+            prop_assert_eq!(Header::parse(&line), Ok(header));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Request::parse(&bytes);
+        let _ = Header::parse(&bytes);
+    }
+
+    /// Near misses reach further into the parser than noise does.
+    #[test]
+    fn no_damage_makes_it_panic(request in requests(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut line = request.line().unwrap();
+        let at = at.index(line.len());
+        line[at] = byte;
+        let _ = Request::parse(&line);
+        line.truncate(at);
+        let _ = Request::parse(&line);
+    }
+}

@@ -1,0 +1,42 @@
+//! Formats: each a file, each a function from the model to a writer. None knows where the data came from.
+//!
+//! Everything that came from the target (request ids, symbol names, types) is text here: it cannot end a line, a frame
+//! or a tag, and holds nothing a terminal would obey.
+
+pub mod flamegraph;
+pub mod folded;
+pub mod json;
+
+pub mod table;
+mod time;
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::model::Metric;
+
+/// A graph could not be written.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// What was selected spent no time that the metric counts.
+    #[error("{title} has no {} to draw in this window", match metric {
+        Metric::Wall => "wall time",
+        Metric::Cpu => "CPU time",
+    })]
+    NothingToDraw {
+        /// What was selected.
+        title: String,
+        /// What was asked of it.
+        metric: Metric,
+    },
+    /// Writing failed.
+    #[error("cannot write the export")]
+    Write(#[from] io::Error),
+}
+
+impl From<serde_json::Error> for ExportError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Write(error.into())
+    }
+}

@@ -1,0 +1,16 @@
+//! Tables for a terminal: functions from a report to text.
+//!
+//! Times are milliseconds to the microsecond. Whatever came from the target is escaped and shortened; widths are those
+//! a terminal gives the characters.
+
+mod fit;
+mod grid;
+mod losses;
+mod requests;
+mod tasks;
+
+pub use fit::fit;
+pub use grid::Colours;
+pub use losses::losses;
+pub use requests::{request, requests};
+pub use tasks::{TaskColumn, UnknownColumn, tasks};

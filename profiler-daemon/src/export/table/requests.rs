@@ -1,0 +1,252 @@
+//! Requests: one in full, or many as a table.
+
+use super::grid::{Cell, Colours, Grid, Look, beginning, end};
+use super::tasks::time_in;
+use crate::export::time::{ms, ms_number, percent};
+use crate::model::report::{Child, Request, TaskRef, Times};
+use crate::model::text::printable;
+use crate::model::{Report, State};
+
+/// Columns of a request id that are shown.
+const ID_WIDTH: usize = 40;
+/// Columns of a type's name that are shown.
+const NAME_WIDTH: usize = 48;
+/// Length of the bar of a state that takes all the time.
+const BAR_WIDTH: u64 = 40;
+
+/// One request: its wall time, its five states in ms and percent, what is not known about it, the tasks it spawned.
+#[must_use]
+pub fn request(row: &Request, colours: Colours) -> String {
+    let mut heading = Grid::default();
+    heading.row(vec![Cell::text(format!("request {}", name(row))).looking(Look::Heading), Cell::text(place(row))]);
+    let mut text = heading.render("", colours);
+    text.push('\n');
+    text.push_str(&states(&row.times).render("  ", colours));
+    text.push('\n');
+    for line in remarks(row) {
+        text.push_str("  ");
+        text.push_str(&line);
+        text.push('\n');
+    }
+    if !row.children.is_empty() {
+        text.push_str("\n  spawned tasks, in time of their own\n\n");
+        text.push_str(&children(&row.children).render("  ", colours));
+    }
+    text
+}
+
+/// All requests of a report, a row each, the tasks they spawned below them.
+#[must_use]
+pub fn requests(report: &Report, colours: Colours) -> String {
+    let mut grid = Grid::default();
+    let mut heading = vec![Cell::text("request"), Cell::text(""), Cell::number("wall ms")];
+    for state in State::ALL {
+        heading.push(Cell::number(state.name()));
+        heading.push(Cell::number("%"));
+    }
+    heading.extend([Cell::number("polls"), Cell::number("wakes")]);
+    grid.row(heading.into_iter().map(|cell| cell.looking(Look::Heading)).collect());
+    for row in &report.requests {
+        let ended = if row.complete { "ended" } else { "running" };
+        grid.row(table_row(name(row), ended, &row.times, row.counts.polls, row.counts.wakes));
+        for child in &row.children {
+            let name = format!("  + {}", task(&child.task));
+            let ended = if child.complete { "ended" } else { "running" };
+            grid.row(table_row(name, ended, &child.times, child.counts.polls, child.counts.wakes));
+        }
+    }
+    let mut text = grid.render("", colours);
+    if report.requests.is_empty() {
+        text.push_str("no request was seen\n");
+    }
+    text
+}
+
+fn table_row(name: String, ended: &str, times: &Times, polls: u64, wakes: u64) -> Vec<Cell> {
+    let mut cells = vec![Cell::text(name), Cell::text(ended), Cell::number(ms_number(times.wall_ns))];
+    for state in State::ALL {
+        let ns = times.states().of(state);
+        cells.push(time_in(ns, state));
+        cells.push(Cell::number(percent(ns, times.wall_ns)).looking(Look::Faint));
+    }
+    cells.extend([Cell::number(polls.to_string()), Cell::number(wakes.to_string())]);
+    cells
+}
+
+fn states(times: &Times) -> Grid {
+    let mut grid = Grid::default();
+    let heading = [Cell::text("state"), Cell::number("ms"), Cell::number("%")];
+    grid.row(heading.map(|cell| cell.looking(Look::Heading)).into());
+    for state in State::ALL {
+        let ns = times.states().of(state);
+        let (share, bar) = (percent(ns, times.wall_ns), bar(ns, times.wall_ns));
+        grid.row(vec![Cell::text(state.name()), time_in(ns, state), Cell::number(share), Cell::text(bar)]);
+    }
+    let all = percent(times.wall_ns, times.wall_ns);
+    grid.row(vec![Cell::text("wall"), Cell::number(ms_number(times.wall_ns)), Cell::number(all)]);
+    grid
+}
+
+fn bar(part: u64, whole: u64) -> String {
+    let eighths = (u128::from(part) * u128::from(BAR_WIDTH) * 8).checked_div(u128::from(whole)).unwrap_or(0);
+    let eighths = usize::try_from(eighths).unwrap_or(0);
+    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(eighths % 8).copied().unwrap_or_default();
+    format!("{}{rest}", "█".repeat(eighths / 8))
+}
+
+fn name(row: &Request) -> String {
+    // A report's id is text already, or the printable form of bytes: only the former needs escaping.
+    let id = if row.name.id_hex.is_some() { row.name.id.clone() } else { printable(row.name.id.as_bytes()) };
+    format!("{} #{}", beginning(&id, ID_WIDTH), row.name.instance)
+}
+
+fn task(task: &TaskRef) -> String {
+    let name = end(&printable(task.type_name.as_bytes()), NAME_WIDTH);
+    match task.id {
+        Some(id) => format!("{name} (task {id})"),
+        None => name,
+    }
+}
+
+fn place(row: &Request) -> String {
+    let ended = if row.complete { "ended" } else { "still running" };
+    match &row.task {
+        Some(polled_by) => format!("{ended}, in {}", task(polled_by)),
+        None => format!("{ended}, outside of any task"),
+    }
+}
+
+/// Counts, and everything about the row that is not known: nothing of it is folded away in silence.
+fn remarks(row: &Request) -> Vec<String> {
+    let counts = &row.counts;
+    let longest = ms(counts.longest_poll_ns);
+    let mut lines = vec![format!("{}, the longest {longest}; {}", plural(counts.polls, "poll"), plural(counts.wakes, "wake"))];
+    if row.times.stopped_ns > 0 {
+        lines.push(format!("of blocked, {} were spent stopped or traced", ms(row.times.stopped_ns)));
+    }
+    if counts.wake_unseen > 0 {
+        lines.push(format!("{} without a wake seen before", plural(counts.wake_unseen, "poll")));
+    }
+    if row.times.unseen_ns > 0 {
+        lines.push(format!("of suspended, {} may have been another state: an event was not seen", ms(row.times.unseen_ns)));
+    }
+    if !row.scheduled_known {
+        lines.push("scheduled is not known outside of a task: it is in suspended".to_owned());
+    }
+    if !row.start_seen {
+        lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
+    }
+    lines
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn children(rows: &[Child]) -> Grid {
+    let mut grid = Grid::default();
+    let mut heading = vec![Cell::text("type"), Cell::text(""), Cell::number("wall ms")];
+    heading.extend(State::ALL.map(|state| Cell::number(state.name())));
+    heading.push(Cell::number("polls"));
+    grid.row(heading.into_iter().map(|cell| cell.looking(Look::Heading)).collect());
+    for row in rows {
+        let later = if row.spawn_seen { "" } else { "+" };
+        let mut cells = vec![
+            Cell::text(task(&row.task)),
+            Cell::text(if row.complete { "ended" } else { "running" }),
+            Cell::number(format!("{later}{}", ms_number(row.times.wall_ns))),
+        ];
+        cells.extend(State::ALL.map(|state| time_in(row.times.states().of(state), state)));
+        cells.push(Cell::number(row.counts.polls.to_string()));
+        grid.row(cells);
+    }
+    grid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Filter, fixture, report};
+
+    fn made() -> Report {
+        report(&fixture::capture(), &Filter::All)
+    }
+
+    #[test]
+    fn one_request_in_full() {
+        assert_eq!(
+            request(&made().requests[0], Colours::Off),
+            "\
+request order-42 #1  ended, in orders::handle (task 12)
+
+  state          ms        %
+  running     5.000   19.0 %  ███████▌
+  preempted   0.250    1.0 %  ▍
+  blocked     1.000    3.8 %  █▌
+  scheduled   0.060    0.2 %
+  suspended  20.000   76.0 %  ██████████████████████████████▍
+  wall       26.310  100.0 %
+
+  4 polls, the longest 3.000 ms; 3 wakes
+  of suspended, 3.000 ms may have been another state: an event was not seen
+
+  spawned tasks, in time of their own
+
+  type                            wall ms  running  preempted  blocked  scheduled  suspended  polls
+  orders::audit (task 13)  ended    9.000    2.000      0.000    0.000      0.000      7.000      2
+"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let mut row = made().requests[1].clone();
+        row.counts.wake_unseen = 2;
+        row.start_seen = false;
+        row.times.stopped_ns = 400_000;
+        let text = request(&row, Colours::Off);
+        let heading = "request <script>;\\u{1b}[31m\\xff\"'\\n 7 #1  ended, outside of any task\n";
+        assert!(text.starts_with(heading), "{text}");
+        for remark in [
+            "  of blocked, 0.400 ms were spent stopped or traced\n",
+            "  2 polls without a wake seen before\n",
+            "  scheduled is not known outside of a task: it is in suspended\n",
+            "  the first poll was not seen: wall starts at the first that was\n",
+        ] {
+            assert!(text.contains(remark), "{text}");
+        }
+    }
+
+    #[test]
+    fn many_requests_with_their_tasks() {
+        assert_eq!(
+            requests(&made(), Colours::Off),
+            r#"request                                    wall ms  running       %  preempted      %  blocked      %  scheduled      %  suspended       %  polls  wakes
+order-42 #1                       ended     26.310    5.000  19.0 %      0.250  1.0 %    1.000  3.8 %      0.060  0.2 %     20.000  76.0 %      4      3
+  + orders::audit (task 13)       ended      9.000    2.000  22.2 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      7.000  77.8 %      2      1
+<script>;\u{1b}[31m\xff"'\n 7 #1  ended     26.310    5.000  19.0 %      0.250  1.0 %    1.000  3.8 %      0.060  0.2 %     20.000  76.0 %      4      3
+order-42 #2                       running    0.940    0.040   4.3 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      0.900  95.7 %      1      0
+"#
+        );
+    }
+
+    #[test]
+    fn a_terminal_sees_no_escape_that_is_not_ours() {
+        let mut row = made().requests[0].clone();
+        "evil\x1b[2J\u{202e}".clone_into(&mut row.name.id);
+        "evil\x1b]0;title\x07".clone_into(&mut row.children[0].task.type_name);
+        let plain = request(&row, Colours::Off);
+        assert!(!plain.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{plain:?}");
+        let coloured = request(&row, Colours::On);
+        let ours = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m"];
+        let without = ours.iter().fold(coloured, |text, escape| text.replace(escape, ""));
+        assert_eq!(without, plain);
+    }
+
+    #[test]
+    fn no_request_is_said() {
+        let mut report = made();
+        report.requests.clear();
+        assert!(requests(&report, Colours::Off).ends_with("no request was seen\n"));
+    }
+}

@@ -1,0 +1,101 @@
+//! What can be learnt of a target from its ELF file: bytes in, plain data out.
+//!
+//! Reads untrusted bytes: everything is bounded and checked, an error says what is wrong, nothing panics.
+//!
+//! | module | knows |
+//! | --- | --- |
+//! | `image`, `functions`, `symbols` | ELF: bytes and relocated words by address, function extents, names |
+//! | `code`, `class`, `placement` | x86-64: decoded functions, what uprobes emulate, where a probe sits best |
+//! | `value`, `machine`, `interpreter` | what a stretch of code stores for a given state word |
+//! | `tokio/` | Tokio's vtables, transitions, wakers and spawns |
+//! | `usdt` | the annotation's probes |
+
+mod class;
+mod code;
+mod error;
+mod functions;
+mod image;
+mod inspection;
+mod interpreter;
+mod machine;
+mod note;
+mod placement;
+#[cfg(test)]
+mod robustness;
+#[cfg(test)]
+mod specimen;
+mod symbols;
+mod tokio;
+mod usdt;
+mod value;
+
+use std::fmt::Write as _;
+
+use object::Object;
+
+pub use self::error::InspectError;
+pub use self::inspection::{
+    HeaderLayout, Inspection, InstructionClass, NameSource, Placement, Register, Role, Segment, Site, TaskKind, TaskType,
+    TokioVersion,
+};
+pub use self::note::Note;
+pub use self::usdt::{Argument, Operand, UsdtProbe};
+
+use self::functions::Functions;
+use self::image::Image;
+use self::symbols::Symbols;
+use self::tokio::{sites, types, version, vtables};
+
+/// Inspects an ELF executable.
+///
+/// # Errors
+/// [`InspectError`] says whether `bytes` are no ELF file, for another machine, without Tokio, or without a task.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
+    let image = Image::parse(bytes)?;
+    let symbols = Symbols::read(&image);
+    let functions = Functions::read(&image, &symbols);
+    let version = version::find(&image);
+    let found = vtables::search(&image, &functions, &symbols);
+    if found.vtables.is_empty() {
+        return Err(match version {
+            Some(version) => InspectError::NoTaskVtable { version: version.to_string() },
+            None if symbols.mentions_tokio() => InspectError::NoTaskVtable { version: "of unknown version".to_owned() },
+            None => InspectError::NotTokio,
+        });
+    }
+    let mut notes = found.notes;
+    let (task_types, type_notes) = types::name(&image, &functions, &symbols, &found.vtables);
+    notes.extend(type_notes);
+    let (sites, site_notes) = sites::collect(&image, &functions, &symbols, version, &task_types);
+    notes.extend(site_notes);
+    let (usdt, usdt_notes) = usdt::read(&image);
+    notes.extend(usdt_notes);
+    if functions.truncated {
+        notes.push(Note::LimitReached { what: "functions".to_owned() });
+    }
+    let has_offsets = found.vtables.iter().any(|vtable| vtable.offsets.is_some());
+    Ok(Inspection {
+        build_id: build_id(&image),
+        pie: image.pie,
+        tokio: version,
+        has_symbols: image.has_section(".symtab"),
+        has_debug_info: image.has_section(".debug_info"),
+        segments: image.segments.clone(),
+        header: vtables::header_layout(version, has_offsets),
+        task_types,
+        sites,
+        usdt,
+        annotation_table: image.sections.iter().find(|section| section.name == ".profiler_annotate").map(|section| section.vaddr),
+        notes,
+    })
+}
+
+fn build_id(image: &Image<'_>) -> Option<String> {
+    let id = image.file.build_id().ok().flatten()?;
+    let mut hex = String::with_capacity(2 * id.len());
+    for byte in id {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Some(hex)
+}

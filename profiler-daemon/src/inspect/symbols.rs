@@ -1,0 +1,119 @@
+//! `.symtab`: names by address and addresses by name.
+
+use object::read::elf::Sym;
+use object::{LittleEndian, Object, ObjectSymbol, SymbolKind};
+
+use super::image::Image;
+
+/// More symbols than any program has; the rest is ignored.
+const MAX_SYMBOLS: usize = 16 << 20;
+
+/// A function symbol.
+struct FunctionSymbol<'d> {
+    address: u64,
+    size: u64,
+    name: &'d str,
+}
+
+/// The function symbols of a file; empty where it is stripped.
+pub(crate) struct Symbols<'d> {
+    /// Sorted by address; several names may share one.
+    functions: Vec<FunctionSymbol<'d>>,
+}
+
+impl<'d> Symbols<'d> {
+    pub(crate) fn read(image: &Image<'d>) -> Self {
+        let mut functions = Vec::new();
+        for symbol in image.file.symbols().take(MAX_SYMBOLS) {
+            let Ok(name) = symbol.elf_symbol().name(LittleEndian, image.file.elf_symbol_table().strings()) else {
+                continue;
+            };
+            let Ok(name) = std::str::from_utf8(name) else {
+                continue;
+            };
+            if symbol.address() == 0 {
+                continue;
+            }
+            if symbol.kind() == SymbolKind::Text {
+                functions.push(FunctionSymbol { address: symbol.address(), size: symbol.size(), name });
+            }
+        }
+        functions.sort_by_key(|function| function.address);
+        Self { functions }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// Address and size of every function symbol.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.functions.iter().map(|function| (function.address, function.size))
+    }
+
+    /// The mangled names at `address`; several where the linker merged functions.
+    pub(crate) fn at(&self, address: u64) -> impl Iterator<Item = &'d str> + '_ {
+        let first = self.functions.partition_point(|function| function.address < address);
+        let rest = self.functions.get(first..).unwrap_or_default();
+        rest.iter().take_while(move |function| function.address == address).map(|function| function.name)
+    }
+
+    /// Whether any function is Tokio's.
+    pub(crate) fn mentions_tokio(&self) -> bool {
+        self.functions.iter().any(|function| function.name.contains("5tokio7runtime"))
+    }
+
+    /// Addresses of the functions whose path, without generics and hash, ends with `path`
+    /// (`["raw", "poll"]`). Sorted, each once.
+    pub(crate) fn ending_with(&self, path: &[&str]) -> Vec<u64> {
+        let parts: Vec<String> = path.iter().map(|part| format!("{}{part}", part.len())).collect();
+        let needle = parts.concat();
+        let mut found: Vec<u64> = self
+            .functions
+            .iter()
+            .filter(|function| is_path_end(function.name, &needle))
+            .map(|function| function.address)
+            .collect();
+        found.dedup();
+        found
+    }
+}
+
+/// Whether `needle` ends the path of a mangled name: in legacy mangling the hash (`17h...E`) follows it;
+/// in v0 anything but a further path component (a digit or `s_` disambiguator) does.
+fn is_path_end(name: &str, needle: &str) -> bool {
+    let Some(at) = name.find(needle) else {
+        return false;
+    };
+    let rest = name.get(at + needle.len()..).unwrap_or_default();
+    if name.starts_with("_ZN") {
+        rest.starts_with("17h")
+    } else {
+        name.starts_with("_R") && !rest.starts_with(|c: char| c.is_ascii_digit())
+    }
+}
+
+/// The demangled name without its hash.
+pub(crate) fn demangle(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_ends_before_the_hash() {
+        let poll = "_ZN5tokio7runtime4task3raw4poll17h160a59a6e8834fd4E";
+        assert!(is_path_end(poll, "4task3raw4poll"));
+        let closure = "_ZN5tokio7runtime4task3raw4poll28_$u7b$$u7b$closure$u7d$$u7d$17h160a59a6e8834fd4E";
+        assert!(!is_path_end(closure, "4task3raw4poll"));
+        let v0 = "_RINvNtNtNtCs9k3_5tokio7runtime4task3raw4pollNCNvNtCs1_3app6orders4load0E";
+        assert!(is_path_end(v0, "4task3raw4poll"));
+    }
+
+    #[test]
+    fn demangling_drops_the_hash() {
+        assert_eq!(demangle("_ZN5tokio7runtime4task3raw4poll17h160a59a6e8834fd4E"), "tokio::runtime::task::raw::poll");
+    }
+}

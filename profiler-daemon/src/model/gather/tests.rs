@@ -1,0 +1,137 @@
+//! Rows as the kernel side leaves them become a capture whose report is right.
+
+use profiler_common::clock::OffCpu;
+use profiler_common::limits::REQUEST_ID_BYTES;
+use profiler_common::totals::TypeTotals;
+
+use super::*;
+use crate::collect::LiveTask;
+use crate::model::capture::TaskKind;
+use crate::model::{Filter, report};
+
+fn setting() -> Setting {
+    Setting {
+        target: Target { pid: 7, exe: "/srv/orders".to_owned(), build_id: None, tokio: None },
+        window: Window { clock: "CLOCK_MONOTONIC".to_owned(), start_ns: 100, end_ns: 900, start_unix_ns: 1 },
+        types: vec![TaskType { name: "orders::handle".to_owned(), kind: TaskKind::Spawned }],
+        bodies: Vec::new(),
+        sample_period_ns: None,
+        scopes_before: Some(3),
+        wakes_seen: true,
+        ids_known: true,
+    }
+}
+
+fn task(id: u64, request: u64, first_ns: u64) -> CommonTask {
+    CommonTask {
+        id,
+        request,
+        first_ns,
+        flags: task::SPAWN_SEEN,
+        states: CommonStates { running_ns: 1, suspended_ns: 20, unseen_ns: 5, ..CommonStates::default() },
+        polls: 2,
+        ..CommonTask::default()
+    }
+}
+
+fn scope(id: &[u8], first_ns: u64, flags: u32) -> ScopeRow {
+    let mut bytes = [0; REQUEST_ID_BYTES];
+    bytes[..id.len()].copy_from_slice(id);
+    ScopeRow {
+        id: bytes,
+        id_len: u32::try_from(id.len()).unwrap(),
+        task_type: 0,
+        task_id: 5,
+        first_ns,
+        flags,
+        off_at_enter: OffCpu::default(),
+        states: CommonStates { running_ns: 7, blocked_ns: 300, stopped_ns: 100, ..CommonStates::default() },
+        polls: 1,
+        ..ScopeRow::NEW
+    }
+}
+
+fn collected() -> Collected {
+    Collected {
+        at_ns: 900,
+        tasks: vec![
+            LiveTask { header: 0x10, row: task(5, 0, 200), doing: Doing::Blocked },
+            LiveTask { header: 0x20, row: task(9, 4, 600), doing: Doing::Suspended },
+        ],
+        totals: vec![TypeTotals {
+            count: 2,
+            states: CommonStates { scheduled_ns: 8, ..CommonStates::default() },
+            spawns_unseen: 1,
+            ..TypeTotals::default()
+        }],
+        live_requests: vec![(4, scope(b"a", 300, 0))],
+        ended_requests: vec![(3, scope(b"a", 150, scope::NO_TASK)), (6, scope(b"\xff", 310, 0))],
+        ended_children: vec![task(8, 4, 500)],
+        samples: vec![crate::collect::Sample {
+            time_ns: 400,
+            tid: 1,
+            task_type: Some(0),
+            task_id: 0,
+            requests: [6, 4, 0, 0],
+            stack: Box::new([1, 2]),
+        }],
+        losses: vec![(KernelLoss::StaleFrame, 3)],
+    }
+}
+
+#[test]
+fn children_live_and_ended_find_their_request() {
+    let capture = gather(&setting(), &collected());
+    let request = &capture.requests[1];
+    assert_eq!((request.scope, request.complete, request.instance), (ScopeSeq(4), false, 2));
+    let children: Vec<(Option<u64>, bool)> = request.children.iter().map(|child| (child.task_id, child.complete)).collect();
+    assert_eq!(children, [(Some(8), true), (Some(9), false)]);
+    assert!(capture.requests.iter().filter(|other| other.scope != request.scope).all(|other| other.children.is_empty()));
+}
+
+#[test]
+fn what_is_not_known_is_not_claimed() {
+    let capture = gather(&setting(), &collected());
+    let first = &capture.requests[0];
+    assert!(!first.start_seen, "its number was given out before the window");
+    assert!(!first.scheduled_known, "it ran outside of any task");
+    assert!(capture.requests[1].start_seen && capture.requests[1].scheduled_known);
+    let blind = Setting { scopes_before: None, wakes_seen: false, ids_known: false, ..setting() };
+    let capture = gather(&blind, &collected());
+    assert!(capture.requests.iter().all(|row| !row.start_seen && !row.scheduled_known && row.task_id.is_none()));
+    assert!(capture.tasks.iter().all(|row| row.id.is_none()));
+}
+
+#[test]
+fn samples_keep_their_nesting_and_no_made_up_id() {
+    let sample = &gather(&setting(), &collected()).samples[0];
+    assert_eq!(sample.requests, [ScopeSeq(4), ScopeSeq(6)], "outermost first");
+    assert_eq!((sample.task_id, sample.truncated), (None, false));
+}
+
+#[test]
+fn the_report_adds_up_and_names_every_loss() {
+    let report = report(&gather(&setting(), &collected()), &Filter::All);
+    let walls: Vec<(u64, u64)> = report.requests.iter().map(|row| (row.times.wall_ns, row.times.stopped_ns)).collect();
+    assert_eq!(walls, [(307, 100), (307, 100), (307, 100)]);
+    assert_eq!(report.requests[2].name.id_hex.as_deref(), Some("ff"));
+    let tasks: Vec<(Option<u64>, u64, u64, bool)> =
+        report.tasks.iter().map(|row| (row.task.id, row.count, row.times.wall_ns, row.spawn_seen)).collect();
+    assert_eq!(tasks, [(Some(5), 1, 21, true), (Some(9), 1, 21, true), (None, 2, 8, false)]);
+    assert_eq!(report.tasks[1].times.unseen_ns, 5);
+    assert_eq!(report.tasks[1].request.as_ref().map(|name| (name.id.as_str(), name.instance)), Some(("a", 2)));
+    assert_eq!(report.lost.get("stale_frame"), Some(&3));
+}
+
+/// Check that a stack is cut at the task's poll function, and that one that does not meet it is said to be cut short.
+#[test]
+fn stacks_end_at_the_poll() {
+    use super::up_to_the_poll;
+    let body = 100..200;
+    assert_eq!(up_to_the_poll(&[7, 8, 150, 9], Some(&body)), (vec![7, 8], false));
+    assert_eq!(up_to_the_poll(&[7, 200, 9], Some(&body)), (vec![7], false));
+    assert_eq!(up_to_the_poll(&[7, 100, 9], Some(&body)), (vec![7, 100, 9], true));
+    assert_eq!(up_to_the_poll(&[7, 0, 150], Some(&body)), (vec![7], true));
+    assert_eq!(up_to_the_poll(&[7, 8], Some(&(5..5))), (vec![7, 8], false));
+    assert_eq!(up_to_the_poll(&[7, 8], None), (vec![7, 8], false));
+}

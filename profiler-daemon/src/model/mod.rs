@@ -1,0 +1,31 @@
+//! Tasks, requests, samples and states as plain data: what was measured, merged and named, and nothing about how.
+//!
+//! [`Capture`] is what the collect step hands over. Everything else here is a function of it: [`Selection`] says which
+//! part of it is asked for. Nothing in this folder knows BPF or Tokio; the exporters know nothing but this folder.
+//!
+//! All times are nanoseconds. Instants are on the clock that [`Window::clock`] names, durations are lengths on it.
+
+pub mod capture;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod gather;
+pub mod graph;
+pub mod names;
+pub mod report;
+pub mod request_id;
+pub mod selection;
+pub mod stacks;
+pub mod states;
+pub mod symbols;
+pub mod text;
+
+pub use capture::{
+    Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Target, TaskKind, TaskRow, TaskType, TypeIndex,
+    Window,
+};
+pub use graph::{Graph, GraphOptions, Metric, graph};
+pub use report::{Filter, Report, report};
+pub use request_id::RequestId;
+pub use selection::{NothingSelected, Selection};
+pub use states::{State, States};
+pub use symbols::{Symbolize, Symbols};

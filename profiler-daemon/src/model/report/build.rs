@@ -1,0 +1,168 @@
+//! From a capture to a report.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
+use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
+use crate::model::request_id::RequestId;
+use crate::model::selection::Selection;
+use crate::model::text::printable;
+
+/// Which rows a report has. What is left out is left out whole: no row is ever cut.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Filter {
+    /// Every row.
+    #[default]
+    All,
+    /// These requests and the live tasks that belong to them. No finished rows: those sum over other requests too.
+    Requests(Vec<RequestId>),
+    /// One live task, and the requests that it polled or that spawned it.
+    Task(u64),
+}
+
+impl From<&Selection> for Filter {
+    fn from(selection: &Selection) -> Self {
+        match selection {
+            Selection::Request { id } => Self::Requests(vec![id.clone()]),
+            Selection::Task { id } => Self::Task(*id),
+            Selection::All => Self::All,
+        }
+    }
+}
+
+impl Filter {
+    fn takes_request(&self, row: &RequestRow) -> bool {
+        match self {
+            Self::All => true,
+            Self::Requests(ids) => ids.contains(&row.id),
+            Self::Task(id) => row.task_id == Some(*id) || row.children.iter().any(|child| child.task_id == Some(*id)),
+        }
+    }
+
+    fn takes_task(&self, row: &TaskRow, members: &Members) -> bool {
+        match self {
+            Self::All => true,
+            Self::Requests(_) => {
+                row.parent_request.is_some_and(|scope| members.scopes.contains(&scope))
+                    || row.id.is_some_and(|id| members.tasks.contains(&id))
+            }
+            Self::Task(id) => row.id == Some(*id),
+        }
+    }
+}
+
+/// What belongs to the requests that a report has.
+struct Members {
+    scopes: HashSet<ScopeSeq>,
+    tasks: HashSet<u64>,
+}
+
+impl Members {
+    fn of(requests: &[&RequestRow]) -> Self {
+        let children = requests.iter().flat_map(|row| &row.children).filter_map(|child| child.task_id);
+        Self {
+            scopes: requests.iter().map(|row| row.scope).collect(),
+            tasks: requests.iter().filter_map(|row| row.task_id).chain(children).collect(),
+        }
+    }
+}
+
+/// Makes the report of a capture.
+///
+/// Expects instances to be numbered ([`Capture::number_instances`]).
+#[must_use]
+pub fn report(capture: &Capture, filter: &Filter) -> Report {
+    let mut requests: Vec<&RequestRow> = capture.requests.iter().filter(|row| filter.takes_request(row)).collect();
+    requests.sort_by_key(|row| (row.start_ns, row.scope));
+    let members = Members::of(&requests);
+    let mut live: Vec<&TaskRow> = capture.tasks.iter().filter(|row| filter.takes_task(row, &members)).collect();
+    live.sort_by_key(|row| (row.id.is_none(), row.id, row.task_type));
+    let mut finished: Vec<&FinishedTypeRow> = match filter {
+        Filter::All => capture.finished.iter().filter(|row| row.count > 0).collect(),
+        Filter::Requests(_) | Filter::Task(_) => Vec::new(),
+    };
+    finished.sort_by_key(|row| row.task_type);
+
+    let names: HashMap<ScopeSeq, RequestName> = capture.requests.iter().map(|row| (row.scope, request_name(row))).collect();
+    let live = live.iter().map(|row| live_task(capture, row, &names));
+    let finished = finished.iter().map(|row| finished_tasks(capture, row));
+    Report {
+        schema: SCHEMA.to_owned(),
+        target: capture.target.clone(),
+        window: capture.window.clone(),
+        requests: requests.iter().map(|row| request(capture, row)).collect(),
+        tasks: live.chain(finished).collect(),
+        lost: capture.losses.iter().fold(BTreeMap::new(), |mut lost, loss| {
+            let count: &mut u64 = lost.entry(loss.name.to_owned()).or_default();
+            *count = count.saturating_add(loss.count);
+            lost
+        }),
+    }
+}
+
+fn request_name(row: &RequestRow) -> RequestName {
+    let bytes = row.id.as_bytes();
+    let (id, id_hex) = match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (printable(bytes), Some(row.id.to_hex())),
+    };
+    RequestName { id, id_hex, instance: row.instance }
+}
+
+fn request(capture: &Capture, row: &RequestRow) -> Request {
+    Request {
+        name: request_name(row),
+        complete: row.complete,
+        start_seen: row.start_seen,
+        start_ns: row.start_ns,
+        times: row.states.into(),
+        counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
+        scheduled_known: row.scheduled_known,
+        task: row.task_type.map(|index| task_ref(capture, row.task_id, index)),
+        children: row.children.iter().map(|child| child_of(capture, child)).collect(),
+    }
+}
+
+fn child_of(capture: &Capture, row: &ChildRow) -> Child {
+    Child {
+        task: task_ref(capture, row.task_id, row.task_type),
+        complete: row.complete,
+        spawn_seen: row.spawn_seen,
+        times: row.states.into(),
+        counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
+        yielded: row.yielded,
+    }
+}
+
+fn live_task(capture: &Capture, row: &TaskRow, names: &HashMap<ScopeSeq, RequestName>) -> Task {
+    Task {
+        task: task_ref(capture, row.id, row.task_type),
+        count: 1,
+        finished: false,
+        state: row.state_now,
+        spawn_seen: row.spawn_seen,
+        times: row.states.into(),
+        counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
+        yielded: row.yielded,
+        request: row.parent_request.and_then(|scope| names.get(&scope).cloned()),
+    }
+}
+
+fn finished_tasks(capture: &Capture, row: &FinishedTypeRow) -> Task {
+    Task {
+        task: task_ref(capture, None, row.task_type),
+        count: row.count,
+        finished: true,
+        state: None,
+        spawn_seen: row.spawn_unseen == 0,
+        times: row.states.into(),
+        counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
+        yielded: row.yielded,
+        request: None,
+    }
+}
+
+fn task_ref(capture: &Capture, id: Option<u64>, index: TypeIndex) -> TaskRef {
+    let kind = capture.task_type(index).map_or(TaskKind::Unknown, |known| known.kind);
+    TaskRef { id, type_name: capture.type_name(index), kind }
+}

@@ -1,0 +1,206 @@
+//! The report: `profiler.report/1`, the machine-readable form of a capture without its stacks.
+//!
+//! The shape is fixed by `schema/profiler.report-1.schema.json`. All times are nanoseconds as JSON integers up to 2^64;
+//! readers that keep numbers as doubles lose the last digits of `start_unix_ns`.
+//!
+//! Invariant: in every row the five states add up to `wall_ns` exactly.
+
+mod build;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use build::{Filter, report};
+
+use super::capture::{Target, TaskKind, Window};
+use super::states::{State, States};
+
+/// The value of [`Report::schema`].
+pub const SCHEMA: &str = "profiler.report/1";
+
+/// One measurement of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Whom it is about.
+    pub target: Target,
+    /// When it was taken.
+    pub window: Window,
+    /// Requests in start order.
+    pub requests: Vec<Request>,
+    /// Live tasks by id, then a row per type for the finished ones.
+    pub tasks: Vec<Task>,
+    /// Every counter of lost or clamped events by name, zero ones included.
+    pub lost: BTreeMap<String, u64>,
+}
+
+/// What a request is called: `id`, and the exact bytes where they are not text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestName {
+    /// The id as the application chose it. Where it is not UTF-8: its printable form, `\xff` for a byte.
+    pub id: String,
+    /// The id's bytes in lower-case hex, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_hex: Option<String>,
+    /// 1 for the first request of this id, 2 for the next.
+    pub instance: u64,
+}
+
+/// Time in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// Sum of the five below.
+    pub wall_ns: u64,
+    /// On a CPU.
+    pub running_ns: u64,
+    /// In a poll, runnable, off CPU.
+    pub preempted_ns: u64,
+    /// In a poll, asleep in the kernel.
+    pub blocked_ns: u64,
+    /// Ready, waiting for a worker.
+    pub scheduled_ns: u64,
+    /// Waiting at an await.
+    pub suspended_ns: u64,
+    /// The part of `blocked_ns` in which the thread was stopped or traced; no part of the sum of its own.
+    pub stopped_ns: u64,
+    /// The part of `suspended_ns` that no event explains; no part of the sum of its own.
+    pub unseen_ns: u64,
+}
+
+impl From<States> for Times {
+    fn from(states: States) -> Self {
+        Self {
+            wall_ns: states.wall_ns(),
+            running_ns: states.running_ns,
+            preempted_ns: states.preempted_ns,
+            blocked_ns: states.blocked_ns,
+            scheduled_ns: states.scheduled_ns,
+            suspended_ns: states.suspended_ns,
+            stopped_ns: states.stopped_ns,
+            unseen_ns: states.unseen_ns,
+        }
+    }
+}
+
+impl Times {
+    /// The states without the sum. A report that was read back may disagree with its own sum: see [`Self::adds_up`].
+    #[must_use]
+    pub const fn states(&self) -> States {
+        States {
+            running_ns: self.running_ns,
+            preempted_ns: self.preempted_ns,
+            blocked_ns: self.blocked_ns,
+            scheduled_ns: self.scheduled_ns,
+            suspended_ns: self.suspended_ns,
+            stopped_ns: self.stopped_ns,
+            unseen_ns: self.unseen_ns,
+        }
+    }
+
+    /// Whether the five states add up to the wall time, and the parts kept beside fit into theirs.
+    #[must_use]
+    pub fn adds_up(&self) -> bool {
+        self.states().wall_ns() == self.wall_ns && self.stopped_ns <= self.blocked_ns && self.unseen_ns <= self.suspended_ns
+    }
+}
+
+/// Polls and wakes of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Polls begun.
+    pub polls: u64,
+    /// Wakes seen.
+    pub wakes: u64,
+    /// Polls that no seen wake led to: what was `scheduled` before them is in `suspended`.
+    pub wake_unseen: u64,
+    /// The longest poll.
+    pub longest_poll_ns: u64,
+}
+
+/// One instance of a request: its root scope's states, and the tasks it spawned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id and instance.
+    #[serde(flatten)]
+    pub name: RequestName,
+    /// Whether it ended inside the window.
+    pub complete: bool,
+    /// Whether its first poll was seen. If not, its wall starts at the first poll that was.
+    pub start_seen: bool,
+    /// When its wall time starts, on the window's clock.
+    pub start_ns: u64,
+    /// Its states.
+    #[serde(flatten)]
+    pub times: Times,
+    /// Its polls and wakes.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// `false`: it ran outside of any task, so `scheduled` could not be told from `suspended`.
+    pub scheduled_known: bool,
+    /// The task that polled it. `None`: it ran outside of any task, as in `block_on`.
+    pub task: Option<TaskRef>,
+    /// Tasks spawned while it was current.
+    pub children: Vec<Child>,
+}
+
+/// A task named from another row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRef {
+    /// Tokio's task id. `None`: it could not be read.
+    pub id: Option<u64>,
+    /// Its type's name.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// How it is run.
+    pub kind: TaskKind,
+}
+
+/// A task that a request spawned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// Which task.
+    #[serde(flatten)]
+    pub task: TaskRef,
+    /// Whether it ended inside the window.
+    pub complete: bool,
+    /// Whether its wall starts at its spawn. If not, it starts at its first poll.
+    pub spawn_seen: bool,
+    /// Its states.
+    #[serde(flatten)]
+    pub times: Times,
+    /// Its polls and wakes.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Polls that ended by `yield_now` or a spent coop budget.
+    pub yielded: u64,
+}
+
+/// A live task, or all finished tasks of a type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Which task; `id` is `None` for finished ones.
+    #[serde(flatten)]
+    pub task: TaskRef,
+    /// 1 for a live task, or how many of the type ended inside the window.
+    pub count: u64,
+    /// Whether the row is about finished tasks. (A live task whose id could not be read has no id either.)
+    pub finished: bool,
+    /// What a live task was doing at the end of the window.
+    pub state: Option<State>,
+    /// Whether the row's wall starts at the spawn, for each of its tasks.
+    pub spawn_seen: bool,
+    /// Times, summed for finished ones.
+    #[serde(flatten)]
+    pub times: Times,
+    /// Polls and wakes, summed for finished ones.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Polls that ended by `yield_now` or a spent coop budget.
+    pub yielded: u64,
+    /// The request that spawned a live task.
+    pub request: Option<RequestName>,
+}

@@ -1,0 +1,220 @@
+//! What every report keeps: the sums, the numbering, the committed schema.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskRow};
+use crate::model::{RequestId, States, fixture};
+
+const SCHEMA_FILE: &str = include_str!("../../../schema/profiler.report-1.schema.json");
+
+static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+    let schema: Value = serde_json::from_str(SCHEMA_FILE).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).expect("the schema is itself valid");
+    jsonschema::draft202012::new(&schema).unwrap()
+});
+
+fn json_of(capture: &Capture) -> Value {
+    serde_json::to_value(report(capture, &Filter::All)).unwrap()
+}
+
+fn errors(value: &Value) -> Vec<String> {
+    VALIDATOR.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn a_report_with_everything_in_it_is_valid() {
+    assert_eq!(errors(&json_of(&fixture::capture())), Vec::<String>::new());
+}
+
+#[test]
+fn an_empty_window_is_valid() {
+    let full = fixture::capture();
+    let empty = Capture { target: full.target, window: full.window, ..Capture::default() };
+    assert_eq!(errors(&json_of(&empty)), Vec::<String>::new());
+}
+
+/// Each change makes a report that some reader would trip over; the schema must see every one.
+#[test]
+fn the_schema_refuses_what_is_no_report() {
+    let good = json_of(&fixture::capture());
+    let bad: &[(&str, Value)] = &[
+        ("/schema", json!("profiler.report/2")),
+        ("/target/pid", json!(0)),
+        ("/target/pid", json!("1234")),
+        ("/target/build_id", json!("XYZ")),
+        ("/target/tokio", json!("unknown")),
+        ("/window/clock", json!("CLOCK_REALTIME")),
+        ("/window/start_ns", json!(1.5)),
+        ("/requests/0/id", json!("")),
+        ("/requests/0/instance", json!(0)),
+        ("/requests/0/complete", Value::Null),
+        ("/requests/0/running_ns", json!(-1)),
+        ("/requests/0/task", json!("orders::handle")),
+        ("/requests/0/children/0/polls", Value::Null),
+        ("/requests/1/id_hex", json!("FF")),
+        ("/tasks/0/kind", json!("thread")),
+        ("/tasks/0/count", json!(2)),
+        ("/tasks/0/state", json!("waiting")),
+        ("/tasks/2/count", json!(0)),
+        ("/tasks/2/id", json!(5)),
+        ("/lost/ring_full", json!("many")),
+        ("/lost", json!({ "Ring Full": 1 })),
+    ];
+    for (place, value) in bad {
+        let mut changed = good.clone();
+        *changed.pointer_mut(place).unwrap_or_else(|| panic!("{place} is in the report")) = value.clone();
+        assert!(!errors(&changed).is_empty(), "{place} = {value} passed");
+    }
+}
+
+/// Every key of every object is required (but `id_hex`), and no other key is allowed.
+#[test]
+fn the_schema_is_strict_at_every_level() {
+    let good = json_of(&fixture::capture());
+    for place in [
+        "",
+        "/target",
+        "/window",
+        "/requests/0",
+        "/requests/0/task",
+        "/requests/0/children/0",
+        "/tasks/0",
+        "/tasks/1/request",
+        "/tasks/2",
+    ] {
+        let keys: Vec<String> = good.pointer(place).unwrap().as_object().unwrap().keys().cloned().collect();
+        for key in keys {
+            let mut changed = good.clone();
+            changed.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(&key);
+            assert!(!errors(&changed).is_empty(), "{place} without {key} passed");
+        }
+        let mut changed = good.clone();
+        changed.pointer_mut(place).unwrap().as_object_mut().unwrap().insert("extra".into(), json!(1));
+        assert!(!errors(&changed).is_empty(), "{place} with an extra key passed");
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let made = report(&fixture::capture(), &Filter::All);
+    let read: Report = serde_json::from_str(&serde_json::to_string(&made).unwrap()).unwrap();
+    assert_eq!(read, made);
+}
+
+#[test]
+fn a_request_id_that_is_no_text_keeps_its_bytes() {
+    let made = report(&fixture::capture(), &Filter::All);
+    let named: Vec<(&str, Option<&str>, u64)> =
+        made.requests.iter().map(|row| (row.name.id.as_str(), row.name.id_hex.as_deref(), row.name.instance)).collect();
+    assert_eq!(
+        named,
+        [
+            ("order-42", None, 1),
+            ("<script>;\\u{1b}[31m\\xff\"'\\n 7", Some("3c7363726970743e3b1b5b33316dff22270a2037"), 1),
+            ("order-42", None, 2),
+        ]
+    );
+}
+
+#[test]
+fn a_filter_takes_whole_rows_and_no_sums_over_others() {
+    let capture = fixture::capture();
+    let one = report(&capture, &Filter::Requests(vec!["order-42".into()]));
+    assert_eq!(one.requests.len(), 2);
+    assert_eq!(one.tasks.len(), 2, "the task that polled it, and the one it spawned");
+    assert!(one.tasks.iter().all(|row| !row.finished));
+    let other = report(&capture, &Filter::Requests(vec!["order-43".into()]));
+    assert_eq!((other.requests.len(), other.tasks.len()), (0, 0));
+    let task = report(&capture, &Filter::Task(13));
+    assert_eq!((task.requests.len(), task.tasks.len()), (1, 0), "it ended: only its request knows it");
+    assert_eq!(task.lost, one.lost, "losses concern every row");
+}
+
+#[test]
+fn names_read_as_written_and_a_bad_index_is_shown() {
+    let mut capture = fixture::capture();
+    let types: Vec<String> = report(&capture, &Filter::All).tasks.into_iter().map(|row| row.task.type_name).collect();
+    assert_eq!(types, ["orders::handle", "orders::audit", "orders::hash::{closure 0}"]);
+    capture.types.truncate(1);
+    let broken = report(&capture, &Filter::All);
+    assert_eq!(broken.tasks[1].task.type_name, "[unknown type 1]");
+}
+
+fn any_states() -> impl Strategy<Value = States> {
+    // Up to 2^60 ns each (36 years): the sum of five stays below 2^64.
+    (prop::array::uniform5(0_u64..1 << 60), 0.0..=1.0_f64).prop_map(|(ns, share)| States {
+        running_ns: ns[0],
+        preempted_ns: ns[1],
+        blocked_ns: ns[2],
+        scheduled_ns: ns[3],
+        suspended_ns: ns[4],
+        #[expect(clippy::cast_precision_loss, reason = "any part of it will do")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any part of it will do")]
+        stopped_ns: ((ns[2] as f64 * share) as u64).min(ns[2]),
+        unseen_ns: ns[4] / 2,
+    })
+}
+
+fn any_request(scope: usize) -> impl Strategy<Value = RequestRow> {
+    let id = prop_oneof![Just(b"a".to_vec()), Just(b"b".to_vec()), prop::collection::vec(any::<u8>(), 1..=64)];
+    let template = fixture::capture().requests[1].clone();
+    (id, 0_u64..4, any_states(), prop::collection::vec(any_states(), 0..3), any::<bool>()).prop_map(
+        move |(id, start_ns, states, children, complete)| RequestRow {
+            scope: ScopeSeq(scope as u64),
+            id: RequestId::new(id),
+            complete,
+            start_ns,
+            states,
+            children: children.into_iter().map(|states| ChildRow { states, ..ChildRow::default() }).collect(),
+            ..template.clone()
+        },
+    )
+}
+
+fn any_capture() -> impl Strategy<Value = Capture> {
+    let requests = (0..6_usize).map(any_request).collect::<Vec<_>>();
+    let tasks = prop::collection::vec((any::<Option<u64>>(), any_states()), 0..4);
+    let finished = prop::collection::vec((0_u64..3, any_states()), 0..4);
+    (requests, tasks, finished).prop_map(|(requests, tasks, finished)| {
+        let mut capture = Capture {
+            requests,
+            tasks: tasks.into_iter().map(|(id, states)| TaskRow { id, states, ..TaskRow::default() }).collect(),
+            finished: finished
+                .into_iter()
+                .map(|(count, states)| FinishedTypeRow { count, states, ..FinishedTypeRow::default() })
+                .collect(),
+            ..fixture::capture()
+        };
+        capture.number_instances();
+        capture
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_row_adds_up_and_every_report_is_valid(capture in any_capture()) {
+        let made = report(&capture, &Filter::All);
+        for row in &made.requests {
+            prop_assert!(row.times.adds_up());
+            prop_assert!(row.children.iter().all(|child| child.times.adds_up()));
+        }
+        prop_assert!(made.tasks.iter().all(|row| row.times.adds_up()));
+        prop_assert_eq!(errors(&serde_json::to_value(&made).unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn instances_of_an_id_are_one_to_n_in_start_order(capture in any_capture()) {
+        for row in &capture.requests {
+            let earlier = capture.requests.iter()
+                .filter(|other| other.id == row.id)
+                .filter(|other| (other.start_ns, other.scope) < (row.start_ns, row.scope))
+                .count();
+            prop_assert_eq!(row.instance, earlier as u64 + 1);
+        }
+    }
+}

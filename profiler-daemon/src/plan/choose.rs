@@ -1,0 +1,128 @@
+//! Which sites a plan takes.
+
+use std::collections::BTreeSet;
+
+use super::cost;
+use super::missing::what_is_missing;
+use super::{LinkKind, Machine, MultiSupport, Plan, PlanError, PlannedScope, PlannedSite, PollEndMethod, ProbeKind, Wanted};
+use crate::inspect::{Inspection, Note, Placement, Role, Site, TaskKind};
+
+/// Chooses sites for everything wanted, and for the states of tasks always.
+///
+/// # Errors
+/// [`PlanError`] where some type's polls, or their ends, could not be seen at all.
+pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Result<Plan, PlanError> {
+    let link = if machine.uprobe_multi == MultiSupport::Yes { LinkKind::Multi } else { LinkKind::Single };
+    let mut chosen = Chosen { inspection, link, sites: Vec::new() };
+    chosen.starts()?;
+    let (poll_end, other_ends) = chosen.ends(machine)?;
+    if wanted.wakes {
+        chosen.all_of(&[Role::WakeByVal, Role::WakeByRef, Role::Defer]);
+    }
+    if wanted.spawns {
+        chosen.all_of(&[Role::Spawn, Role::SpawnBlocking]);
+    }
+    let probes = inspection.usdt.iter().filter(|_| wanted.scopes);
+    let scopes: Vec<PlannedScope> = probes.map(|probe| PlannedScope { probe: probe.clone(), link }).collect();
+    let mut sites = chosen.sites;
+    sites.sort_by_key(|planned| (planned.site.role, planned.site.vaddr));
+    let cost = cost::of_plan(inspection, machine, &sites);
+    let missing = what_is_missing(inspection, machine, *wanted, poll_end, sites.len() + scopes.len());
+    Ok(Plan { sites, scopes, poll_end, other_ends, missing, cost })
+}
+
+struct Chosen<'i> {
+    inspection: &'i Inspection,
+    link: LinkKind,
+    sites: Vec<PlannedSite>,
+}
+
+impl Chosen<'_> {
+    fn add(&mut self, site: &Site, probe: ProbeKind) {
+        self.sites.push(PlannedSite { site: site.clone(), probe, link: self.link });
+    }
+
+    fn all_of(&mut self, roles: &[Role]) {
+        for site in self.inspection.sites.iter().filter(|site| roles.contains(&site.role)) {
+            self.add(site, ProbeKind::Entry);
+        }
+    }
+
+    fn starts(&mut self) -> Result<(), PlanError> {
+        let seen: BTreeSet<u64> = self.inspection.sites_with(Role::PollStart).map(|site| site.function).collect();
+        if let Some(unseen) = self.inspection.task_types.iter().find(|t| !seen.contains(&t.poll)) {
+            return Err(PlanError::NoPollStart { name: unseen.name.clone(), poll: unseen.poll });
+        }
+        self.all_of(&[Role::PollStart]);
+        Ok(())
+    }
+
+    /// Idle and complete sites for the types that have them, something else for the others.
+    fn ends(&mut self, machine: &Machine) -> Result<(PollEndMethod, Vec<(u32, PollEndMethod)>), PlanError> {
+        let unrecognised = self.unrecognised();
+        let tasks = (0_u32..).zip(&self.inspection.task_types).filter(|(_, t)| t.kind != TaskKind::Blocking);
+        let recognises_some = self.inspection.sites_with(Role::PollIdle).next().is_some()
+            && tasks.clone().any(|(index, _)| !unrecognised.contains(&index));
+        let blocking_only = tasks.clone().next().is_none();
+        self.all_of(&[Role::PollIdle, Role::PollComplete]);
+        let mut other = Vec::new();
+        for (index, task_type) in (0_u32..).zip(&self.inspection.task_types) {
+            let seen =
+                !unrecognised.contains(&index) && (recognises_some || blocking_only || task_type.kind == TaskKind::Blocking);
+            if !seen {
+                other.push((index, self.fallback(machine, index)?));
+            }
+        }
+        if recognises_some || blocking_only || other.is_empty() {
+            return Ok((PollEndMethod::BeforeRelease, other));
+        }
+        let worst = other.iter().map(|(_, method)| *method).find(|method| *method == PollEndMethod::ReturnInstructions);
+        let method = worst.unwrap_or(PollEndMethod::ReturnProbe);
+        other.retain(|(_, other)| *other != method);
+        Ok((method, other))
+    }
+
+    /// Types with an end that has no site.
+    fn unrecognised(&self) -> BTreeSet<u32> {
+        let listed = self.inspection.notes.iter().filter_map(|note| match note {
+            Note::IdleNotRecognised { types } | Note::CompleteNotFound { types } => Some(types),
+            _ => None,
+        });
+        listed.flatten().copied().collect()
+    }
+
+    fn fallback(&mut self, machine: &Machine, index: u32) -> Result<PollEndMethod, PlanError> {
+        let inspection = self.inspection;
+        let task_type = usize::try_from(index).ok().and_then(|index| inspection.task_types.get(index));
+        let Some(task_type) = task_type else {
+            return Ok(PollEndMethod::ReturnProbe);
+        };
+        let start = inspection.sites_with(Role::PollStart).find(|site| site.function == task_type.poll);
+        if machine.uretprobe_safe
+            && let Some(start) = start
+            && start.placement == Placement::Entry
+        {
+            // A return probe replaces the return address that the entry's stack pointer points at.
+            let site = Site { role: Role::PollReturn, header: None, ..start.clone() };
+            self.add_once(&site, ProbeKind::Return);
+            return Ok(PollEndMethod::ReturnProbe);
+        }
+        let returns: Vec<&Site> =
+            inspection.sites_with(Role::PollReturn).filter(|site| site.function == task_type.body).collect();
+        if returns.is_empty() {
+            return Err(PlanError::NoPollEnd { name: task_type.name.clone() });
+        }
+        for site in returns {
+            self.add_once(site, ProbeKind::Entry);
+        }
+        Ok(PollEndMethod::ReturnInstructions)
+    }
+
+    fn add_once(&mut self, site: &Site, probe: ProbeKind) {
+        let known =
+            |planned: &PlannedSite| planned.probe == probe && planned.site.vaddr == site.vaddr && planned.site.role == site.role;
+        if !self.sites.iter().any(known) {
+            self.add(site, probe);
+        }
+    }
+}

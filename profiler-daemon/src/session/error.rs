@@ -1,0 +1,82 @@
+//! Every way a session can fail; each is one sentence for the user.
+
+use crate::attach::AttachError;
+use crate::export::ExportError;
+use crate::inspect::InspectError;
+use crate::model::NothingSelected;
+use crate::plan::PlanError;
+use crate::target::TargetError;
+use crate::target::kernel::KernelError;
+use crate::target::mapped::ModulesError;
+use crate::target::privileges::PrivilegeError;
+use crate::target::program::ProgramFileError;
+
+/// Why a session could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// We may not profile.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The kernel is too old.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The process cannot be profiled.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The program file cannot be read.
+    #[error(transparent)]
+    ProgramFile(#[from] ProgramFileError),
+    /// The program is not what we can look into.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// The program's sites do not suffice.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The kernel refused.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The target ended while it was being attached to.
+    #[error("process {pid} ended while the profiler was attaching to it")]
+    DiedDuringAttach {
+        /// The process.
+        pid: u32,
+    },
+    /// The target's mappings could not be read.
+    #[error(transparent)]
+    Modules(#[from] ModulesError),
+    /// The annotation has a probe of another version.
+    #[error("the program's annotation has a probe `{name}` that this profiler does not know; use a matching profiler-annotate")]
+    UnknownAnnotationProbe {
+        /// Its name.
+        name: String,
+    },
+    /// The annotation's probe passes an argument elsewhere than in a register.
+    #[error("argument {place} of the annotation's probe `{name}` is not in a register; use a matching profiler-annotate")]
+    AnnotationArgument {
+        /// The probe.
+        name: String,
+        /// Which argument, from 0.
+        place: usize,
+    },
+    /// A request was asked for in a program without the annotation.
+    #[error(
+        "the program does not link profiler-annotate, so its requests have no names; add `profiler_annotate::scope` or record every \
+         task with --all"
+    )]
+    NoAnnotation,
+    /// Nothing to show.
+    #[error(transparent)]
+    Nothing(#[from] NothingSelected),
+    /// The result could not be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The daemon's own runtime failed.
+    #[error("cannot {what}: {source}")]
+    Runtime {
+        /// What it was about to do.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}

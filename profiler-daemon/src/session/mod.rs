@@ -1,0 +1,140 @@
+//! One profiled target from start to end: the steps in their order, and nothing else. What `run` and `record` have in common.
+
+mod annotation;
+mod clock;
+mod error;
+mod probes;
+mod record;
+mod render;
+mod run;
+mod service;
+mod start;
+
+pub use error::SessionError;
+pub use record::{Recorded, record};
+pub use render::{Form, render};
+pub use run::{Ended, run};
+pub use start::{Look, Subject, look_at_file, look_at_process};
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::attach::Attached;
+use crate::collect::{Collected, Collector};
+use crate::inspect::Inspection;
+use crate::model::gather::{Setting, gather};
+use crate::model::{Capture, Symbols};
+use crate::plan::Plan;
+use crate::target::Target;
+use crate::target::mapped::Modules;
+
+/// A target with the probes in and the window open.
+#[derive(Debug)]
+pub struct Session {
+    attached: Attached,
+    collector: Collector,
+    setting: Setting,
+    symbols: Symbols,
+    target: Target,
+    plan: Plan,
+    inspection: Inspection,
+    /// Request ids that were asked for one by one.
+    awaited: HashSet<Vec<u8>>,
+    /// Those of them that have ended at least once.
+    ended: HashSet<Vec<u8>>,
+    closed: bool,
+    kernel_said: Vec<String>,
+}
+
+/// Lines of the kernel side's log that are kept.
+const MAX_LINES: usize = 1000;
+
+impl Session {
+    /// Attaches to process `pid` and opens the window.
+    pub fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Self, SessionError> {
+        start::start(pid, subject, rate_hz)
+    }
+
+    /// The target.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// What was attached, and what is missing.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What was found in the program.
+    #[must_use]
+    pub const fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
+    pub fn tick(&mut self) -> Result<(), SessionError> {
+        let _: usize = self.collector.drain(&mut self.attached)?;
+        // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
+        let Self { collector, awaited, ended, .. } = self;
+        ended.extend(collector.take_ended_ids().into_iter().filter(|id| awaited.contains(id)));
+        let room = MAX_LINES.saturating_sub(self.kernel_said.len());
+        self.kernel_said.extend(self.attached.said().into_iter().take(room));
+        Ok(())
+    }
+
+    /// What the kernel side has said since the start, the first lines of it.
+    #[must_use]
+    pub fn kernel_said(&self) -> &[String] {
+        &self.kernel_said
+    }
+
+    /// Whether a request of this id has ended. Never of an id that the session was not started for.
+    #[must_use]
+    pub fn has_ended(&self, id: &[u8]) -> bool {
+        self.ended.contains(id)
+    }
+
+    /// Everything known now, the window open or closed.
+    pub fn capture(&mut self) -> Result<Capture, SessionError> {
+        if !self.closed {
+            self.setting.window.end_ns = clock::monotonic_ns();
+        }
+        let collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        Ok(gather(&self.setting, &collected))
+    }
+
+    /// Names for the addresses in stacks.
+    pub const fn symbols(&mut self) -> &mut Symbols {
+        &mut self.symbols
+    }
+
+    /// Looks at the target's mappings again: libraries may have come since the attach. A target that has gone keeps what was known.
+    pub fn refresh_modules(&mut self) {
+        if !self.target.has_exited() {
+            // A failure leaves the mappings as they were, and addresses outside them are shown as such.
+            let _ = self.symbols.modules_mut().update(self.target.pid());
+        }
+    }
+
+    /// Closes the window and takes the probes out of the target. What was seen can still be asked for.
+    pub fn finish(&mut self) -> Result<(), SessionError> {
+        if self.closed {
+            return Ok(());
+        }
+        self.refresh_modules();
+        self.setting.window.end_ns = self.attached.close()?;
+        self.closed = true;
+        self.tick()?;
+        self.attached.detach();
+        Ok(())
+    }
+}
+
+/// How often the ring buffer is drained. It holds 16 MiB, some 15,000 samples: two seconds at the highest rate on two CPUs.
+const TICK: Duration = Duration::from_millis(50);
+
+fn modules_of(pid: u32) -> Result<Modules, SessionError> {
+    Modules::of_process(pid).map_err(SessionError::Modules)
+}

@@ -1,0 +1,70 @@
+//! One shot: attach, wait, leave, and hand over what was seen.
+
+use std::time::Duration;
+
+use super::{Session, SessionError, Subject, TICK};
+use crate::model::Capture;
+
+/// What a recording gave.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The session, closed: it still names addresses.
+    pub session: Session,
+    /// Everything seen.
+    pub capture: Capture,
+    /// Whether the target ended before the recording did.
+    pub target_lost: bool,
+    /// Whether the user ended it.
+    pub interrupted: bool,
+}
+
+/// Records `session` until `duration` is over, `until_ended` (a request id) has ended, the target ends, or `interrupt` is done.
+pub async fn record(
+    mut session: Session,
+    duration: Duration,
+    until_ended: Option<&[u8]>,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Recorded, SessionError> {
+    let mut ticks = tokio::time::interval(TICK);
+    let over = tokio::time::sleep(duration);
+    let (mut target_lost, mut interrupted) = (false, false);
+    {
+        tokio::pin!(over, interrupt);
+        loop {
+            tokio::select! {
+                () = &mut over => break,
+                () = &mut interrupt => {
+                    interrupted = true;
+                    break;
+                }
+                exited = session.target.exited() => {
+                    exited.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
+                    target_lost = true;
+                    break;
+                }
+                _ = ticks.tick() => {}
+            }
+            session.tick()?;
+            if until_ended.is_some_and(|id| session.has_ended(id)) {
+                break;
+            }
+        }
+    }
+    session.finish()?;
+    let capture = session.capture()?;
+    Ok(Recorded { session, capture, target_lost, interrupted })
+}
+
+impl Subject {
+    /// The id whose end ends a recording.
+    #[must_use]
+    pub fn only_request(&self) -> Option<&[u8]> {
+        match self {
+            Self::Requests(ids) => match ids.as_slice() {
+                [id] => Some(id),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

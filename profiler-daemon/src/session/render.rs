@@ -1,0 +1,39 @@
+//! From a capture to bytes in the form that was asked for.
+
+use super::SessionError;
+use crate::export::{flamegraph, folded, json};
+use crate::model::{Capture, Filter, GraphOptions, Metric, Selection, Symbolize, graph, report};
+
+/// The form of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// An interactive SVG.
+    Flamegraph,
+    /// Stacks with nanoseconds, one a line.
+    Folded,
+    /// The report.
+    Json,
+}
+
+/// Writes the selected part of `capture`.
+pub fn render(
+    capture: &Capture,
+    selection: &Selection,
+    metric: Metric,
+    form: Form,
+    symbols: &mut dyn Symbolize,
+) -> Result<Vec<u8>, SessionError> {
+    let mut bytes = Vec::new();
+    match form {
+        Form::Json => json::write(&report(capture, &Filter::from(selection)), &mut bytes)?,
+        Form::Flamegraph | Form::Folded => {
+            let drawn = graph(capture, selection, metric, GraphOptions::default(), symbols)?;
+            if form == Form::Flamegraph {
+                flamegraph::write(&drawn, &mut bytes)?;
+            } else {
+                folded::write(&drawn, &mut bytes)?;
+            }
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,87 @@
+//! The daemon: stay attached, answer on the socket, leave clean.
+
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::service::SessionService;
+use super::{Session, SessionError, TICK};
+use crate::control::server::Limits;
+use crate::control::{ControlListener, serve};
+use crate::model::Capture;
+
+/// Why a daemon ended, and what it saw.
+#[derive(Debug)]
+pub struct Ended {
+    /// Everything seen.
+    pub capture: Capture,
+    /// Whether the target ended.
+    pub target_lost: bool,
+    /// What the kernel side said.
+    pub kernel_said: Vec<String>,
+}
+
+/// Serves until `interrupt` is done, a client says stop, or the target ends; then takes the probes out.
+pub async fn run(
+    session: Session,
+    listener: ControlListener,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Ended, SessionError> {
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let session = Arc::new(Mutex::new(session));
+    let service = Arc::new(SessionService::new(Arc::clone(&session), Arc::clone(&stop)));
+    let over = Arc::new(tokio::sync::Notify::new());
+    let shutdown = Arc::clone(&over);
+    let server = tokio::spawn(serve(listener, service, Limits::default(), async move { shutdown.notified().await }));
+
+    let exited = exited(&session)?;
+    let target_lost = watch(&session, &stop, exited, interrupt).await?;
+
+    // First the target is left, then the clients are.
+    let (capture, kernel_said) = {
+        let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.finish()?;
+        (session.capture()?, session.kernel_said().to_vec())
+    };
+    over.notify_one();
+    server
+        .await
+        .map_err(|source| SessionError::Runtime { what: "end the control socket", source: std::io::Error::other(source) })?;
+    Ok(Ended { capture, target_lost, kernel_said })
+}
+
+/// Waits for the target's end without holding the session.
+fn exited(session: &Mutex<Session>) -> Result<impl Future<Output = std::io::Result<()>> + use<>, SessionError> {
+    let failed = |source: std::io::Error| SessionError::Runtime { what: "watch the target's end", source };
+    let session = session.lock().unwrap_or_else(PoisonError::into_inner);
+    let pidfd = session.target.as_fd().try_clone_to_owned().map_err(failed)?;
+    // A pidfd becomes readable when its process ends.
+    // SAFETY: the descriptor is owned by the `AsyncFd`, and never replaced or closed before it.
+    let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.map_err(|error| failed(error.into()))?;
+    Ok(async move { pidfd.readable().await.map(drop) })
+}
+
+/// Drains until it is time to go. Returns whether the target ended.
+async fn watch(
+    session: &Mutex<Session>,
+    stop: &tokio::sync::Notify,
+    exited: impl Future<Output = std::io::Result<()>>,
+    interrupt: impl Future<Output = ()>,
+) -> Result<bool, SessionError> {
+    let mut ticks = tokio::time::interval(TICK);
+    tokio::pin!(exited, interrupt);
+    loop {
+        tokio::select! {
+            () = stop.notified() => return Ok(false),
+            () = &mut interrupt => return Ok(false),
+            gone = &mut exited => {
+                gone.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
+                return Ok(true);
+            }
+            _ = ticks.tick() => {}
+        }
+        session.lock().unwrap_or_else(PoisonError::into_inner).tick()?;
+    }
+}

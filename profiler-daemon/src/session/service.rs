@@ -1,0 +1,97 @@
+//! What the control socket asks of a session.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::{Form, Session, SessionError, render};
+use crate::control::protocol::{Format, Metric as AskedMetric, Selection as AskedSelection};
+use crate::control::{Service, ServiceError};
+use crate::model::{Filter, Metric, RequestId, Selection, report};
+
+/// A session that clients can ask.
+pub(super) struct SessionService {
+    session: Arc<Mutex<Session>>,
+    stop: Arc<Notify>,
+}
+
+impl SessionService {
+    pub(super) const fn new(session: Arc<Mutex<Session>>, stop: Arc<Notify>) -> Self {
+        Self { session, stop }
+    }
+
+    /// A panic in one answer must not end the others: the session's rows live in the kernel, not behind the lock.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> ServiceError {
+    ServiceError::Failed(error.to_string())
+}
+
+impl From<SessionError> for ServiceError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Nothing(nothing) => Self::NotFound(nothing.to_string()),
+            other => failed(other),
+        }
+    }
+}
+
+impl Service for SessionService {
+    fn status(&self) -> Result<Vec<u8>, ServiceError> {
+        let mut session = self.session();
+        let capture = session.capture()?;
+        let status = json!({
+            "target": capture.target,
+            "window": capture.window,
+            "requests": capture.requests.len(),
+            "live_tasks": capture.tasks.len(),
+            "poll_end": session.plan().poll_end,
+            "missing": session.plan().missing,
+        });
+        serde_json::to_vec(&status).map_err(failed)
+    }
+
+    fn requests(&self) -> Result<Vec<u8>, ServiceError> {
+        let capture = self.session().capture()?;
+        serde_json::to_vec(&report(&capture, &Filter::All).requests).map_err(failed)
+    }
+
+    fn tasks(&self) -> Result<Vec<u8>, ServiceError> {
+        let capture = self.session().capture()?;
+        serde_json::to_vec(&report(&capture, &Filter::All).tasks).map_err(failed)
+    }
+
+    fn report(&self) -> Result<Vec<u8>, ServiceError> {
+        let capture = self.session().capture()?;
+        serde_json::to_vec(&report(&capture, &Filter::All)).map_err(failed)
+    }
+
+    fn export(&self, select: &AskedSelection, metric: AskedMetric, format: Format) -> Result<Vec<u8>, ServiceError> {
+        let selection = match select {
+            AskedSelection::All => Selection::All,
+            AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
+            AskedSelection::Task(id) => Selection::Task { id: *id },
+        };
+        let metric = match metric {
+            AskedMetric::Wall => Metric::Wall,
+            AskedMetric::Cpu => Metric::Cpu,
+        };
+        let form = match format {
+            Format::Flamegraph => Form::Flamegraph,
+            Format::Folded => Form::Folded,
+            Format::Json => Form::Json,
+        };
+        let mut session = self.session();
+        session.refresh_modules();
+        let capture = session.capture()?;
+        Ok(render(&capture, &selection, metric, form, session.symbols())?)
+    }
+
+    fn stop(&self) {
+        self.stop.notify_one();
+    }
+}

@@ -1,0 +1,224 @@
+//! The way in: check the machine, the process and its program, plan, attach, open the window.
+
+use std::path::Path;
+
+use profiler_common::site::TypeRow;
+
+use super::{Session, SessionError, annotation, clock, modules_of, probes};
+use crate::attach::{self, Attached, LinkKind, Order, UprobeMulti};
+use crate::collect::Collector;
+use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
+use crate::model::gather::Setting;
+use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, Window};
+use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
+use crate::target::Target;
+use crate::target::kernel::KernelVersion;
+use crate::target::privileges::Privileges;
+use crate::target::program::Program;
+
+/// What a session is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Every task, and every request where there is the annotation.
+    AllTasks,
+    /// Every request.
+    AllRequests,
+    /// These requests.
+    Requests(Vec<Vec<u8>>),
+}
+
+/// A program seen through: what is in it and what can be done with it here.
+#[derive(Debug)]
+pub struct Look {
+    /// The program's path, for people.
+    pub path: String,
+    /// What is in it.
+    pub inspection: Inspection,
+    /// What can be probed on this machine.
+    pub plan: Plan,
+}
+
+/// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
+pub fn look_at_file(path: &Path) -> Result<Look, SessionError> {
+    let program = Program::open(path)?;
+    look(program.path().display().to_string(), program.bytes(), false)
+}
+
+/// Looks at the program of a process.
+pub fn look_at_process(pid: u32) -> Result<Look, SessionError> {
+    let target = Target::open(pid)?;
+    let program = target.program()?;
+    let filtered = target.seccomp()?.filtered > 0;
+    look(target.exe().display().to_string(), program.bytes(), filtered)
+}
+
+fn look(path: String, bytes: &[u8], seccomp: bool) -> Result<Look, SessionError> {
+    let inspection = inspect(bytes)?;
+    let kernel = KernelVersion::running()?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
+    Ok(Look { path, inspection, plan })
+}
+
+fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
+    let kernel = (kernel.major, kernel.minor);
+    Machine {
+        kernel,
+        uprobe_multi: match attach::uprobe_multi() {
+            UprobeMulti::Works => MultiSupport::Yes,
+            UprobeMulti::OneThreadOnly => MultiSupport::BrokenPidFilter,
+            UprobeMulti::Missing => MultiSupport::No,
+        },
+        uretprobe_safe: attach::return_probe_is_safe(kernel, seccomp),
+        virtual_machine: attach::is_virtual_machine(),
+    }
+}
+
+fn wanted(inspection: &Inspection) -> Wanted {
+    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true }
+}
+
+/// See [`Session::start`].
+pub(super) fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Session, SessionError> {
+    let kernel = KernelVersion::running()?;
+    kernel.check()?;
+    let target = Target::open(pid)?;
+    Privileges::read()?.check()?;
+    let result = attach_to(&target, kernel, subject, rate_hz);
+    match result {
+        // Whatever went wrong, a target that is gone is why.
+        Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
+        Err(error) => Err(error),
+        Ok(parts) => Ok(parts.into_session(target, subject)),
+    }
+}
+
+/// A session but for its target.
+struct Parts {
+    attached: Attached,
+    setting: Setting,
+    symbols: Symbols,
+    plan: Plan,
+    inspection: Inspection,
+}
+
+impl Parts {
+    fn into_session(self, target: Target, subject: &Subject) -> Session {
+        let Self { attached, setting, symbols, plan, inspection } = self;
+        Session {
+            attached,
+            collector: Collector::default(),
+            setting,
+            symbols,
+            target,
+            plan,
+            inspection,
+            awaited: match subject {
+                Subject::Requests(ids) => ids.iter().cloned().collect(),
+                Subject::AllTasks | Subject::AllRequests => std::collections::HashSet::new(),
+            },
+            ended: std::collections::HashSet::new(),
+            closed: false,
+            kernel_said: Vec::new(),
+        }
+    }
+}
+
+fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz: u32) -> Result<Parts, SessionError> {
+    let program = target.program()?;
+    let inspection = inspect(program.bytes())?;
+    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() {
+        return Err(SessionError::NoAnnotation);
+    }
+    let seccomp = target.seccomp()?.filtered > 0;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
+    let bias = target.load_bias(&program)?;
+    let symbols = Symbols::new(modules_of(target.pid())?);
+    let probes = probes::probes(&plan)?;
+    let types: Vec<(u64, TypeRow)> = (0_u32..)
+        .zip(&inspection.task_types)
+        .map(|(task_type, found)| {
+            let row = TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0) };
+            (found.vtable.wrapping_add(bias), row)
+        })
+        .collect();
+    let wanted = match subject {
+        Subject::Requests(ids) => ids.as_slice(),
+        _ => &[],
+    };
+    let mut attached = Attached::new(&Order {
+        pid: target.pid(),
+        exe: &target.proc_path("exe"),
+        probes: &probes,
+        links: links(&plan),
+        types: &types,
+        type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
+        header_vtable_offset: inspection.header.vtable,
+        rate_hz: Some(rate_hz),
+        all_requests: !matches!(subject, Subject::Requests(_)),
+        sample_all: matches!(subject, Subject::AllTasks),
+        wanted,
+    })?;
+    let start_ns = attached.open()?;
+    let scopes_before =
+        inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
+    let setting = setting(target, &inspection, &plan, Opened { bias, start_ns, scopes_before, rate_hz });
+    Ok(Parts { attached, setting, symbols, plan, inspection })
+}
+
+fn links(plan: &Plan) -> LinkKind {
+    if plan.sites.iter().all(|planned| planned.link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
+}
+
+/// What is known once the window is open.
+#[derive(Clone, Copy)]
+struct Opened {
+    bias: u64,
+    start_ns: u64,
+    scopes_before: Option<u64>,
+    rate_hz: u32,
+}
+
+fn setting(
+    target: &Target,
+    inspection: &Inspection,
+    plan: &Plan,
+    Opened { bias, start_ns, scopes_before, rate_hz }: Opened,
+) -> Setting {
+    use crate::inspect::Role;
+    Setting {
+        target: ModelTarget {
+            pid: target.pid(),
+            exe: target.exe().display().to_string(),
+            build_id: inspection.build_id.clone(),
+            tokio: inspection.tokio.map(|version| version.to_string()),
+        },
+        window: Window {
+            clock: "CLOCK_MONOTONIC".to_owned(),
+            start_ns,
+            end_ns: start_ns,
+            start_unix_ns: clock::unix_ns(start_ns),
+        },
+        types: inspection
+            .task_types
+            .iter()
+            .map(|found| TaskType {
+                name: found.name.clone(),
+                kind: match found.kind {
+                    ProgramKind::MultiThread | ProgramKind::CurrentThread => TaskKind::Spawned,
+                    ProgramKind::Local => TaskKind::Local,
+                    ProgramKind::Blocking => TaskKind::Blocking,
+                    ProgramKind::Unknown => TaskKind::Unknown,
+                },
+            })
+            .collect(),
+        bodies: inspection
+            .task_types
+            .iter()
+            .map(|found| found.body.wrapping_add(bias)..found.body_end.unwrap_or(found.body).wrapping_add(bias))
+            .collect(),
+        sample_period_ns: Some(1_000_000_000 / u64::from(rate_hz.max(1))),
+        scopes_before,
+        wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
+        ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
+    }
+}
