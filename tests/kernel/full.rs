@@ -1,0 +1,67 @@
+//! The ring buffer when nobody drains it: what ends then is not lost.
+
+use profiler_common::limits::RING_BYTES;
+use profiler_common::loss::Loss;
+use profiler_common::record::RequestRecord;
+use profiler_tests::serial::turn;
+use profiler_tests::{Result, needs_root};
+
+use crate::player::poll::{ready, spawn};
+use crate::player::scope::{Record, Scope};
+use crate::player::task::{Kind, Task};
+use crate::session::Session;
+
+/// Bytes before each record of a ring buffer (kernel/bpf/ringbuf.c, `BPF_RINGBUF_HDR_SZ`).
+const RECORD_HEAD: usize = 8;
+
+/// How many finished requests the ring buffer holds.
+fn fits() -> u64 {
+    (RING_BYTES as usize / (size_of::<RequestRecord>() + RECORD_HEAD)) as u64
+}
+
+/// The most finished requests that a collector keeps.
+const KEPT: u64 = 20_000;
+/// Requests that end behind the last that fits.
+const MORE: u64 = 100;
+
+/// Check that requests that end while the ring buffer is full keep their rows in the map, and are handed over like the others, once; that
+/// a child that ends then is only in its type's sums; and that everything goes on as before once it is drained.
+#[test]
+fn a_full_ring_keeps_ended_requests() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut session = Session::open_for_requests();
+    let record = Record::new(b"order-42");
+    for sequence in 1..=fits() + MORE {
+        let scope = Scope::new(&record, sequence);
+        scope.polled(|| ());
+        scope.end();
+    }
+    let (child, parent) = (Task::new(Kind::First, 7), Scope::new(&record, u64::MAX));
+    parent.polled(|| _ = spawn(&child));
+    ready(&child, || ());
+
+    let view = session.collect();
+    // The kernel keeps at least one byte free, so the last record that would just fill the ring does not fit; a child's record is shorter
+    // than a request's and may find room behind the last of them.
+    let kept_in_map = view.0.losses.iter().find(|(loss, _)| *loss == Loss::RingFullRequest).map_or(0, |(_, count)| *count);
+    assert!((MORE..=MORE + 1).contains(&kept_in_map), "{kept_in_map}");
+    let children = view.0.ended_children.len();
+    assert!(children <= 1);
+    let mut losses = vec![(Loss::RingFullRequest, kept_in_map), (Loss::RequestDropped, fits() + MORE - KEPT)];
+    losses.extend((children == 0).then_some((Loss::RingFullChild, 1)));
+    assert_eq!(view.0.ended_requests.len() as u64, KEPT);
+    (fits() + 1..=fits() + MORE).for_each(|sequence| assert_eq!(view.ended(&Scope::new(&record, sequence)).polls, 1));
+    assert_eq!((view.totals(Kind::First).count, view.0.live_requests.len()), (1, 1));
+    view.lost(&losses);
+
+    // The rows have left the map: their places are free for others, and a second look finds each once.
+    let view = session.collect();
+    assert_eq!(view.0.ended_requests.len() as u64, KEPT);
+    view.lost(&losses);
+    parent.end();
+    let view = session.collect();
+    assert_eq!(view.ended(&parent).polls, 1);
+    assert_eq!(session.take_ended_ids().len() as u64, fits() + MORE + 1);
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The harness of the tests of the whole: fixtures, the profiler as a user runs it, and what to expect of its report.
+//!
+//! A test starts a [`fixture::Fixture`], attaches the [`daemon`], lets the fixture run a round, and holds the
+//! [`report::Report`] against the rows that the fixture measured itself ([`expect`]). The harness is tested like anything
+//! else (`harness.rs`): what it accepts, and that it refuses what is wrong.
+
+pub mod binaries;
+pub mod daemon;
+pub mod expect;
+pub mod failure;
+pub mod fixture;
+pub mod lines;
+pub mod process;
+pub mod report;
+pub mod serial;
+pub mod skip;
+pub mod text;
+
+pub use failure::{Failure, Result};
