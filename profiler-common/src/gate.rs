@@ -11,13 +11,27 @@ pub struct Gate {
     pub close_ns: u64,
     /// 1: every request is wanted, 0: those in `WANTED`.
     pub all_requests: u32,
-    /// 1: samples are taken in every poll, 0: only inside wanted requests and their children.
+    /// 1: stacks are taken in every poll, on the CPU and off it; 0: only inside wanted requests and their children.
     pub sample_all: u32,
+    /// Polls that took at least this long (ns) leave a record, whoever's they are. Those of wanted requests and their children always do.
+    pub poll_record_ns: u64,
+    /// 1: every effective wake leaves a record; 0: only those of tasks that belong to a wanted request.
+    pub wake_all: u32,
+    /// Keeps the rest aligned; always 0.
+    pub padding: u32,
 }
 
 impl Gate {
     /// A gate that lets nothing through.
-    pub const SHUT: Self = Self { open_ns: u64::MAX, close_ns: 0, all_requests: 0, sample_all: 0 };
+    pub const SHUT: Self = Self {
+        open_ns: u64::MAX,
+        close_ns: 0,
+        all_requests: 0,
+        sample_all: 0,
+        poll_record_ns: u64::MAX,
+        wake_all: 0,
+        padding: 0,
+    };
 
     /// Whether an event at `now_ns` counts.
     #[inline(always)]

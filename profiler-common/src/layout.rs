@@ -48,8 +48,18 @@ layouts! {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all }
-    crate::record::SampleRecord { kind, tid, time_ns, task, task_id, task_type, frames, requests, stack }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, padding }
+    crate::record::StackRecord {
+        kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
+    }
+    crate::record::BackRecord { kind, tid, since_ns, off }
+    crate::record::PollRecord { kind, tid, task, task_id, task_type, what, request, ready_ns, start_ns, end_ns, off }
+    crate::record::WakeRecord { kind, tid, time_ns, task, task_id, task_type, padding, by_task, by_task_id }
+    crate::record::BeginRecord { kind, tid, scope, time_ns }
+    crate::unwind::Rule { cfa, rbp, padding, offset, addend, rbp_offset }
+    crate::unwind::Region { base, kind, chunk, first, rows }
+    crate::unwind::RegionTable { starts, regions }
+    crate::unwind::Chunk { pcs, rules }
     crate::record::RequestRecord { kind, padding, scope, row }
     crate::record::ChildRecord { kind, padding, header, row }
 }

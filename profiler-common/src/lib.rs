@@ -25,6 +25,7 @@ pub mod states;
 pub mod task;
 pub mod thread;
 pub mod totals;
+pub mod unwind;
 
 #[cfg(feature = "user")]
 mod pod;

@@ -21,11 +21,28 @@ pub const WANTED: u32 = 1024;
 /// Spawned types (one vtable each) of one target.
 pub const TASK_TYPES: u32 = 8192;
 
-/// Frames of one sampled stack: what `bpf_get_stack` gives at most (`PERF_MAX_STACK_DEPTH`, linux/perf_event.h).
-pub const STACK_FRAMES: usize = 127;
+/// Frames of one stack.
+pub const STACK_FRAMES: usize = 128;
 
-/// Size of the ring buffer. A sample takes about 1.1 KiB, so this holds some 15,000 of them.
+/// Size of the ring buffer. A stack takes 100 bytes and 8 for each frame, so this holds some 40,000 of them.
 pub const RING_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Regions of the target's address space that differ in how their code is unwound.
+pub const REGIONS: usize = 1 << REGION_BITS;
+/// See [`REGIONS`].
+pub const REGION_BITS: u32 = 12;
+
+/// Unwind rows in one chunk.
+pub const CHUNK_ROWS: usize = 1 << CHUNK_BITS;
+/// See [`CHUNK_ROWS`].
+pub const CHUNK_BITS: u32 = 14;
+/// Chunks of unwind rows: 64 million rows.
+pub const CHUNKS: u32 = 4096;
+/// Different unwind rules of one target. Some thousand are usual; rows refer to them by 16 bits.
+pub const RULES: u32 = 16_384;
+
+/// Polls shorter than this (ns) leave no record, unless somebody asked for all: they hold a worker for nobody.
+pub const POLL_RECORD_NS: u64 = 50_000;
 
 /// How often a handler re-reads its thread's clocks when a switch landed between two reads.
 pub const SNAPSHOT_TRIES: usize = 4;

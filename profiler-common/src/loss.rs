@@ -56,6 +56,24 @@ losses! {
     ChildDropped = 26, "child_dropped", "The daemon kept as many finished children as it may and let the oldest go.";
     RecordUnknown = 27, "record_unknown", "The ring buffer held a record that the daemon does not know.";
     SwitchInUnseen = 28, "switch_in_unseen", "A thread was found on a CPU although nothing had said that it got one; what it ran of that stretch is read from its own CPU clock.";
+    UnwindNoMapping = 29, "unwind_no_mapping", "A stack was cut at code that lies in no mapping known when it was walked.";
+    UnwindNoRow = 30, "unwind_no_row", "A stack was cut at code that its file's unwind tables do not describe.";
+    UnwindUnsupported = 31, "unwind_unsupported", "A stack was cut at code whose frame is found in a way that the tables cannot say.";
+    UnwindUnreadable = 32, "unwind_unreadable", "A stack was cut at a word of the target's memory that could not be read.";
+    UnwindNoProgress = 33, "unwind_no_progress", "A stack was cut where a caller would not have been above its callee.";
+    UnwindTooDeep = 34, "unwind_too_deep", "A stack had more frames than are kept.";
+    UnwindFramePointer = 35, "unwind_frame_pointer", "A stack was cut in code without unwind tables that keeps no frame pointer.";
+    UnwindTrampoline = 36, "unwind_trampoline", "A stack was cut at another tool's return probe.";
+    UnwindRegionsFull = 37, "unwind_regions_full", "A mapping of the target has no unwind rows because there are too many mappings.";
+    UnwindRowsFull = 38, "unwind_rows_full", "Unwind rows of a file were left out because the tables were full.";
+    UnwindFileUnreadable = 39, "unwind_file_unreadable", "A mapped file's unwind tables could not be read; frame pointers are tried in its code.";
+    RingFullOffCpu = 40, "ring_full_off_cpu", "A stretch off the CPU found the ring buffer full; its time has no stack.";
+    RingFullPoll = 41, "ring_full_poll", "A poll found the ring buffer full; it is missing in timelines and lists of polls.";
+    RingFullWake = 42, "ring_full_wake", "A wake found the ring buffer full; it is missing in timelines.";
+    OffCpuDropped = 43, "off_cpu_dropped", "The daemon kept as many stretches off the CPU as it may and let the oldest go.";
+    PollDropped = 44, "poll_dropped", "The daemon kept as many polls as it may and let the oldest go.";
+    WakeDropped = 45, "wake_dropped", "The daemon kept as many wakes as it may and let the oldest go.";
+    BlockingPlaceDropped = 46, "blocking_place_dropped", "The daemon knew as many blocking places as it may and did not list another.";
 }
 
 /// How many counters there are.

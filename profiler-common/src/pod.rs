@@ -1,6 +1,6 @@
 //! Leave for aya to read and write the shared structures as bytes.
 
-use crate::{frame, gate, record, scope, site, states, task, thread, totals};
+use crate::{frame, gate, record, scope, site, states, task, thread, totals, unwind};
 
 macro_rules! pod {
     ($($path:path),* $(,)?) => { $(
@@ -12,7 +12,11 @@ macro_rules! pod {
 pod!(
     frame::FrameStack,
     gate::Gate,
-    record::SampleRecord,
+    record::StackRecord,
+    record::BackRecord,
+    record::PollRecord,
+    record::WakeRecord,
+    record::BeginRecord,
     record::RequestRecord,
     record::ChildRecord,
     scope::ScopeRow,
@@ -21,4 +25,7 @@ pod!(
     task::TaskRow,
     thread::ThreadRow,
     totals::TypeTotals,
+    unwind::Rule,
+    unwind::RegionTable,
+    unwind::Chunk,
 );

@@ -55,8 +55,12 @@ pub struct Order<'a> {
     pub rate_hz: Option<u32>,
     /// Whether every request is wanted.
     pub all_requests: bool,
-    /// Whether samples are taken in every poll.
+    /// Whether stacks are taken in every poll, on the CPU and off it.
     pub sample_all: bool,
+    /// Polls at least this long (ns) leave a record, whoever's they are.
+    pub poll_record_ns: u64,
+    /// Whether wakes of every task leave a record.
+    pub wake_all: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
 }
@@ -89,7 +93,13 @@ impl Attached {
             samplers: Vec::new(),
             ebpf,
             log: None,
-            gate: Gate { all_requests: u32::from(order.all_requests), sample_all: u32::from(order.sample_all), ..Gate::SHUT },
+            gate: Gate {
+                all_requests: u32::from(order.all_requests),
+                sample_all: u32::from(order.sample_all),
+                poll_record_ns: order.poll_record_ns,
+                wake_all: u32::from(order.wake_all),
+                ..Gate::SHUT
+            },
         };
         attached.write_gate()?;
         for id in order.wanted {

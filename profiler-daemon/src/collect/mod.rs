@@ -8,12 +8,14 @@ use std::collections::{HashMap as StdHashMap, HashSet};
 use std::os::fd::{AsRawFd as _, RawFd};
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::clock::OffCpu;
 use profiler_common::loss::{LOSSES, Loss};
-use profiler_common::record::SAMPLE_REQUESTS;
+use profiler_common::record::{BackRecord, PollRecord, SAMPLE_REQUESTS, WakeRecord};
 use profiler_common::scope::ScopeRow;
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
 use profiler_common::totals::TypeTotals;
+use profiler_common::unwind::End;
 
 use crate::attach::{AttachError, Attached, keys, typed};
 use keep::Latest;
@@ -36,6 +38,12 @@ pub struct Collected {
     pub ended_children: Vec<TaskRow>,
     /// Samples, oldest first.
     pub samples: Vec<Sample>,
+    /// Stretches off the CPU, in the order in which they ended.
+    pub off_cpu: Vec<Off>,
+    /// Polls, in the order in which they ended.
+    pub polls: Vec<PollRecord>,
+    /// Wakes, oldest first.
+    pub wakes: Vec<WakeRecord>,
     /// Every counter.
     pub losses: Vec<(Loss, u64)>,
 }
@@ -66,9 +74,9 @@ pub enum Doing {
     Suspended,
 }
 
-/// One sampled stack.
+/// One stack of a thread inside a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub struct Stack {
     /// When (ns).
     pub time_ns: u64,
     /// The thread.
@@ -79,8 +87,32 @@ pub struct Sample {
     pub task_id: u64,
     /// The requests it lies in, innermost first, 0 for none.
     pub requests: [u64; SAMPLE_REQUESTS],
+    /// When the task's poll started (ns), 0 outside any task.
+    pub poll_start_ns: u64,
     /// User addresses, leaf first.
-    pub stack: Box<[u64]>,
+    pub frames: Box<[u64]>,
+    /// How the walk ended.
+    pub end: End,
+}
+
+/// A sample of the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Where the thread was.
+    pub stack: Stack,
+    /// The CPU time it stands for (ns).
+    pub period_ns: u64,
+}
+
+/// A stretch that a thread was off its CPU inside a poll; it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Off {
+    /// Where the thread was, and since when.
+    pub stack: Stack,
+    /// The system call that it was in.
+    pub syscall: Option<u32>,
+    /// Its time.
+    pub off: OffCpu,
 }
 
 /// The most samples that are kept. At 99 Hz on two busy CPUs that is a quarter of an hour.
@@ -90,10 +122,22 @@ const MAX_REQUESTS: usize = 20_000;
 /// The most finished children that are kept.
 const MAX_CHILDREN: usize = 100_000;
 
+/// The most stretches off the CPU that are kept.
+const MAX_OFF_CPU: usize = 100_000;
+/// The most polls that are kept.
+const MAX_POLLS: usize = 300_000;
+/// The most wakes that are kept.
+const MAX_WAKES: usize = 300_000;
+
 /// What has come out of the ring buffer so far.
 #[derive(Debug)]
 pub struct Collector {
     samples: Latest<Sample>,
+    off_cpu: Latest<Off>,
+    /// Threads that are off their CPU inside a poll, by thread id.
+    away: StdHashMap<u32, (Stack, Option<u32>)>,
+    polls: Latest<PollRecord>,
+    wakes: Latest<WakeRecord>,
     requests: Latest<(u64, ScopeRow)>,
     children: Latest<TaskRow>,
     lost: StdHashMap<Loss, u64>,
@@ -109,6 +153,10 @@ impl Default for Collector {
     fn default() -> Self {
         Self {
             samples: Latest::of(MAX_SAMPLES),
+            off_cpu: Latest::of(MAX_OFF_CPU),
+            away: StdHashMap::new(),
+            polls: Latest::of(MAX_POLLS),
+            wakes: Latest::of(MAX_WAKES),
             requests: Latest::of(MAX_REQUESTS),
             children: Latest::of(MAX_CHILDREN),
             lost: StdHashMap::new(),
@@ -144,10 +192,25 @@ impl Collector {
                     self.end(scope, *row);
                 }
                 Some(Record::Child(row)) => self.children.push(*row),
+                // One that is not completed by a record of its return is replaced by the thread's next.
+                Some(Record::Off(stack, syscall)) => drop(self.away.insert(stack.tid, (stack, syscall))),
+                Some(Record::Back(back)) => self.back(&back),
+                Some(Record::Poll(poll)) => self.polls.push(poll),
+                Some(Record::Wake(wake)) => self.wakes.push(wake),
+                Some(Record::Begin(_)) => {}
                 None => self.lose(Loss::RecordUnknown),
             }
         }
         Ok(ended)
+    }
+
+    fn back(&mut self, back: &BackRecord) {
+        // Its first half may have found the ring buffer full, which is counted.
+        if let Some((stack, syscall)) = self.away.remove(&back.tid)
+            && stack.time_ns == back.since_ns
+        {
+            self.off_cpu.push(Off { stack, syscall, off: back.off });
+        }
     }
 
     fn end(&mut self, scope: u64, row: ScopeRow) {
@@ -206,6 +269,9 @@ impl Collector {
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
         collected.samples.extend(self.samples.iter().cloned());
+        collected.off_cpu.extend(self.off_cpu.iter().cloned());
+        collected.polls.extend(self.polls.iter().copied());
+        collected.wakes.extend(self.wakes.iter().copied());
         collected.losses = self.losses(attached)?;
         Ok(collected)
     }
@@ -269,6 +335,9 @@ impl Collector {
                 Loss::SampleDropped => self.samples.dropped(),
                 Loss::RequestDropped => self.requests.dropped(),
                 Loss::ChildDropped => self.children.dropped(),
+                Loss::OffCpuDropped => self.off_cpu.dropped(),
+                Loss::PollDropped => self.polls.dropped(),
+                Loss::WakeDropped => self.wakes.dropped(),
                 other => self.lost.get(other).copied().unwrap_or(0),
             };
             losses.push((*loss, kernel + ours));

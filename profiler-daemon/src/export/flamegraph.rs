@@ -167,8 +167,8 @@ mod tests {
     #[test]
     fn what_shapes_nothing_is_counted() {
         let mut capture = fixture::capture();
-        capture.samples[0].task_id = Some(98);
-        capture.samples[1].truncated = true;
+        capture.samples[0].stack.task_id = Some(98);
+        capture.samples[1].stack.end = profiler_common::unwind::End::NoRow;
         let (texts, _, _) = parsed(&svg(&capture, &order_42(), Metric::Wall));
         let notes = "2 CPU samples every 1.000 ms, scaled by 2.520, 1 without a full stack, 1 more in tasks that are not known";
         assert!(texts.iter().any(|text| text.ends_with(notes)), "{texts:?}");
@@ -186,8 +186,14 @@ mod tests {
         let mut capture = fixture::capture();
         let sample = capture.samples[0].clone();
         let stacks: [&[u64]; 3] = [&[0x6000], &[0x6100], &[0x1000, 0x6001]];
-        capture.samples =
-            stacks.into_iter().map(|stack| crate::model::Sample { stack: stack.to_vec(), ..sample.clone() }).collect();
+        capture.samples = stacks
+            .into_iter()
+            .map(|stack| {
+                let mut sample = sample.clone();
+                sample.stack.frames = stack.to_vec();
+                sample
+            })
+            .collect();
         let (texts, _, _) = parsed(&svg(&capture, &order_42(), Metric::Cpu));
         let drawn: Vec<&String> = texts.iter().filter(|text| text.starts_with("a (")).collect();
         assert_eq!(drawn, ["a (3,333,334 ns, 47.35%)"], "{texts:?}");
@@ -197,7 +203,7 @@ mod tests {
     fn hostile_ids_and_symbols_are_text() {
         let mut capture = fixture::capture();
         for sample in &mut capture.samples {
-            sample.stack = vec![0x5000, 0x1001];
+            sample.stack.frames = vec![0x5000, 0x1001];
         }
         let (_, _, plain) = parsed(&svg(&fixture::capture(), &order_42(), Metric::Cpu));
         let with_symbol = svg(&capture, &order_42(), Metric::Cpu);

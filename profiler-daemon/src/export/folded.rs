@@ -60,7 +60,7 @@ mod tests {
     fn folded(id: RequestId, metric: Metric) -> String {
         let mut capture = fixture::capture();
         for sample in &mut capture.samples {
-            sample.stack = vec![0x5000, 0x1001];
+            sample.stack.frames = vec![0x5000, 0x1001];
         }
         let drawn = graph(&capture, &Selection::Request { id }, metric, GraphOptions::default(), &mut Names).unwrap();
         let mut out = Vec::new();

@@ -1,11 +1,12 @@
 //! A capture with everything in it, for the tests of this folder and of the exporters.
 
 use super::capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Target, TaskKind, TaskRow, TaskType, TypeIndex,
-    Window,
+    Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,
+    TypeIndex, Window,
 };
 use super::states::{State, States};
 use super::symbols::{Frame, Symbolize};
+use profiler_common::unwind::End;
 
 /// Two instances of `order-42`, one request outside of any task with a hostile id, live and finished tasks.
 ///
@@ -41,6 +42,11 @@ pub(crate) fn capture() -> Capture {
         requests: vec![later(), first(), hostile()],
         samples: samples(),
         sample_period_ns: Some(1_000_000),
+        every_poll: true,
+        off_cpu: Vec::new(),
+        polls: Vec::new(),
+        poll_record_ns: 50_000,
+        wakes: Vec::new(),
         losses: vec![
             Loss { name: "ring_full", meaning: "Events did not fit into the ring buffer.", count: 0 },
             Loss { name: "stale_polls", meaning: "Polls whose end was not seen were closed.", count: 7 },
@@ -140,18 +146,25 @@ fn hostile() -> RequestRow {
 }
 
 fn samples() -> Vec<Sample> {
-    let root = |ts_ns: u64, stack: &[u64]| Sample {
-        ts_ns,
+    let stack = |frames: &[u64]| Stack {
         tid: 77,
         task_type: Some(TypeIndex(0)),
         task_id: Some(12),
         requests: vec![ScopeSeq(7)],
-        stack: stack.to_vec(),
-        truncated: false,
+        poll_start_ns: Some(1),
+        frames: frames.to_vec(),
+        end: End::Poll,
     };
-    let child = Sample { task_type: Some(TypeIndex(1)), task_id: Some(13), ..root(5, &[0x3000]) };
-    let elsewhere = Sample { requests: Vec::new(), task_id: Some(99), ..root(6, &[0x3000, 0x2001]) };
-    vec![root(1, &[0x1000, 0x2001]), root(2, &[0x1000, 0x2001]), root(3, &[0x3000, 0x2001]), child, elsewhere]
+    let child = Stack { task_type: Some(TypeIndex(1)), task_id: Some(13), ..stack(&[0x3000]) };
+    let elsewhere = Stack { requests: Vec::new(), task_id: Some(99), ..stack(&[0x3000, 0x2001]) };
+    let at = |ts_ns: u64, stack: Stack| Sample { ts_ns, period_ns: 1_000_000, stack };
+    vec![
+        at(1, stack(&[0x1000, 0x2001])),
+        at(2, stack(&[0x1000, 0x2001])),
+        at(3, stack(&[0x3000, 0x2001])),
+        at(5, child),
+        at(6, elsewhere),
+    ]
 }
 
 /// The functions at the addresses of [`capture`], without a process.

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use profiler_common::loss::Loss as KernelLoss;
+use profiler_common::record::{POLL_OF_SCOPE, PollRecord, WakeRecord};
 use profiler_common::scope::{self, ScopeRow};
 use profiler_common::states::States as CommonStates;
 use profiler_common::task::{self, TaskRow as CommonTask};
+use profiler_common::unwind::End;
 
 use super::capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Target, TaskRow, TaskType, TypeIndex, Window,
+    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskRow, TaskType,
+    TypeIndex, Wake, Window,
 };
 use super::{RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -22,10 +25,12 @@ pub struct Setting {
     pub window: Window,
     /// The task types by place.
     pub types: Vec<TaskType>,
-    /// Where the function lies that is on the stack while a task of each type is polled, by place: runtime addresses, empty if unknown.
-    pub bodies: Vec<std::ops::Range<u64>>,
     /// Time between two samples of one CPU (ns), `None` without sampling.
     pub sample_period_ns: Option<u64>,
+    /// Whether stacks are taken in every poll.
+    pub every_poll: bool,
+    /// Polls at least this long (ns) leave a record, whoever's they are.
+    pub poll_record_ns: u64,
     /// How many scopes the target had numbered when the window opened: a request of a lower or equal number is older than the window.
     /// `None` where the target's count could not be read, so that no start is certain.
     pub scopes_before: Option<u64>,
@@ -60,6 +65,11 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         requests,
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
         sample_period_ns: setting.sample_period_ns,
+        every_poll: setting.every_poll,
+        off_cpu: collected.off_cpu.iter().map(|of| off_cpu(setting, of)).collect(),
+        polls: collected.polls.iter().map(|of| poll(setting, of)).collect(),
+        poll_record_ns: setting.poll_record_ns,
+        wakes: collected.wakes.iter().map(|of| wake(setting, of)).collect(),
         losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
     };
     capture.number_instances();
@@ -168,36 +178,71 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
     }
 }
 
-fn sample(setting: &Setting, of: &crate::collect::Sample) -> Sample {
-    let body = of.task_type.and_then(|place| setting.bodies.get(usize::try_from(place).ok()?));
-    let (stack, truncated) = up_to_the_poll(&of.stack, body);
-    Sample {
-        ts_ns: of.time_ns,
+fn index(setting: &Setting, place: u32) -> Option<TypeIndex> {
+    usize::try_from(place).is_ok_and(|place| place < setting.types.len()).then_some(TypeIndex(place))
+}
+
+fn stack(setting: &Setting, of: &crate::collect::Stack) -> Stack {
+    Stack {
         tid: of.tid,
         task_type: of.task_type.map(TypeIndex),
-        task_id: (of.task_id != 0).then_some(of.task_id),
+        task_id: known(setting, of.task_id),
         // Outermost first.
         requests: of.requests.iter().rev().filter(|number| **number != 0).map(|number| ScopeSeq(*number)).collect(),
-        stack,
-        truncated,
+        poll_start_ns: (of.poll_start_ns != 0).then_some(of.poll_start_ns),
+        frames: without_the_poll(&of.frames, of.end).to_vec(),
+        end: of.end,
     }
 }
 
-/// The frames of a stack (leaf first) from the leaf to the function that polls the task, which is the runtime's, as are those around it;
-/// and whether the walk ended before it. Without frame pointers a walk goes astray, and then it does not meet that function.
-fn up_to_the_poll(stack: &[u64], body: Option<&std::ops::Range<u64>>) -> (Vec<u64>, bool) {
-    let walked = stack.iter().take_while(|address| **address != 0);
-    let Some(body) = body.filter(|body| !body.is_empty()) else {
-        return (walked.copied().collect(), stack.len() >= profiler_common::limits::STACK_FRAMES);
-    };
-    let mut met = false;
-    // A return address behind a call at the very end of a function is the function's end.
-    let frames = walked.copied().take_while(|address| {
-        met = met || (body.start < *address && *address <= body.end);
-        !met
-    });
-    let frames: Vec<u64> = frames.collect();
-    (frames, !met)
+/// The function that polls the task is the runtime's, and every stack would stand on it.
+fn without_the_poll(frames: &[u64], end: End) -> &[u64] {
+    match (end, frames) {
+        (End::Poll, [inside @ .., _poll]) => inside,
+        _ => frames,
+    }
+}
+
+fn sample(setting: &Setting, of: &crate::collect::Sample) -> Sample {
+    Sample { ts_ns: of.stack.time_ns, period_ns: of.period_ns, stack: stack(setting, &of.stack) }
+}
+
+fn off_cpu(setting: &Setting, of: &crate::collect::Off) -> OffCpu {
+    OffCpu {
+        start_ns: of.stack.time_ns,
+        blocked_ns: of.off.blocked_ns,
+        preempted_ns: of.off.preempted_ns,
+        stopped_ns: of.off.stopped_ns,
+        syscall: of.syscall,
+        stack: stack(setting, &of.stack),
+    }
+}
+
+fn poll(setting: &Setting, of: &PollRecord) -> PollSpan {
+    let request = (of.request != 0).then_some(ScopeSeq(of.request));
+    let is_scope = of.what == POLL_OF_SCOPE;
+    PollSpan {
+        tid: of.tid,
+        task_type: index(setting, of.task_type),
+        task_id: known(setting, of.task_id),
+        scope: request.filter(|_| is_scope),
+        parent_request: request.filter(|_| !is_scope),
+        ready_ns: (of.ready_ns != 0).then_some(of.ready_ns),
+        start_ns: of.start_ns,
+        end_ns: of.end_ns,
+        blocked_ns: of.off.blocked_ns,
+        preempted_ns: of.off.preempted_ns,
+    }
+}
+
+fn wake(setting: &Setting, of: &WakeRecord) -> Wake {
+    Wake {
+        at_ns: of.time_ns,
+        tid: of.tid,
+        by_task: known(setting, of.by_task_id),
+        task_type: index(setting, of.task_type),
+        task_id: known(setting, of.task_id),
+    }
 }
 
 #[cfg(test)]

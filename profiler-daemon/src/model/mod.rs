@@ -20,8 +20,8 @@ pub mod symbols;
 pub mod text;
 
 pub use capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Target, TaskKind, TaskRow, TaskType, TypeIndex,
-    Window,
+    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
+    TaskType, TypeIndex, Wake, Window,
 };
 pub use graph::{Graph, GraphOptions, Metric, graph};
 pub use report::{Filter, Report, report};

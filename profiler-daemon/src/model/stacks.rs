@@ -85,7 +85,7 @@ impl Merged {
     pub fn of<'s>(samples: impl IntoIterator<Item = &'s Sample>) -> Self {
         let mut counts = BTreeMap::new();
         for sample in samples {
-            let count: &mut u64 = counts.entry((call_sites(&sample.stack), sample.truncated)).or_default();
+            let count: &mut u64 = counts.entry((call_sites(&sample.stack.frames), !sample.stack.end.is_whole())).or_default();
             *count = count.saturating_add(1);
         }
         Self { counts }
@@ -209,7 +209,9 @@ pub fn split_exactly(total: u64, counts: &[u64]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Stack;
     use crate::model::fixture::Names;
+    use profiler_common::unwind::End;
     use proptest::prelude::*;
 
     fn weighed(samples: &[Sample], running_ns: u64) -> Vec<(String, u64, u64)> {
@@ -226,7 +228,8 @@ mod tests {
     }
 
     fn sample(stack: &[u64], truncated: bool) -> Sample {
-        Sample { stack: stack.to_vec(), truncated, ..Sample::default() }
+        let end = if truncated { End::Unreadable } else { End::Poll };
+        Sample { stack: Stack { frames: stack.to_vec(), end, ..Stack::default() }, ..Sample::default() }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
@@ -145,6 +146,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
         Subject::Requests(ids) => ids.as_slice(),
         _ => &[],
     };
+    let every_poll = matches!(subject, Subject::AllTasks);
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
         exe: &target.proc_path("exe"),
@@ -155,13 +157,15 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
         header_vtable_offset: inspection.header.vtable,
         rate_hz: Some(rate_hz),
         all_requests: !matches!(subject, Subject::Requests(_)),
-        sample_all: matches!(subject, Subject::AllTasks),
+        sample_all: every_poll,
+        poll_record_ns: POLL_RECORD_NS,
+        wake_all: false,
         wanted,
     })?;
     let start_ns = attached.open()?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
-    let setting = setting(target, &inspection, &plan, Opened { bias, start_ns, scopes_before, rate_hz });
+    let setting = setting(target, &inspection, &plan, Opened { start_ns, scopes_before, rate_hz, every_poll });
     Ok(Parts { attached, setting, symbols, plan, inspection })
 }
 
@@ -172,17 +176,17 @@ fn links(plan: &Plan) -> LinkKind {
 /// What is known once the window is open.
 #[derive(Clone, Copy)]
 struct Opened {
-    bias: u64,
     start_ns: u64,
     scopes_before: Option<u64>,
     rate_hz: u32,
+    every_poll: bool,
 }
 
 fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { bias, start_ns, scopes_before, rate_hz }: Opened,
+    Opened { start_ns, scopes_before, rate_hz, every_poll }: Opened,
 ) -> Setting {
     use crate::inspect::Role;
     Setting {
@@ -211,12 +215,9 @@ fn setting(
                 },
             })
             .collect(),
-        bodies: inspection
-            .task_types
-            .iter()
-            .map(|found| found.body.wrapping_add(bias)..found.body_end.unwrap_or(found.body).wrapping_add(bias))
-            .collect(),
         sample_period_ns: Some(1_000_000_000 / u64::from(rate_hz.max(1))),
+        every_poll,
+        poll_record_ns: POLL_RECORD_NS,
         scopes_before,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

@@ -8,14 +8,16 @@ use super::*;
 use crate::collect::LiveTask;
 use crate::model::capture::TaskKind;
 use crate::model::{Filter, report};
+use profiler_common::clock::OffCpu as Clocks;
 
 fn setting() -> Setting {
     Setting {
         target: Target { pid: 7, exe: "/srv/orders".to_owned(), build_id: None, tokio: None },
         window: Window { clock: "CLOCK_MONOTONIC".to_owned(), start_ns: 100, end_ns: 900, start_unix_ns: 1 },
         types: vec![TaskType { name: "orders::handle".to_owned(), kind: TaskKind::Spawned }],
-        bodies: Vec::new(),
         sample_period_ns: None,
+        every_poll: false,
+        poll_record_ns: 50,
         scopes_before: Some(3),
         wakes_seen: true,
         ids_known: true,
@@ -51,6 +53,19 @@ fn scope(id: &[u8], first_ns: u64, flags: u32) -> ScopeRow {
     }
 }
 
+fn stack() -> crate::collect::Stack {
+    crate::collect::Stack {
+        time_ns: 400,
+        tid: 1,
+        task_type: Some(0),
+        task_id: 0,
+        requests: [6, 4, 0, 0],
+        poll_start_ns: 300,
+        frames: Box::new([1, 2]),
+        end: End::Poll,
+    }
+}
+
 fn collected() -> Collected {
     Collected {
         at_ns: 900,
@@ -67,14 +82,26 @@ fn collected() -> Collected {
         live_requests: vec![(4, scope(b"a", 300, 0))],
         ended_requests: vec![(3, scope(b"a", 150, scope::NO_TASK)), (6, scope(b"\xff", 310, 0))],
         ended_children: vec![task(8, 4, 500)],
-        samples: vec![crate::collect::Sample {
-            time_ns: 400,
-            tid: 1,
-            task_type: Some(0),
-            task_id: 0,
-            requests: [6, 4, 0, 0],
-            stack: Box::new([1, 2]),
+        samples: vec![crate::collect::Sample { stack: stack(), period_ns: 10 }],
+        off_cpu: vec![crate::collect::Off {
+            stack: stack(),
+            syscall: Some(35),
+            off: Clocks { preempted_ns: 1, blocked_ns: 20, stopped_ns: 0 },
         }],
+        polls: vec![PollRecord {
+            kind: 6,
+            tid: 1,
+            task: 0x10,
+            task_id: 5,
+            task_type: u32::MAX,
+            what: POLL_OF_SCOPE,
+            request: 4,
+            ready_ns: 0,
+            start_ns: 300,
+            end_ns: 450,
+            off: Clocks { preempted_ns: 0, blocked_ns: 100, stopped_ns: 0 },
+        }],
+        wakes: Vec::new(),
         losses: vec![(KernelLoss::StaleFrame, 3)],
     }
 }
@@ -105,8 +132,8 @@ fn what_is_not_known_is_not_claimed() {
 #[test]
 fn samples_keep_their_nesting_and_no_made_up_id() {
     let sample = &gather(&setting(), &collected()).samples[0];
-    assert_eq!(sample.requests, [ScopeSeq(4), ScopeSeq(6)], "outermost first");
-    assert_eq!((sample.task_id, sample.truncated), (None, false));
+    assert_eq!(sample.stack.requests, [ScopeSeq(4), ScopeSeq(6)], "outermost first");
+    assert_eq!((sample.stack.task_id, sample.stack.frames.as_slice()), (None, [1].as_slice()), "without the poll function");
 }
 
 #[test]
@@ -123,15 +150,21 @@ fn the_report_adds_up_and_names_every_loss() {
     assert_eq!(report.lost.get("stale_frame"), Some(&3));
 }
 
-/// Check that a stack is cut at the task's poll function, and that one that does not meet it is said to be cut short.
+/// Check that a stack loses the poll function only where it was reached.
 #[test]
-fn stacks_end_at_the_poll() {
-    use super::up_to_the_poll;
-    let body = 100..200;
-    assert_eq!(up_to_the_poll(&[7, 8, 150, 9], Some(&body)), (vec![7, 8], false));
-    assert_eq!(up_to_the_poll(&[7, 200, 9], Some(&body)), (vec![7], false));
-    assert_eq!(up_to_the_poll(&[7, 100, 9], Some(&body)), (vec![7, 100, 9], true));
-    assert_eq!(up_to_the_poll(&[7, 0, 150], Some(&body)), (vec![7], true));
-    assert_eq!(up_to_the_poll(&[7, 8], Some(&(5..5))), (vec![7, 8], false));
-    assert_eq!(up_to_the_poll(&[7, 8], None), (vec![7, 8], false));
+fn stacks_end_before_the_poll() {
+    assert_eq!(without_the_poll(&[7, 8], End::Poll), [7]);
+    assert_eq!(without_the_poll(&[7, 8], End::Unreadable), [7, 8]);
+    assert_eq!(without_the_poll(&[], End::Poll), [0_u64; 0]);
+}
+
+/// Check that stretches and polls keep their times and whose they are.
+#[test]
+fn stretches_and_polls_are_placed() {
+    let capture = gather(&setting(), &collected());
+    let off = &capture.off_cpu[0];
+    assert_eq!((off.start_ns, off.blocked_ns, off.preempted_ns, off.syscall), (400, 20, 1, Some(35)));
+    let poll = &capture.polls[0];
+    assert_eq!((poll.scope, poll.parent_request, poll.task_type, poll.ready_ns), (Some(ScopeSeq(4)), None, None, None));
+    assert_eq!(poll.running_ns(), 50);
 }

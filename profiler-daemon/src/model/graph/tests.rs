@@ -72,7 +72,7 @@ fn spawned_tasks_stand_beside_the_wall_when_asked_for() {
 fn without_ids_types_tell_tasks_apart() {
     let mut capture = fixture::capture();
     for sample in &mut capture.samples {
-        sample.task_id = None;
+        sample.stack.task_id = None;
     }
     for row in &mut capture.requests {
         row.task_id = None;
@@ -127,12 +127,15 @@ fn any_states() -> impl Strategy<Value = States> {
 fn any_sample() -> impl Strategy<Value = Sample> {
     let address = prop::sample::select(vec![0x1000_u64, 0x1001, 0x2001, 0x3000, 0x4001, 0x7777]);
     (prop::collection::vec(address, 0..4), any::<bool>(), 0_u64..4, 0_u32..3, 7_u64..10).prop_map(
-        |(stack, truncated, task, index, scope)| Sample {
-            stack,
-            truncated,
-            task_id: Some(task),
-            task_type: Some(TypeIndex(index)),
-            requests: vec![ScopeSeq(scope)],
+        |(frames, truncated, task, index, scope)| Sample {
+            stack: crate::model::Stack {
+                frames,
+                end: if truncated { profiler_common::unwind::End::NoRow } else { profiler_common::unwind::End::Poll },
+                task_id: Some(task),
+                task_type: Some(TypeIndex(index)),
+                requests: vec![ScopeSeq(scope)],
+                ..crate::model::Stack::default()
+            },
             ..Sample::default()
         },
     )

@@ -52,10 +52,10 @@ impl<'c> SampleIndex<'c> {
     fn of(capture: &'c Capture) -> Self {
         let (mut by_scope, mut by_task) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for sample in &capture.samples {
-            for &scope in &sample.requests {
+            for &scope in &sample.stack.requests {
                 by_scope.entry(scope).or_default().push(sample);
             }
-            if let Some(id) = sample.task_id {
+            if let Some(id) = sample.stack.task_id {
                 by_task.entry(id).or_default().push(sample);
             }
         }
@@ -91,10 +91,10 @@ fn add_request<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sample
     let named: BTreeSet<u64> = spawned.values().flat_map(|group| group.ids.iter().copied()).collect();
     let mut own = Vec::new();
     for &sample in index.by_scope.get(&row.scope).into_iter().flatten() {
-        if sample.task_id.is_some_and(|id| named.contains(&id)) {
+        if sample.stack.task_id.is_some_and(|id| named.contains(&id)) {
             continue;
         }
-        let group = sample.task_type.filter(|_| sample.task_id.is_none()).and_then(|index| spawned.get_mut(&index));
+        let group = sample.stack.task_type.filter(|_| sample.stack.task_id.is_none()).and_then(|index| spawned.get_mut(&index));
         if is_in_task_of(sample, row) {
             own.push(sample);
         } else if let Some(group) = group.filter(|group| group.nameless) {
@@ -123,9 +123,9 @@ fn add_request<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sample
 
 /// By id where both are known, else by type: a Tokio without task ids has only that.
 fn is_in_task_of(sample: &Sample, row: &RequestRow) -> bool {
-    match (sample.task_id, row.task_id) {
+    match (sample.stack.task_id, row.task_id) {
         (Some(one), Some(other)) => one == other,
-        _ => sample.task_type == row.task_type,
+        _ => sample.stack.task_type == row.task_type,
     }
 }
 
@@ -149,7 +149,7 @@ fn task_tower(capture: &Capture, id: u64) -> Option<Tower<'_>> {
     live.chain(children).next().map(|(index, states)| Tower {
         roots: vec![FrameName::new(FrameKind::Task, &format!("task {id}, {}", capture.type_name(index)))],
         states,
-        samples: capture.samples.iter().filter(|sample| sample.task_id == Some(id)).collect(),
+        samples: capture.samples.iter().filter(|sample| sample.stack.task_id == Some(id)).collect(),
     })
 }
 
@@ -162,7 +162,7 @@ fn type_towers(capture: &Capture) -> Vec<Tower<'_>> {
         sums.entry(index).or_default().0.add(&states);
     }
     for sample in &capture.samples {
-        if let Some((_, samples)) = sample.task_type.and_then(|index| sums.get_mut(&index)) {
+        if let Some((_, samples)) = sample.stack.task_type.and_then(|index| sums.get_mut(&index)) {
             samples.push(sample);
         }
     }

@@ -1,0 +1,24 @@
+//! Walking a stack by tables: what a row says, how a step is taken, and how a walk ends.
+//!
+//! `.eh_frame` of the target's executable and libraries becomes rows (a pc, and the [`Rule`] that holds from it on) in the daemon. The
+//! kernel side finds the row of a pc by bisection ([`search`]) and takes a step ([`Cursor::step`]) to the caller. Both are plain
+//! functions over plain data: a test, a replay of captured stacks and a fuzzer run what the kernel runs.
+//!
+//! What is the architecture's own stands in [`x86_64`]; another one is a file beside it.
+
+pub mod end;
+pub mod region;
+pub mod rule;
+pub mod search;
+mod x86_64;
+
+pub use end::End;
+pub use region::{Chunk, Region, RegionKind, RegionTable};
+pub use rule::{CfaKind, RbpKind, Rule};
+pub use x86_64::Cursor;
+
+/// The target's memory, as whoever walks can read it.
+pub trait Memory {
+    /// The word (8 bytes) at `address`. `None`: it cannot be read.
+    fn word(&self, address: u64) -> Option<u64>;
+}
