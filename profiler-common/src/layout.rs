@@ -56,6 +56,7 @@ layouts! {
     crate::record::PollRecord { kind, tid, task, task_id, task_type, what, request, ready_ns, start_ns, end_ns, off }
     crate::record::WakeRecord { kind, tid, time_ns, task, task_id, task_type, padding, by_task, by_task_id }
     crate::record::BeginRecord { kind, tid, scope, time_ns }
+    crate::unwind::Walks { walks, frames, walk_ns, ends }
     crate::unwind::Rule { cfa, rbp, padding, offset, addend, rbp_offset }
     crate::unwind::Region { base, kind, chunk, first, rows }
     crate::unwind::RegionTable { starts, regions }

@@ -25,6 +25,7 @@ pod!(
     task::TaskRow,
     thread::ThreadRow,
     totals::TypeTotals,
+    unwind::Walks,
     unwind::Rule,
     unwind::RegionTable,
     unwind::Chunk,

@@ -95,6 +95,59 @@ impl End {
     }
 }
 
+/// Every walk since the attach, summed by the kernel side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Walks {
+    /// Walks.
+    pub walks: u64,
+    /// Frames found by them.
+    pub frames: u64,
+    /// Time they took (ns).
+    pub walk_ns: u64,
+    /// How many ended how, by number of the [`End`].
+    pub ends: [u64; ENDS],
+}
+
+/// Places for ends: a power of two, so that an index can be masked.
+pub const ENDS: usize = 16;
+
+impl Walks {
+    /// No walk.
+    pub const NONE: Self = Self { walks: 0, frames: 0, walk_ns: 0, ends: [0; ENDS] };
+
+    /// How many ended so.
+    #[must_use]
+    pub fn ended(&self, end: End) -> u64 {
+        self.ends.get(end as usize).copied().unwrap_or(0)
+    }
+
+    /// Notes a walk.
+    #[inline(always)]
+    pub fn add(&mut self, end: End, frames: u32, walk_ns: u64) {
+        self.walks += 1;
+        self.frames += u64::from(frames);
+        self.walk_ns += walk_ns;
+        self.ends[end as usize & (ENDS - 1)] += 1;
+    }
+
+    /// The sum of two.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.walks += other.walks;
+        self.frames += other.frames;
+        self.walk_ns += other.walk_ns;
+        self.ends.iter_mut().zip(other.ends).for_each(|(sum, more)| *sum += more);
+        self
+    }
+}
+
+impl Default for Walks {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::End;

@@ -12,7 +12,7 @@ pub mod rule;
 pub mod search;
 mod x86_64;
 
-pub use end::End;
+pub use end::{End, Walks};
 pub use region::{Chunk, Region, RegionKind, RegionTable};
 pub use rule::{CfaKind, RbpKind, Rule};
 pub use x86_64::Cursor;

@@ -15,7 +15,7 @@ use profiler_common::scope::ScopeRow;
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
 use profiler_common::totals::TypeTotals;
-use profiler_common::unwind::End;
+use profiler_common::unwind::{End, Walks};
 
 use crate::attach::{AttachError, Attached, keys, typed};
 use keep::Latest;
@@ -44,6 +44,8 @@ pub struct Collected {
     pub polls: Vec<PollRecord>,
     /// Wakes, oldest first.
     pub wakes: Vec<WakeRecord>,
+    /// Every walk of a stack so far.
+    pub walks: Walks,
     /// Every counter.
     pub losses: Vec<(Loss, u64)>,
 }

@@ -1,5 +1,7 @@
 //! What the collect step hands over: rows as they were measured, names not yet resolved.
 
+use std::collections::BTreeMap;
+
 use profiler_common::unwind::End;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,10 @@ pub struct Capture {
     pub poll_record_ns: u64,
     /// Wakes of tasks that belong to a wanted request, or of all, oldest first.
     pub wakes: Vec<Wake>,
+    /// What the kernel side's walks of stacks came to, those of stacks that are no longer kept included.
+    pub walks: Walks,
+    /// What they were walked by.
+    pub unwind_tables: UnwindTables,
     /// Every counter of lost or clamped events, zero ones included, so that the reader knows what is counted.
     pub losses: Vec<Loss>,
 }
@@ -294,6 +300,34 @@ pub struct Sample {
     pub period_ns: u64,
     /// Where, and whose.
     pub stack: Stack,
+}
+
+/// Every walk of a stack since the attach, counted by the kernel side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Walks {
+    /// Walks.
+    pub walks: u64,
+    /// Frames found by them.
+    pub frames: u64,
+    /// Time they took.
+    pub walk_ns: u64,
+    /// How many ended how, by [`End::name`]; ends that did not occur are not in it.
+    pub ends: BTreeMap<String, u64>,
+}
+
+/// The unwind tables made for the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnwindTables {
+    /// Files, the vDSO included.
+    pub files: u64,
+    /// Rows of all of them.
+    pub rows: u64,
+    /// Kernel memory for them.
+    pub bytes: u64,
+    /// Time it took to make and load them.
+    pub build_ns: u64,
 }
 
 /// One stretch that a thread was off its CPU inside a poll, with its exact time. `blocked_ns` and `preempted_ns` are its whole length.

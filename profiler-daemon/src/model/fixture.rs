@@ -47,6 +47,8 @@ pub(crate) fn capture() -> Capture {
         polls: Vec::new(),
         poll_record_ns: 50_000,
         wakes: Vec::new(),
+        walks: super::capture::Walks::default(),
+        unwind_tables: super::capture::UnwindTables::default(),
         losses: vec![
             Loss { name: "ring_full", meaning: "Events did not fit into the ring buffer.", count: 0 },
             Loss { name: "stale_polls", meaning: "Polls whose end was not seen were closed.", count: 7 },

@@ -7,11 +7,11 @@ use profiler_common::record::{POLL_OF_SCOPE, PollRecord, WakeRecord};
 use profiler_common::scope::{self, ScopeRow};
 use profiler_common::states::States as CommonStates;
 use profiler_common::task::{self, TaskRow as CommonTask};
-use profiler_common::unwind::End;
+use profiler_common::unwind::{End, Walks as CommonWalks};
 
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskRow, TaskType,
-    TypeIndex, Wake, Window,
+    TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -31,6 +31,8 @@ pub struct Setting {
     pub every_poll: bool,
     /// Polls at least this long (ns) leave a record, whoever's they are.
     pub poll_record_ns: u64,
+    /// What stacks are walked by.
+    pub unwind_tables: UnwindTables,
     /// How many scopes the target had numbered when the window opened: a request of a lower or equal number is older than the window.
     /// `None` where the target's count could not be read, so that no start is certain.
     pub scopes_before: Option<u64>,
@@ -70,6 +72,8 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         polls: collected.polls.iter().map(|of| poll(setting, of)).collect(),
         poll_record_ns: setting.poll_record_ns,
         wakes: collected.wakes.iter().map(|of| wake(setting, of)).collect(),
+        walks: walks(&collected.walks),
+        unwind_tables: setting.unwind_tables,
         losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
     };
     capture.number_instances();
@@ -233,6 +237,11 @@ fn poll(setting: &Setting, of: &PollRecord) -> PollSpan {
         blocked_ns: of.off.blocked_ns,
         preempted_ns: of.off.preempted_ns,
     }
+}
+
+fn walks(of: &CommonWalks) -> Walks {
+    let ends = End::ALL.into_iter().map(|end| (end.name().to_owned(), of.ended(end)));
+    Walks { walks: of.walks, frames: of.frames, walk_ns: of.walk_ns, ends: ends.filter(|(_, count)| *count != 0).collect() }
 }
 
 fn wake(setting: &Setting, of: &WakeRecord) -> Wake {

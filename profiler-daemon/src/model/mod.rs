@@ -21,7 +21,7 @@ pub mod text;
 
 pub use capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
-    TaskType, TypeIndex, Wake, Window,
+    TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 pub use graph::{Graph, GraphOptions, Metric, graph};
 pub use report::{Filter, Report, report};

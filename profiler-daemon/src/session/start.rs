@@ -218,6 +218,7 @@ fn setting(
         sample_period_ns: Some(1_000_000_000 / u64::from(rate_hz.max(1))),
         every_poll,
         poll_record_ns: POLL_RECORD_NS,
+        unwind_tables: crate::model::UnwindTables::default(),
         scopes_before,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

@@ -18,6 +18,7 @@ fn setting() -> Setting {
         sample_period_ns: None,
         every_poll: false,
         poll_record_ns: 50,
+        unwind_tables: UnwindTables::default(),
         scopes_before: Some(3),
         wakes_seen: true,
         ids_known: true,
@@ -102,6 +103,7 @@ fn collected() -> Collected {
             off: Clocks { preempted_ns: 0, blocked_ns: 100, stopped_ns: 0 },
         }],
         wakes: Vec::new(),
+        walks: CommonWalks::NONE,
         losses: vec![(KernelLoss::StaleFrame, 3)],
     }
 }
