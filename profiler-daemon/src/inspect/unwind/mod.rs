@@ -15,7 +15,13 @@ mod builder;
 mod entries;
 mod error;
 mod order;
+#[cfg(test)]
+mod robustness;
 mod source;
+#[cfg(test)]
+mod specimen;
+#[cfg(test)]
+mod tests;
 mod x86_64;
 
 use profiler_common::unwind::Rule;
