@@ -69,7 +69,9 @@ fn text(process: &Process, sample: &Sample, stack: &Stack<'_>, frames: &[u64], e
             rows.insert((row.from, format!("row {:x} {:x} {cfa} {offset} {addend} {rbp} {rbp_offset}\n", row.from, row.to)));
         }
     }
-    rows.iter().for_each(|(_, row)| text.push_str(row));
+    for (_, row) in &rows {
+        text.push_str(row);
+    }
     for (address, word) in noting.read.borrow().iter() {
         let _ = writeln!(text, "word {address:x} {word:x}");
     }

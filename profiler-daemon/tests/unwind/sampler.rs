@@ -115,8 +115,10 @@ fn stack_top() -> u64 {
     let (mut base, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: all zeros is room for the attributes, which the call fills.
     let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
+    // SAFETY: it has no conditions.
+    let this = unsafe { libc::pthread_self() };
     // SAFETY: the thread is this one, the attributes are room for the answer.
-    assert_eq!(unsafe { libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) }, 0);
+    assert_eq!(unsafe { libc::pthread_getattr_np(this, &raw mut attributes) }, 0);
     // SAFETY: the attributes were filled above.
     assert_eq!(unsafe { libc::pthread_attr_getstack(&raw const attributes, &raw mut base, &raw mut size) }, 0);
     // SAFETY: they are not used any more.
@@ -141,10 +143,10 @@ extern "C" fn on_sample(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_v
     }
     // SAFETY: the arena is open, so this handler is the only one that touches the cells; it does not interrupt itself.
     let words = unsafe { &mut *ARENA.words.get() };
-    for (at, word) in words[from..from + len].iter_mut().enumerate() {
+    for (address, word) in (low..).step_by(8).zip(&mut words[from..from + len]) {
         // SAFETY: between the red zone and the top of its stack everything is mapped: the kernel has just written below it. Every
         // instruction of compiled code leaves the stack pointer aligned to words.
-        *word = unsafe { std::ptr::read_volatile((low as *const u64).add(at)) };
+        *word = unsafe { std::ptr::read_volatile(address as *const u64) };
     }
     // SAFETY: as for the words.
     let samples = unsafe { &mut *ARENA.samples.get() };
