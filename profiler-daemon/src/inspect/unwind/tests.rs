@@ -113,6 +113,39 @@ fn signal_trampolines() {
     assert_eq!(trampoline(&[(0, Cfi::CfaOffset(16)), (0, rip)]), (0x20, UNSUPPORTED));
 }
 
+/// Check musl's trampoline, which has no entry: it is known by its bytes, in a gap only.
+#[test]
+fn trampolines_without_an_entry() {
+    let trampoline = [0x90, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05, 0xf4];
+    let mut bytes = eh_frame(&[function(0, 8, &[])]);
+    // Whatever follows the end mark of the section is no entry, and the whole file is one executable segment.
+    bytes.extend([0; 4]);
+    let at = (bytes.len() + 64 + 2 * 56) as u64;
+    bytes.extend(trampoline);
+    let file = elf(&bytes, &Found::Section);
+    let said = |file: &[u8]| {
+        let table = unwind_table(file).unwrap();
+        table.rows.iter().map(|row| (u64::from(row.pc), table.rules[usize::from(row.rule)])).collect::<Vec<_>>()
+    };
+    let code = CODE - BASE;
+    assert_eq!(said(&file), [(0, GAP), (at, SIGNAL), (at + 10, GAP), (code, rsp(8)), (code + 8, GAP)]);
+    // Between two functions that leave no room.
+    let entry = entries(&eh_frame(&[function(0, 8, &[])]))[0].1;
+    let mut before = bytes.clone();
+    before[entry + 8..entry + 16].copy_from_slice(&(BASE + at - 8).to_le_bytes());
+    let rows = said(&elf(&before, &Found::Section));
+    assert_eq!(rows, [(0, GAP), (at - 8, rsp(8)), (at, SIGNAL), (at + 10, GAP)]);
+    let mut behind = bytes.clone();
+    behind[entry + 8..entry + 16].copy_from_slice(&(BASE + at + 10).to_le_bytes());
+    let rows = said(&elf(&behind, &Found::Section));
+    assert_eq!(rows, [(0, GAP), (at, SIGNAL), (at + 10, rsp(8)), (at + 18, GAP)]);
+    // With a function where the bytes lie, they are that function's.
+    let mut other = bytes.clone();
+    other[entry + 8..entry + 16].copy_from_slice(&(BASE + at).to_le_bytes());
+    let table = unwind_table(&elf(&other, &Found::Section)).unwrap();
+    assert!(!table.rules.contains(&SIGNAL), "{:?}", table.rules);
+}
+
 /// Check CFAs at a word of the stack, and rbp at a place that counts from rbp or rsp.
 #[test]
 fn realigned_stacks() {

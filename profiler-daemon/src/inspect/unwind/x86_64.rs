@@ -1,7 +1,7 @@
 //! What is x86-64's own in call frame information: register numbers, the shape of a frame, PLT stubs and the signal trampoline.
 //!
-//! Register numbers are the psABI's (System V AMD64, figure 3.36). Another architecture is a file beside this one, with a function of the
-//! same name.
+//! Register numbers are the psABI's (System V AMD64, figure 3.36). Another architecture is a file beside this one, with `MACHINE`,
+//! `TRAMPOLINE` and `rule`.
 
 use gimli::{
     CfaRule, CommonInformationEntry, EhFrame, Encoding, Expression, Format, Operation, Register, RegisterRule, UnwindExpression,
@@ -10,6 +10,12 @@ use gimli::{
 use profiler_common::unwind::{CfaKind, RbpKind, Rule};
 
 use super::source::Bytes;
+
+/// The machine of its files.
+pub(super) const MACHINE: u16 = object::elf::EM_X86_64;
+
+/// The signal trampoline: `mov rax, 15; syscall`, which is `rt_sigreturn`.
+pub(super) const TRAMPOLINE: &[u8] = &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
 const RBP: Register = Register(6);
 const RSP: Register = Register(7);
