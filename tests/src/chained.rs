@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use profiler_daemon::model::{Capture, Stack};
-use profiler_daemon::session::{Session, Subject};
+use profiler_daemon::session::{Manner, Session, Subject};
 use profiler_daemon::target::maps;
 use stack_fixture::truth::{Event, Phase};
 
@@ -124,7 +124,8 @@ pub struct Profiled {
 /// Attaches to a fixture, lets it run some rounds, and leaves.
 pub fn profiled(fixture: &mut Chained, subject: &Subject, rate_hz: u32, rounds: usize) -> Result<Profiled> {
     let wrong = |error: profiler_daemon::session::SessionError| Failure::Wrong(vec![crate::failure::chain(&error)]);
-    let mut session = Session::start(fixture.pid(), subject, rate_hz).map_err(wrong)?;
+    let manner = Manner { rate_hz: Some(rate_hz), timeline: false };
+    let mut session = Session::start(fixture.pid(), subject, &manner).map_err(wrong)?;
     let mut phases = Vec::new();
     for _ in 0..rounds {
         phases.extend(fixture.round(|| session.tick().map_err(wrong))?);
