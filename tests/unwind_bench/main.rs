@@ -9,14 +9,17 @@ mod report;
 mod tables;
 mod user;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use profiler_tests::cells::{Cell, Debug, PROFILES};
 use profiler_tests::{Failure, Result};
 
 fn main() -> ExitCode {
     // cargo bench adds `--bench`.
-    let quick = std::env::args().any(|word| word == "--quick");
-    match run(quick) {
+    let has = |word: &str| std::env::args().any(|argument| argument == word);
+    let done = if has("--build") { build() } else { run(has("--quick")) };
+    match done {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS
@@ -26,6 +29,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds the fixtures, so that whoever measures as root need not.
+fn build() -> Result<String> {
+    for profile in PROFILES {
+        let _: PathBuf = Cell { profile, debug: Debug::None }.program()?;
+    }
+    Ok(String::new())
 }
 
 fn run(quick: bool) -> Result<String> {

@@ -56,7 +56,7 @@ fn ours(seen: &Profiled) -> Stacks {
         known,
         complete,
         walks: walks.walks,
-        whole: ["poll", "root"].iter().filter_map(|end| walks.ends.get(*end)).sum(),
+        whole: Some(["poll", "root"].iter().filter_map(|end| walks.ends.get(*end)).sum()),
         frames: walks.frames,
         walk_ns: Some(walks.walk_ns),
         bytes_per_sample: (walks.frames * 8).checked_div(walks.walks).map(|frames| frames + head as u64),
@@ -106,7 +106,7 @@ fn same(theirs: &[u64], ours: &[u64]) -> bool {
 fn unwound(row: Stacks, of: &Unwound, phases: &[Phase], functions: &Functions) -> Stacks {
     let (known, complete) = complete(&of.stacks, phases, functions);
     let frames = of.stacks.iter().map(|seen| seen.frames.len() as u64).sum();
-    Stacks { known, complete, walks: of.stacks.len() as u64, whole: of.whole, frames, walk_ns: Some(of.ns), ..row }
+    Stacks { known, complete, walks: of.stacks.len() as u64, whole: Some(of.whole), frames, walk_ns: Some(of.ns), ..row }
 }
 
 /// How many stacks were taken while a chain was known, and how many of them hold it.

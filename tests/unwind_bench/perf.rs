@@ -59,7 +59,11 @@ impl Recording {
             return Ok(recorded);
         }
         let said = self.process.stderr.to_end(LIMIT)?;
-        Err(Failure::Profiler { command: "perf record".to_owned(), status: profiler_tests::process::describe(status), stderr: said })
+        Err(Failure::Profiler {
+            command: "perf record".to_owned(),
+            status: profiler_tests::process::describe(status),
+            stderr: said,
+        })
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Stacks {
     /// Stacks in all, and those whose walk ended where a stack ends.
     pub(crate) walks: u64,
     /// See `walks`.
-    pub(crate) whole: u64,
+    pub(crate) whole: Option<u64>,
     /// Frames of all walks.
     pub(crate) frames: u64,
     /// Time of all walks.
