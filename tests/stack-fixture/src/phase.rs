@@ -1,5 +1,7 @@
 //! Which nest meets which bottom, and one phase of it.
 
+use fixture_service::clock;
+
 use crate::bottom::{self, Ground};
 use crate::nest::{NINETY, Nest, THREE, TWELVE};
 use crate::truth::{Kind, Phase};
@@ -47,9 +49,9 @@ impl Plan {
     /// Goes down and comes back with what was true meanwhile.
     #[must_use]
     pub fn run(&self) -> Phase {
-        let slept = fixture_service::clock::slept();
+        let (slept, cpu) = (clock::slept(), clock::thread_cpu());
         let span = (self.nest.run)(self.ground.bottom);
-        let slept_ns = fixture_service::clock::slept() - slept;
+        let (slept_ns, cpu_ns) = (clock::slept() - slept, clock::thread_cpu() - cpu);
         // SAFETY: no arguments.
         let tid = unsafe { libc::gettid() }.cast_unsigned();
         let mut chain = (self.nest.functions)();
@@ -60,6 +62,7 @@ impl Plan {
             tid,
             start_ns: span.start_ns,
             end_ns: span.end_ns,
+            cpu_ns,
             kind: self.ground.syscall.map_or(Kind::Spin, |syscall| Kind::Blocked { syscall, slept_ns }),
             chain,
         }

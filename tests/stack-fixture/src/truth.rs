@@ -30,6 +30,8 @@ pub struct Phase {
     pub start_ns: u64,
     /// Up to when it did, ns of `CLOCK_MONOTONIC`.
     pub end_ns: u64,
+    /// How much of it the thread had a CPU (ns), or a little more.
+    pub cpu_ns: u64,
     /// What it did meanwhile.
     pub kind: Kind,
     /// The functions on the stack, outermost first. Other frames may stand outside of them and below the last.
