@@ -118,7 +118,7 @@ pub struct RecordArgs {
 /// What a result holds and where it goes: shared by `record` and `export`.
 #[derive(Debug, ClapArgs)]
 pub struct ShapeArgs {
-    /// Time to draw: wall (waiting included) or cpu; a json report holds both
+    /// Time to draw: wall (waiting included), cpu, or blocked (asleep in the kernel inside a poll); a json report holds all
     #[arg(short, long, value_enum, default_value_t)]
     pub metric: Metric,
     /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, else flamegraph
@@ -239,6 +239,8 @@ pub enum Metric {
     Wall,
     /// Time on a CPU
     Cpu,
+    /// Time asleep in the kernel, blocking a worker
+    Blocked,
 }
 
 /// What a result is written as.

@@ -77,6 +77,7 @@ const fn metric(metric: cli::args::Metric) -> Metric {
     match metric {
         cli::args::Metric::Wall => Metric::Wall,
         cli::args::Metric::Cpu => Metric::Cpu,
+        cli::args::Metric::Blocked => Metric::Blocked,
     }
 }
 

@@ -83,6 +83,7 @@ const fn metric(metric: args::Metric) -> Metric {
     match metric {
         args::Metric::Wall => Metric::Wall,
         args::Metric::Cpu => Metric::Cpu,
+        args::Metric::Blocked => Metric::Blocked,
     }
 }
 

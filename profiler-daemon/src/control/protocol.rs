@@ -95,6 +95,8 @@ pub enum Metric {
     Wall,
     /// Time on a CPU.
     Cpu,
+    /// Time asleep in the kernel inside polls.
+    Blocked,
 }
 
 /// The form of an export.

@@ -33,6 +33,8 @@ pub struct Capture {
     pub every_poll: bool,
     /// Stretches off the CPU inside polls, by their end.
     pub off_cpu: Vec<OffCpu>,
+    /// Where threads were blocked inside polls, since the attach: every stretch, also those that are no longer in `off_cpu`.
+    pub blocking: Vec<BlockedPlace>,
     /// Polls, by their end: those of wanted requests and of the tasks they spawned, and every other that took at least
     /// `poll_record_ns`.
     pub polls: Vec<PollSpan>,
@@ -291,6 +293,18 @@ pub struct Stack {
     pub end: End,
 }
 
+impl Stack {
+    /// Whether it was taken in the task that polled a request. By id where both are known, else by type: a Tokio without
+    /// task ids has only that.
+    #[must_use]
+    pub fn is_in_task_of(&self, row: &RequestRow) -> bool {
+        match (self.task_id, row.task_id) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.task_type == row.task_type,
+        }
+    }
+}
+
 /// One on-CPU stack sample of a thread that was inside a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -345,6 +359,29 @@ pub struct OffCpu {
     pub syscall: Option<u32>,
     /// Where, and whose.
     pub stack: Stack,
+}
+
+/// Every stretch that was blocked with one stack, in one system call, in tasks of one type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockedPlace {
+    /// As [`Stack::frames`].
+    pub frames: Vec<u64>,
+    /// How the walk ended.
+    pub end: End,
+    /// As [`OffCpu::syscall`].
+    pub syscall: Option<u32>,
+    /// Type of the tasks. `None`: outside of any task.
+    pub task_type: Option<TypeIndex>,
+    /// Stretches.
+    pub count: u64,
+    /// Time asleep in the kernel, of all of them.
+    pub blocked_ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+    /// The part of `blocked_ns` in which the thread was stopped or traced.
+    pub stopped_ns: u64,
+    /// The request of the longest.
+    pub request: Option<ScopeSeq>,
 }
 
 /// One poll of a task, or the part of it that lay inside a wanted scope.

@@ -10,6 +10,7 @@ pub mod capture;
 pub(crate) mod fixture;
 pub mod gather;
 pub mod graph;
+pub mod held;
 pub mod names;
 pub mod report;
 pub mod request_id;
@@ -17,11 +18,12 @@ pub mod selection;
 pub mod stacks;
 pub mod states;
 pub mod symbols;
+pub mod syscalls;
 pub mod text;
 
 pub use capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
-    TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
+    TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 pub use graph::{Graph, GraphOptions, Metric, graph};
 pub use report::{Filter, Report, report};

@@ -79,6 +79,7 @@ impl Service for SessionService {
         let metric = match metric {
             AskedMetric::Wall => Metric::Wall,
             AskedMetric::Cpu => Metric::Cpu,
+            AskedMetric::Blocked => Metric::Blocked,
         };
         let form = match format {
             Format::Flamegraph => Form::Flamegraph,
