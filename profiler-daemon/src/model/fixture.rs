@@ -2,7 +2,7 @@
 
 mod blocked;
 
-pub(crate) use blocked::blocked;
+pub(crate) use blocked::{blocked, samples_in_the_long_poll};
 
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,

@@ -13,10 +13,11 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use gaps::{ByThread, gaps};
+use gaps::gaps;
 use sweep::{Sum, sweep};
 
-use super::capture::{Capture, PollSpan, RequestRow, ScopeSeq, TaskKind, TypeIndex};
+use super::capture::{Capture, PollSpan, RequestRow, ScopeSeq, TypeIndex};
+use super::spans::{ByThread, is_on_worker};
 use super::stacks::split_exactly;
 
 /// What held the workers while one request was ready. The parts add up to the time that is opened here, to the ns.
@@ -70,12 +71,7 @@ impl Held {
 /// What held the workers while each of `requests` was ready. A request without a known wait is not in it.
 #[must_use]
 pub fn held(capture: &Capture, requests: &[&RequestRow]) -> HashMap<ScopeSeq, Held> {
-    // A thread of the blocking pool is no worker.
-    let on_worker = |span: &&PollSpan| {
-        let known = span.task_type.and_then(|index| capture.task_type(index));
-        known.is_none_or(|known| known.kind != TaskKind::Blocking)
-    };
-    let whole: Vec<&PollSpan> = capture.polls.iter().filter(|span| span.scope.is_none()).filter(on_worker).collect();
+    let whole: Vec<&PollSpan> = capture.polls.iter().filter(|span| is_on_worker(capture, span)).collect();
     let of_polls = ByThread::of(whole.iter().copied());
     let of_stays = ByThread::of(capture.polls.iter().filter(|span| span.scope.is_some()));
     let gaps = gaps(capture, requests, &of_polls);
@@ -92,15 +88,11 @@ fn told(sum: Sum<'_>, stays: &ByThread<'_>) -> Held {
         polls: lane.polls,
         longest_ns: lane.longest.map_or(0, length),
         longest_task: lane.longest.and_then(|poll| poll.task_id),
-        longest_request: lane.longest.and_then(|poll| request_of(poll, stays)),
+        longest_request: lane.longest.and_then(|poll| stays.request_of(poll)),
     });
     let mut behind: Vec<Behind> = parts.filter(|part| part.polls > 0).collect();
     behind.sort_by_key(|part| (Reverse(part.ns), part.task_type));
     Held { behind, unrecorded_ns: sum.waited_ns.saturating_sub(sum.covered_ns) }
-}
-
-fn request_of(poll: &PollSpan, stays: &ByThread<'_>) -> Option<ScopeSeq> {
-    stays.first_inside(poll).and_then(|stay| stay.scope).or(poll.parent_request)
 }
 
 const fn length(span: &PollSpan) -> u64 {

@@ -5,6 +5,7 @@
 //!
 //! All times are nanoseconds. Instants are on the clock that [`Window::clock`] names, durations are lengths on it.
 
+pub mod blocking;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -15,12 +16,14 @@ pub mod names;
 pub mod report;
 pub mod request_id;
 pub mod selection;
+mod spans;
 pub mod stacks;
 pub mod states;
 pub mod symbols;
 pub mod syscalls;
 pub mod text;
 
+pub use blocking::{Blocking, Question, blocking};
 pub use capture::{
     BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
     TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,

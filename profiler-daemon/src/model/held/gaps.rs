@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::capture::{Capture, PollSpan, RequestRow, ScopeSeq};
+use crate::model::spans::ByThread;
 
 /// One wait of a request: never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,37 +11,6 @@ pub(super) struct Gap {
     pub(super) scope: ScopeSeq,
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
-}
-
-/// Spans of each thread by their start.
-pub(super) struct ByThread<'c>(HashMap<u32, Vec<&'c PollSpan>>);
-
-/// Polls of one thread lie in one another only where a task polls a `LocalSet` or blocks in place: not deeper than this.
-const NESTED: usize = 8;
-
-impl<'c> ByThread<'c> {
-    pub(super) fn of(spans: impl Iterator<Item = &'c PollSpan>) -> Self {
-        let mut by_thread: HashMap<u32, Vec<&PollSpan>> = HashMap::new();
-        for span in spans {
-            by_thread.entry(span.tid).or_default().push(span);
-        }
-        by_thread.values_mut().for_each(|spans| spans.sort_by_key(|span| span.start_ns));
-        Self(by_thread)
-    }
-
-    /// The span around `inner` with the latest start.
-    pub(super) fn around(&self, inner: &PollSpan) -> Option<&'c PollSpan> {
-        let spans = self.0.get(&inner.tid)?;
-        let behind = spans.partition_point(|span| span.start_ns <= inner.start_ns);
-        spans.get(..behind)?.iter().rev().take(NESTED).find(|span| span.end_ns >= inner.end_ns).copied()
-    }
-
-    /// The first span inside `outer`.
-    pub(super) fn first_inside(&self, outer: &PollSpan) -> Option<&'c PollSpan> {
-        let spans = self.0.get(&outer.tid)?;
-        let at = spans.partition_point(|span| span.start_ns < outer.start_ns);
-        spans.get(at).filter(|span| span.end_ns <= outer.end_ns).copied()
-    }
 }
 
 /// The waits of these requests, from the wake (or the end of the stay before, if that was later) to the poll that

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::capture::TaskType;
+use crate::model::capture::{TaskKind, TaskType};
 use crate::model::fixture;
 
 const SCOPE: ScopeSeq = ScopeSeq(7);

@@ -100,7 +100,9 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     }
 }
 
-fn request_name(row: &RequestRow) -> RequestName {
+/// What a request is called in a report.
+#[must_use]
+pub fn request_name(row: &RequestRow) -> RequestName {
     let bytes = row.id.as_bytes();
     let (id, id_hex) = match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use build::{Filter, report};
+pub use build::{Filter, report, request_name};
 
 use super::capture::{Target, TaskKind, Window};
 use super::states::{State, States};
