@@ -11,7 +11,7 @@ use std::{
 use profiler_daemon::{
     cli::Exit,
     control::{ControlListener, Format, Metric, Selection, Service, ServiceError, serve, server::Limits},
-    model::{self, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex},
+    model::{self, Blocking, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls},
 };
 use serde_json::Value;
 
@@ -155,6 +155,19 @@ impl Service for Two {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         json(&report())
     }
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
+        let long = LongPolls {
+            type_name: Some("shop::pay".to_owned()),
+            kind: TaskKind::Spawned,
+            count: top,
+            total_ns: threshold_ns,
+            longest_ns: threshold_ns,
+            request: None,
+            samples: 0,
+            stacks: Vec::new(),
+        };
+        json(&Blocking { every_poll: true, threshold_ns, long_polls: vec![long], long_polls_known: 1, ..Blocking::default() })
+    }
     fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError> {
         match select {
             Selection::Task(id) => Err(ServiceError::NotFound(format!("no task {id} is alive"))),
@@ -193,6 +206,22 @@ fn a_running_daemon_is_asked() {
         };
         assert!(row("running").contains("\\u{1b}[2J"), "{}", row("running"));
         assert!(row("id").contains("shop::pay"), "{}", row("id"));
+    });
+}
+
+#[test]
+fn what_holds_the_workers_is_asked() {
+    with_daemon(|socket| {
+        let listed = run(&["blocking", "--socket", socket, "--threshold", "2ms", "--top", "3"]);
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        let shown = text(&listed.stdout);
+        assert!(shown.contains("\nno worker was blocked\n"), "{shown}");
+        assert!(shown.contains("\npolls that ran 2.000 ms or longer without yielding, by task\n"), "{shown}");
+        let row: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(row, ["shop::pay", "3", "2.000", "2.000", "0", "no", "sample"]);
+        let listed = run(&["blocking", "--socket", socket, "--format", "json"]);
+        let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!((&answer["threshold_ns"], &answer["long_polls"][0]["count"]), (&1_000_000.into(), &20.into()));
     });
 }
 

@@ -43,7 +43,7 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Stay attached to a service and answer `requests`, `tasks` and `export`
+    /// Stay attached to a service and answer `requests`, `tasks`, `blocking` and `export`
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Attach, wait, write one result and leave
@@ -55,6 +55,9 @@ pub enum CommandArgs {
     /// Show the tasks of a daemon's target: a live table on a terminal
     #[command(after_help = examples::TASKS)]
     Tasks(TasksArgs),
+    /// List what holds a service's workers: places that block them, and polls that run on without yielding
+    #[command(after_help = examples::BLOCKING)]
+    Blocking(BlockingArgs),
     /// Write a flamegraph, folded stacks or the report from a running daemon
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
@@ -167,6 +170,26 @@ pub struct TasksArgs {
     #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
     pub interval: Option<Duration>,
     /// Form of the answer; json prints one line, and with --interval one line each time
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
+/// Arguments of `blocking`.
+#[derive(Debug, ClapArgs)]
+pub struct BlockingArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// List polls that ran on a CPU at least this long
+    #[arg(short, long, value_name = "TIME", default_value = "1ms", value_parser = value::duration)]
+    pub threshold: Duration,
+    /// List this many places, and as many types of task
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+    /// Print the stack under each row; json always has it
+    #[arg(long)]
+    pub stacks: bool,
+    /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
 }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     args::{
-        Args, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, RecordArgs, RunArgs, ShapeArgs,
-        SortColumn, TasksArgs,
+        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, RecordArgs, RunArgs,
+        ShapeArgs, SortColumn, TasksArgs,
     },
     color::Color,
     manual::{self, Page},
@@ -74,6 +74,8 @@ pub enum Command {
     },
     /// Show tasks of a running daemon's target.
     Tasks(Tasks),
+    /// List what holds workers.
+    Blocking(Blocking),
     /// Write a result from a running daemon.
     Export(Export),
     /// Tell what can be profiled.
@@ -190,6 +192,21 @@ pub enum Selection {
     Task(u64),
 }
 
+/// `blocking`.
+#[derive(Debug, PartialEq)]
+pub struct Blocking {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Polls that ran at least this long are listed.
+    pub threshold: Duration,
+    /// Rows of each list.
+    pub top: u64,
+    /// Whether stacks are printed.
+    pub stacks: bool,
+    /// Form of the answer.
+    pub format: Listing,
+}
+
 /// `export`.
 #[derive(Debug, PartialEq)]
 pub struct Export {
@@ -220,6 +237,7 @@ impl Invocation {
                 Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
             }
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
+            CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
@@ -301,6 +319,13 @@ impl Tasks {
             live: table_on_terminal && refresh.is_some(),
             format: args.format,
         })
+    }
+}
+
+impl Blocking {
+    fn check(args: BlockingArgs) -> Result<Self, UsageError> {
+        let BlockingArgs { daemon, threshold, top, stacks, format } = args;
+        Ok(Self { daemon: Daemon::check(daemon)?, threshold, top, stacks, format })
     }
 }
 

@@ -106,6 +106,17 @@ fn run_refuses() {
 }
 
 #[test]
+fn blocking_has_defaults() {
+    let Command::Blocking(blocking) = command("blocking") else { panic!() };
+    assert_eq!((blocking.daemon, blocking.threshold, blocking.top), (Daemon::Only, Duration::from_millis(1), 20));
+    assert_eq!((blocking.stacks, blocking.format), (false, Listing::Table));
+    let Command::Blocking(blocking) = command("blocking --pid 7 -t 50us -n 3 --stacks --format json") else { panic!() };
+    assert_eq!((blocking.threshold, blocking.top, blocking.stacks), (Duration::from_micros(50), 3, true));
+    assert!(refusal("blocking --top 0").contains("invalid value '0' for '--top <N>'"));
+    assert!(refusal("blocking --threshold 0ms").contains("longer than nothing"));
+}
+
+#[test]
 fn record_has_defaults() {
     let Command::Record(record) = command("record --pid 7 -o wall.svg") else { panic!() };
     assert_eq!(record.subject, Subject::AllTasks);

@@ -11,7 +11,7 @@ use profiler_daemon::{
     },
     control::{Client, DaemonAddress, Format, Metric, Request, Selection, address},
     export::table,
-    model::Report,
+    model::{Blocking, Report},
 };
 
 use super::{colours_if, print};
@@ -40,6 +40,21 @@ pub(super) fn requests(daemon: &Daemon, format: Listing, color: Color) -> Result
 pub(super) fn report(client: &mut Client) -> Result<Report> {
     let answer = client.ask(&Request::Report)?;
     serde_json::from_slice(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's report is of another version"))
+}
+
+/// `blocking`.
+pub(super) fn blocking(question: &cli::command::Blocking, color: Color) -> Result<Exit> {
+    let mut client = connect(&question.daemon)?;
+    let threshold_ns = u64::try_from(question.threshold.as_nanos()).unwrap_or(u64::MAX);
+    let answer = client.ask(&Request::Blocking { threshold_ns, top: question.top })?;
+    match question.format {
+        Listing::Json => print_line(answer),
+        Listing::Table => {
+            let told: Blocking = serde_json::from_slice(&answer)
+                .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
+            print(table::blocking(&told, question.stacks, colours_if(color.stdout)).as_bytes())
+        }
+    }
 }
 
 /// `export`.

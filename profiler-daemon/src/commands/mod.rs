@@ -26,6 +26,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
     match invocation.command {
         Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
+        Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Metric, RequestId, Selection, report},
+    model::{Filter, Metric, Question, RequestId, Selection, blocking, report},
     session::{Form, Recorded, Session, Subject, record, render},
 };
 
@@ -35,6 +35,9 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     super::tell_kernel_said(recorded.session.kernel_said(), verbosity);
     finish(order, recorded, output, streams, color)
 }
+
+/// Blocking places that a recording ends with.
+const WORST: usize = 3;
 
 fn finish(
     order: &command::Record,
@@ -71,6 +74,10 @@ fn finish(
     let told = report(&capture, &Filter::from(&selection));
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
+    }
+    if selection == Selection::All {
+        let worst = blocking(&capture, Question::default(), session.symbols());
+        eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
     if target_lost {

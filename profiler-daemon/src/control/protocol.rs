@@ -13,6 +13,7 @@
 //! {"v":1,"cmd":"export","select":{"request":"order-42"},"metric":"wall","format":"flamegraph"}
 //! {"v":1,"cmd":"export","select":{"task":17},"metric":"cpu","format":"folded"}
 //! {"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}
+//! {"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}
 //! {"v":1,"cmd":"stop"}
 //! ```
 //!
@@ -34,6 +35,7 @@
 //! | `tasks` | a JSON array: the rows of the report's `tasks` |
 //! | `report` | the report, schema `profiler.report/1` |
 //! | `export` | an SVG, folded stacks or a report |
+//! | `blocking` | a JSON object: the report's `blocking` |
 //! | `stop` | nothing (`bytes` is 0); the daemon then leaves its target and ends |
 //!
 //! After `bad_request`, `version`, `line_too_long`, `timeout`, `busy` and `denied` the daemon closes the connection; after the
@@ -70,6 +72,13 @@ pub enum Request {
         metric: Metric,
         /// In which form.
         format: Format,
+    },
+    /// What holds workers.
+    Blocking {
+        /// Polls that ran at least this long are listed (ns).
+        threshold_ns: u64,
+        /// How many rows of each list.
+        top: u64,
     },
     /// Leave the target and end.
     Stop,
@@ -160,7 +169,7 @@ pub enum ProtocolError {
     #[error("protocol version {0} is not spoken here, only version {VERSION}")]
     Version(u64),
     /// Fields that the command does not take, or without which it says nothing.
-    #[error("`export` takes `select`, `metric` and `format`, the other commands take nothing")]
+    #[error("`export` takes `select`, `metric` and `format`, `blocking` takes `threshold_ns` and `top`, the others take nothing")]
     Fields,
     /// A request id of no bytes, or too many.
     #[error("a request id has 1 to 64 bytes")]
@@ -197,6 +206,10 @@ struct RequestLine {
     metric: Option<Metric>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     format: Option<Format>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    top: Option<u64>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -207,6 +220,7 @@ enum Command {
     Tasks,
     Report,
     Export,
+    Blocking,
     Stop,
 }
 
@@ -214,7 +228,14 @@ impl TryFrom<RequestLine> for Request {
     type Error = ProtocolError;
 
     fn try_from(line: RequestLine) -> Result<Self, ProtocolError> {
+        // What belongs to one command only stands beside no other.
+        let question = match (line.cmd, line.threshold_ns, line.top) {
+            (Command::Blocking, Some(threshold_ns), Some(top)) => Some(Self::Blocking { threshold_ns, top }),
+            (Command::Blocking, ..) | (_, Some(_), _) | (_, _, Some(_)) => return Err(ProtocolError::Fields),
+            _ => None,
+        };
         let request = match (line.cmd, line.select, line.metric, line.format) {
+            (Command::Blocking, None, None, None) => question.ok_or(ProtocolError::Fields)?,
             (Command::Status, None, None, None) => Self::Status,
             (Command::Requests, None, None, None) => Self::Requests,
             (Command::Tasks, None, None, None) => Self::Tasks,
@@ -234,13 +255,16 @@ impl TryFrom<RequestLine> for Request {
 
 impl From<&Request> for RequestLine {
     fn from(request: &Request) -> Self {
-        let plain = |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None };
+        let plain = |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None, threshold_ns: None, top: None };
         match request {
             Request::Status => plain(Command::Status),
             Request::Requests => plain(Command::Requests),
             Request::Tasks => plain(Command::Tasks),
             Request::Report => plain(Command::Report),
             Request::Stop => plain(Command::Stop),
+            Request::Blocking { threshold_ns, top } => {
+                Self { threshold_ns: Some(*threshold_ns), top: Some(*top), ..plain(Command::Blocking) }
+            }
             Request::Export { select, metric, format } => {
                 Self { select: Some(select.clone()), metric: Some(*metric), format: Some(*format), ..plain(Command::Export) }
             }

@@ -26,6 +26,8 @@ pub trait Service: Send + Sync + 'static {
     fn tasks(&self) -> Result<Vec<u8>, ServiceError>;
     /// The report, as JSON.
     fn report(&self) -> Result<Vec<u8>, ServiceError>;
+    /// A JSON object: what holds workers, polls of at least `threshold_ns` and `top` rows of each list.
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError>;
     /// A result.
     fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError>;
     /// Makes the daemon leave its target and end, soon; returns at once.
@@ -213,6 +215,7 @@ async fn ask<S: Service>(service: &Arc<S>, request: Request) -> Result<Vec<u8>, 
         Request::Requests => service.requests(),
         Request::Tasks => service.tasks(),
         Request::Report => service.report(),
+        Request::Blocking { threshold_ns, top } => service.blocking(threshold_ns, top),
         Request::Export { select, metric, format } => service.export(&select, metric, format),
         // Told to the service once the answer is out.
         Request::Stop => Ok(Vec::new()),

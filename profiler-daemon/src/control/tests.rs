@@ -44,6 +44,9 @@ impl Service for Echo {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         Ok(vec![b'x'; self.large])
     }
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
+        Ok(format!("{threshold_ns} {top}").into_bytes())
+    }
     fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError> {
         match select {
             Selection::Request(id) if id == "unknown" => Err(ServiceError::NotFound(format!("no request {id} was seen"))),

@@ -2,7 +2,7 @@
 
 use super::SessionError;
 use crate::export::{flamegraph, folded, json};
-use crate::model::{Capture, Filter, GraphOptions, Metric, Selection, Symbolize, graph, report};
+use crate::model::{Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report};
 
 /// The form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,14 @@ pub fn render(
 ) -> Result<Vec<u8>, SessionError> {
     let mut bytes = Vec::new();
     match form {
-        Form::Json => json::write(&report(capture, &Filter::from(selection)), &mut bytes)?,
+        Form::Json => {
+            let mut told = report(capture, &Filter::from(selection));
+            // It sums over the whole process, so it is no part of a report about a part of it.
+            if *selection == Selection::All {
+                told.blocking = Some(blocking(capture, Question::default(), symbols));
+            }
+            json::write(&told, &mut bytes)?;
+        }
         Form::Flamegraph | Form::Folded => {
             let drawn = graph(capture, selection, metric, GraphOptions::default(), symbols)?;
             if form == Form::Flamegraph {

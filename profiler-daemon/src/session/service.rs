@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{Form, Session, SessionError, render};
 use crate::control::protocol::{Format, Metric as AskedMetric, Selection as AskedSelection};
 use crate::control::{Service, ServiceError};
-use crate::model::{Filter, Metric, RequestId, Selection, report};
+use crate::model::{Filter, Metric, Question, RequestId, Selection, blocking, report};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
@@ -68,6 +68,14 @@ impl Service for SessionService {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         let capture = self.session().capture()?;
         serde_json::to_vec(&report(&capture, &Filter::All)).map_err(failed)
+    }
+
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
+        let question = Question { threshold_ns, top: usize::try_from(top).unwrap_or(usize::MAX) };
+        let mut session = self.session();
+        session.refresh_modules();
+        let capture = session.capture()?;
+        serde_json::to_vec(&blocking(&capture, question, session.symbols())).map_err(failed)
     }
 
     fn export(&self, select: &AskedSelection, metric: AskedMetric, format: Format) -> Result<Vec<u8>, ServiceError> {

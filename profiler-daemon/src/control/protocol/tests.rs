@@ -24,6 +24,7 @@ fn the_documented_lines() {
             r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}"#,
             export(Selection::All, Metric::Wall, Format::Json),
         ),
+        (r#"{"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}"#, Request::Blocking { threshold_ns: 1_000_000, top: 20 }),
         (r#"{"v":1,"cmd":"stop"}"#, Request::Stop),
     ];
     for (line, request) in cases {
@@ -51,6 +52,11 @@ fn what_is_refused() {
         "{\"v\":1,\"cmd\":\"sudo\"}",
         "{\"v\":1,\"cmd\":\"export\"}",
         "{\"v\":1,\"cmd\":\"status\"} x",
+        "{\"v\":1,\"cmd\":\"blocking\"}",
+        r#"{"v":1,"cmd":"blocking","threshold_ns":1}"#,
+        r#"{"v":1,"cmd":"blocking","threshold_ns":-1,"top":20}"#,
+        r#"{"v":1,"cmd":"blocking","threshold_ns":1,"top":20,"metric":"wall"}"#,
+        r#"{"v":1,"cmd":"status","top":20}"#,
         r#"{"v":1,"cmd":"export","select":{"request":"a","task":1},"metric":"wall","format":"json"}"#,
         r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","depth":3}"#,
         r#"{"v":1,"cmd":"export","select":{"task":-1},"metric":"wall","format":"json"}"#,
@@ -73,8 +79,10 @@ fn what_is_refused() {
 /// Commands without fields must refuse fields as well.
 #[test]
 fn no_command_takes_an_unknown_field() {
-    for command in ["status", "requests", "tasks", "report", "stop"] {
-        for field in [r#""force":true"#, r#""select":"all""#, r#""metric":"cpu""#, r#""cmd":"stop""#] {
+    for command in ["status", "requests", "tasks", "report", "blocking", "stop"] {
+        for field in
+            [r#""force":true"#, r#""select":"all""#, r#""metric":"cpu""#, r#""cmd":"stop""#, r#""top":1"#, r#""threshold_ns":1"#]
+        {
             let line = format!(r#"{{"v":1,"cmd":"{command}",{field}}}"#);
             assert!(Request::parse(line.as_bytes()).is_err(), "{line}");
         }
