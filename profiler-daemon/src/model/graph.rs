@@ -160,13 +160,13 @@ fn draw(capture: &Capture, towers: &[Tower<'_>], mut graph: Graph, symbols: &mut
         for (state, group) in shapes {
             graph.count(*state, group, &tower.states);
             for part in weigh(group, tower.states.of(*state), graph.metric != Metric::Cpu, &resolved, &mut graph.frames) {
-                graph.push(&roots, part.stack, part.ns);
+                graph.push(&roots, &part.stack, part.ns);
             }
         }
         if graph.metric == Metric::Wall {
             for (stack, ns) in waiting(capture, tower) {
-                let stack = stack.into_iter().map(|name| graph.frames.id(name)).collect();
-                graph.push(&roots, stack, ns);
+                let stack: Vec<FrameId> = stack.into_iter().map(|name| graph.frames.id(name)).collect();
+                graph.push(&roots, &stack, ns);
             }
         }
     }
@@ -174,9 +174,9 @@ fn draw(capture: &Capture, towers: &[Tower<'_>], mut graph: Graph, symbols: &mut
 }
 
 impl Graph {
-    fn push(&mut self, roots: &[FrameId], stack: Vec<FrameId>, ns: u64) {
+    fn push(&mut self, roots: &[FrameId], stack: &[FrameId], ns: u64) {
         if ns > 0 {
-            self.lines.push(Line { stack: [roots, &stack].concat(), ns });
+            self.lines.push(Line { stack: [roots, stack].concat(), ns });
         }
     }
 

@@ -22,7 +22,9 @@ impl<'c> ByThread<'c> {
         for span in spans {
             by_thread.entry(span.tid).or_default().push(span);
         }
-        by_thread.values_mut().for_each(|spans| spans.sort_by_key(|span| span.start_ns));
+        for spans in by_thread.values_mut() {
+            spans.sort_by_key(|span| span.start_ns);
+        }
         Self(by_thread)
     }
 

@@ -1,5 +1,7 @@
 //! What holds workers: blocking places and long polls, a row each.
 
+use std::fmt::Write as _;
+
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use crate::export::time::{ms, ms_number, percent};
 use crate::model::blocking::{Code, LongPolls, Place, SampledStack};
@@ -17,7 +19,8 @@ const ID_WIDTH: usize = 32;
 pub fn blocking(told: &Blocking, stacks: bool, colours: Colours) -> String {
     let mut text = String::from("places that blocked a worker, the most time first\n\n");
     text.push_str(&places(told, stacks, colours));
-    text.push_str(&format!("\npolls that ran {} or longer without yielding, by task\n\n", ms(told.threshold_ns)));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\npolls that ran {} or longer without yielding, by task\n\n", ms(told.threshold_ns));
     text.push_str(&long_polls(told, stacks, colours));
     let remarks = remarks(told);
     if !remarks.is_empty() {
@@ -115,7 +118,10 @@ fn with_stacks(table: &str, below: impl Fn(usize) -> String) -> String {
 }
 
 fn stack_lines(stack: &[Code], whole: bool) -> String {
-    let mut text: String = stack.iter().map(|line| format!("    at {}\n", code(line))).collect();
+    let mut text = String::new();
+    for line in stack {
+        let _ = writeln!(text, "    at {}", code(line));
+    }
     if !whole {
         text.push_str("    [the stack was cut here]\n");
     }

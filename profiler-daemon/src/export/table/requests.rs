@@ -147,8 +147,8 @@ fn sampled(row: &Request) -> Option<String> {
         _ if row.times.running_ns == 0 => None,
         None => Some("no sample fell into running: it was too short for one, or there was no sampling".to_owned()),
         Some(scale) => {
-            let (samples, sampled) = (plural(row.sampled.samples, "sample"), ms(row.sampled.sampled_ns));
-            Some(format!("{samples} of running for {sampled}, scaled by {scale:.3}"))
+            let (count, time) = (plural(row.sampled.samples, "sample"), ms(row.sampled.sampled_ns));
+            Some(format!("{count} of running for {time}, scaled by {scale:.3}"))
         }
     }
 }

@@ -94,7 +94,8 @@ impl Codes {
 
 /// Places, those that read the same taken together: one function has many addresses.
 fn places(capture: &Capture, known: &[&BlockedPlace], codes: &Codes, names: &HashMap<ScopeSeq, RequestName>) -> Vec<Place> {
-    let mut merged: BTreeMap<(Vec<Code>, Option<u32>, Option<TypeIndex>, bool), Place> = BTreeMap::new();
+    type Key = (Vec<Code>, Option<u32>, Option<TypeIndex>, bool);
+    let mut merged: BTreeMap<Key, Place> = BTreeMap::new();
     for place in known {
         let stack = codes.stack(&place.frames);
         let key = (stack, place.syscall, place.task_type, place.end.is_whole());
@@ -136,7 +137,9 @@ fn long_polls(capture: &Capture, threshold_ns: u64) -> BTreeMap<Option<TypeIndex
     for sample in &capture.samples {
         by_thread.entry(sample.stack.tid).or_default().push(sample);
     }
-    by_thread.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.ts_ns));
+    for samples in by_thread.values_mut() {
+        samples.sort_by_key(|sample| sample.ts_ns);
+    }
     let mut groups: BTreeMap<Option<TypeIndex>, Group<'_>> = BTreeMap::new();
     let long = capture.polls.iter().filter(|span| span.running_ns() >= threshold_ns && is_on_worker(capture, span));
     for poll in long {

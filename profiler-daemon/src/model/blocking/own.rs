@@ -37,7 +37,7 @@ fn is_own(code: &Code) -> bool {
     match known {
         Some(known) => !CARRIERS.contains(&known.replace('-', "_").as_str()),
         // Without a path in its name it may be C, unless its file says otherwise.
-        None => file.is_some_and(|file| file.ends_with(".rs")),
+        None => file.is_some_and(|file| file.rsplit_once('.').is_some_and(|(_, end)| end == "rs")),
     }
 }
 

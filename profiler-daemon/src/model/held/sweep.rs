@@ -158,7 +158,7 @@ pub(super) fn sweep<'c>(polls: &[&'c PollSpan], gaps: &[Gap]) -> HashMap<ScopeSe
                     sum.waited_ns = sum.waited_ns.saturating_add(gap.end_ns - gap.start_ns);
                     sum.covered_ns = sum.covered_ns.saturating_add(clock.covered_ns - covered_ns);
                     for ((task_type, lane), noted) in clock.lanes.iter().zip(&noted) {
-                        add(sum.lanes.entry(*task_type).or_default(), lane.since(noted));
+                        add(sum.lanes.entry(*task_type).or_default(), &lane.since(noted));
                     }
                 }
             }
@@ -167,7 +167,7 @@ pub(super) fn sweep<'c>(polls: &[&'c PollSpan], gaps: &[Gap]) -> HashMap<ScopeSe
     sums
 }
 
-fn add<'c>(sum: &mut LaneSum<'c>, more: LaneSum<'c>) {
+fn add<'c>(sum: &mut LaneSum<'c>, more: &LaneSum<'c>) {
     sum.units += more.units;
     sum.polls += more.polls;
     sum.longest = longer(sum.longest, more.longest);
