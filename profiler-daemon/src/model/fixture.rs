@@ -194,10 +194,10 @@ impl Symbolize for Names {
                     0x7300 => &["syscall"],
                     0x5000 => &["<script>alert(1)</script>\n\u{1b}[31m\"'& 42"],
                     _ => {
-                        return vec![Frame { function: format!("[unknown {address:#x}]"), resolved: false }];
+                        return vec![Frame::unresolved(format!("[unknown {address:#x}]"))];
                     }
                 };
-                functions.iter().map(|&name| Frame { function: name.to_owned(), resolved: true }).collect()
+                functions.iter().map(|&name| Frame::named(name)).collect()
             })
             .collect()
     }

@@ -33,4 +33,4 @@ pub use report::{Filter, Report, report};
 pub use request_id::RequestId;
 pub use selection::{NothingSelected, Selection};
 pub use states::{State, States};
-pub use symbols::{Symbolize, Symbols};
+pub use symbols::{Frame, MappedFile, Symbolize, Symbols};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -105,11 +106,21 @@ impl Modules {
     pub fn locate(&self, address: u64) -> Option<Location<'_>> {
         let behind = self.mappings.partition_point(|mapping| mapping.start <= address);
         let mapping = self.mappings.get(behind.checked_sub(1)?)?;
-        (address < mapping.end).then(|| Location {
+        let begin = (address < mapping.end).then(|| self.begin_of(mapping))?;
+        Some(Location { file_offset: address.saturating_sub(mapping.start).saturating_add(mapping.offset), ..begin })
+    }
+
+    /// Every executable mapping, in address order: its addresses, from the first to the one after the last, and its begin.
+    pub fn each(&self) -> impl Iterator<Item = (Range<u64>, Location<'_>)> {
+        self.mappings.iter().map(|mapping| (mapping.start..mapping.end, self.begin_of(mapping)))
+    }
+
+    fn begin_of<'m>(&'m self, mapping: &'m Mapping) -> Location<'m> {
+        Location {
             path: mapping.name(),
             file: self.files.get(&FileKey::of(mapping)).and_then(|file| file.as_ref().ok()),
-            file_offset: address.saturating_sub(mapping.start).saturating_add(mapping.offset),
-        })
+            file_offset: mapping.offset,
+        }
     }
 
     /// What could not be read, one sentence each; the addresses concerned show as module and offset.

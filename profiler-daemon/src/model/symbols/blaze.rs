@@ -1,13 +1,14 @@
 //! Symbol lookup by blazesym, in files that [`Modules`] holds open.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Reason, Sym, Symbolized, Symbolizer};
 
-use super::{Frame, Symbolize};
+use super::{Frame, MappedFile, Symbolize};
 use crate::model::names::{as_written, with_file};
 use crate::model::text::printable;
 use crate::target::mapped::{Location, Modules};
@@ -79,6 +80,26 @@ impl Symbolize for Symbols {
         self.look_up(addresses);
         addresses.iter().map(|address| self.known.get(address).cloned().unwrap_or_default()).collect()
     }
+
+    fn modules(&self) -> Vec<MappedFile> {
+        let mut build_ids: HashMap<i32, Option<String>> = HashMap::new();
+        let mapped = self.modules.each().map(|(addresses, begin)| MappedFile {
+            start: addresses.start,
+            end: addresses.end,
+            file_offset: begin.file_offset,
+            path: printable(begin.path),
+            build_id: begin.file.and_then(|file| build_ids.entry(file.as_raw_fd()).or_insert_with(|| build_id(file)).clone()),
+        });
+        mapped.collect()
+    }
+}
+
+/// The build id of a mapped file. `None`: it has none, or is no ELF file that could be read.
+fn build_id(file: &File) -> Option<String> {
+    let cache = object::ReadCache::new(file);
+    let file = object::File::parse(&cache).ok()?;
+    let id = object::Object::build_id(&file).ok()??;
+    Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The frames at each offset of a file; an empty list where there is no symbol.
@@ -138,7 +159,7 @@ fn named(name: &str) -> Frame {
         function.truncate(cut);
         function.push('…');
     }
-    Frame { function, resolved: true }
+    Frame::named(&function)
 }
 
 fn without_symbol(address: u64, location: Option<&Location<'_>>) -> Frame {
@@ -150,7 +171,7 @@ fn without_symbol(address: u64, location: Option<&Location<'_>>) -> Frame {
         }
         _ => format!("[unknown {address:#x}]"),
     };
-    Frame { function, resolved: false }
+    Frame::unresolved(function)
 }
 
 #[cfg(test)]
