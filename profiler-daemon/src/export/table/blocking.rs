@@ -171,7 +171,7 @@ fn place_of(place: &Place) -> String {
 
 fn own(own: Option<&Code>, stack: &[Code], whole: bool) -> String {
     match (own, stack.first()) {
-        (Some(line), _) => end(&code(line), NAME_WIDTH),
+        (Some(line), _) => format!("{}{}", end(&shown(&line.function), NAME_WIDTH), file_name(line)),
         (None, None) => "[no stack]".to_owned(),
         (None, Some(leaf)) => {
             let why = if whole { "only the runtime's code" } else { "the stack was cut" };
@@ -184,6 +184,13 @@ fn mostly(row: &LongPolls) -> String {
     let Some(first) = row.stacks.first() else { return "no sample".to_owned() };
     let all = row.stacks.iter().fold(0_u64, |sum, stack| sum.saturating_add(stack.samples));
     format!("{}, {} of samples", own(first.own.as_ref(), &first.stack, true), percent(first.samples, row.samples.max(all)))
+}
+
+/// ` (orders.rs:12)`: the folder before it stands under `--stacks`.
+fn file_name(line: &Code) -> String {
+    let Some(file) = &line.file else { return String::new() };
+    let name = end(&shown(file.rsplit('/').next().unwrap_or(file)), NAME_WIDTH);
+    line.line.map_or_else(|| format!(" ({name})"), |number| format!(" ({name}:{number})"))
 }
 
 /// `orders::load (src/orders.rs:12)`.
@@ -258,6 +265,7 @@ not listed: 70.000 ms on threads of the blocking pool, where no task waits for t
         let mut told = told();
         told.places[1].stack[2].file = Some("src/orders.rs".to_owned());
         told.places[1].stack[2].line = Some(12);
+        told.places[1].own = Some(told.places[1].stack[2].clone());
         assert_eq!(
             blocking(&told, true, Colours::Off),
             "\
@@ -268,7 +276,7 @@ syscall [the stack was cut]  futex            orders::audit      40     8.000   
     at syscall
     at [unknown 0x73ff]
     [the stack was cut here]
-orders::load                 clock_nanosleep  orders::handle      2     0.900       0.600  order-42 #1
+orders::load (orders.rs:12)  clock_nanosleep  orders::handle      2     0.900       0.600  order-42 #1
     at __GI___clock_nanosleep
     at std::thread::sleep
     at orders::load (src/orders.rs:12)

@@ -81,9 +81,9 @@ impl Codes {
         let addresses: BTreeSet<u64> = stacks.flat_map(call_sites).collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
         let named = symbols.symbolize(&addresses);
-        let codes = named
-            .into_iter()
-            .map(|frames| frames.into_iter().map(|frame| Code { function: frame.function, file: None, line: None }).collect());
+        let codes = named.into_iter().map(|frames| {
+            frames.into_iter().map(|frame| Code { function: frame.function, file: frame.file, line: frame.line }).collect()
+        });
         Self(addresses.into_iter().zip(codes).collect())
     }
 
