@@ -90,9 +90,9 @@ pub struct RunArgs {
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
-    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
-    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
-    pub rate: Rate,
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    #[arg(long, value_name = "HZ")]
+    pub rate: Option<Rate>,
 }
 
 /// Arguments of `record`.
@@ -113,9 +113,9 @@ pub struct RecordArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
-    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
-    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
-    pub rate: Rate,
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    #[arg(long, value_name = "HZ")]
+    pub rate: Option<Rate>,
 }
 
 /// What a result holds and where it goes: shared by `record` and `export`.

@@ -117,7 +117,7 @@ pub struct Run {
     /// The socket, where it is not the default one.
     pub socket: Option<PathBuf>,
     /// Samples a second.
-    pub rate: Rate,
+    pub rate: Option<Rate>,
 }
 
 /// What `record` records.
@@ -141,7 +141,7 @@ pub struct Record {
     /// What to write, and where.
     pub shape: Shape,
     /// Samples a second.
-    pub rate: Rate,
+    pub rate: Option<Rate>,
 }
 
 /// What a result holds and where it goes.

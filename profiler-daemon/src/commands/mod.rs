@@ -72,6 +72,9 @@ fn say_attached(session: &Session) {
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
+    for sentence in session.code_without_table() {
+        eprintln!("missing: {}", visible(sentence));
+    }
 }
 
 /// With `-v`, what the kernel side said.

@@ -5,7 +5,7 @@ use profiler_daemon::{
     cli::{Exit, Streams, args, color::Color, command, progress::Progress},
     export::table,
     model::{Filter, Metric, Question, RequestId, Selection, blocking, report},
-    session::{Form, Recorded, Session, Subject, record, render},
+    session::{Form, Manner, Recorded, Session, Subject, record, render},
 };
 
 use super::signals;
@@ -23,7 +23,8 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let recorded = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session = Session::start(order.pid, &subject, order.rate.hz())?;
+        let session =
+            Session::start(order.pid, &subject, &Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false })?;
         drop(progress);
         super::say_attached(&session);
         let words = format!("recording process {}", order.pid);

@@ -6,21 +6,28 @@ mod error;
 mod probes;
 mod record;
 mod render;
+mod ring;
 mod run;
 mod service;
 mod start;
+mod unwind;
 
 pub use error::SessionError;
 pub use record::{Recorded, record};
 pub use render::{Form, render};
 pub use run::{Ended, run};
-pub use start::{Look, Subject, look_at_file, look_at_process};
+pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use profiler_common::loss::Loss;
+use profiler_common::unwind::End;
+
+use unwind::Unwinding;
+
 use crate::attach::Attached;
-use crate::collect::{Collected, Collector};
+use crate::collect::{Collected, Collector, walks};
 use crate::inspect::Inspection;
 use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Symbols};
@@ -43,6 +50,7 @@ pub struct Session {
     /// Those of them that have ended at least once.
     ended: HashSet<Vec<u8>>,
     closed: bool,
+    unwinding: Unwinding,
     kernel_said: Vec<String>,
 }
 
@@ -51,8 +59,8 @@ const MAX_LINES: usize = 1000;
 
 impl Session {
     /// Attaches to process `pid` and opens the window.
-    pub fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Self, SessionError> {
-        start::start(pid, subject, rate_hz)
+    pub fn start(pid: u32, subject: &Subject, manner: &Manner) -> Result<Self, SessionError> {
+        start::start(pid, subject, manner)
     }
 
     /// The target.
@@ -76,12 +84,32 @@ impl Session {
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
     pub fn tick(&mut self) -> Result<(), SessionError> {
         let _: usize = self.collector.drain(&mut self.attached)?;
+        if !self.closed {
+            self.attached.sample_fast(self.collector.is_request_in_flight())?;
+            self.follow_mappings()?;
+        }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
         let Self { collector, awaited, ended, .. } = self;
         ended.extend(collector.take_ended_ids().into_iter().filter(|id| awaited.contains(id)));
         let room = MAX_LINES.saturating_sub(self.kernel_said.len());
         self.kernel_said.extend(self.attached.said().into_iter().take(room));
         Ok(())
+    }
+
+    /// Looks at the target's mappings again where walks have met code that was not there before.
+    fn follow_mappings(&mut self) -> Result<(), SessionError> {
+        let unknown = walks(&mut self.attached)?.ended(End::NoMapping);
+        if !self.target.has_exited() && self.unwinding.refresh_if_unknown(&mut self.attached, self.target.pid(), unknown)? {
+            self.setting.unwind_tables = self.unwinding.tables();
+            self.refresh_modules();
+        }
+        Ok(())
+    }
+
+    /// Files of the target whose code has no unwind table, a sentence each.
+    #[must_use]
+    pub fn code_without_table(&self) -> &[String] {
+        self.unwinding.warnings()
     }
 
     /// What the kernel side has said since the start, the first lines of it.
@@ -101,7 +129,12 @@ impl Session {
         if !self.closed {
             self.setting.window.end_ns = clock::monotonic_ns();
         }
-        let collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        let mut collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        for (loss, count) in &mut collected.losses {
+            if *loss == Loss::UnwindFileUnreadable {
+                *count += self.unwinding.unreadable();
+            }
+        }
         Ok(gather(&self.setting, &collected))
     }
 

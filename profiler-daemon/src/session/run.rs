@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::ring::RingWatch;
 use super::service::SessionService;
 use super::{Session, SessionError, TICK};
 use crate::control::server::Limits;
@@ -71,6 +72,7 @@ async fn watch(
     interrupt: impl Future<Output = ()>,
 ) -> Result<bool, SessionError> {
     let mut ticks = tokio::time::interval(TICK);
+    let ring = RingWatch::of(&mut session.lock().unwrap_or_else(PoisonError::into_inner))?;
     tokio::pin!(exited, interrupt);
     loop {
         tokio::select! {
@@ -81,6 +83,7 @@ async fn watch(
                 return Ok(true);
             }
             _ = ticks.tick() => {}
+            told = ring.told() => told?,
         }
         session.lock().unwrap_or_else(PoisonError::into_inner).tick()?;
     }

@@ -148,7 +148,7 @@ impl Modules {
     }
 }
 
-fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
+pub(super) fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
     let itself = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
     let file = match open_to_read(Path::new(&itself)) {
         Ok(file) => file,
