@@ -164,6 +164,8 @@ impl Service for Two {
             longest_ns: threshold_ns,
             request: None,
             samples: 0,
+            own: None,
+            own_samples: 0,
             stacks: Vec::new(),
         };
         json(&Blocking { every_poll: true, threshold_ns, long_polls: vec![long], long_polls_known: 1, ..Blocking::default() })

@@ -181,9 +181,14 @@ fn own(own: Option<&Code>, stack: &[Code], whole: bool) -> String {
 }
 
 fn mostly(row: &LongPolls) -> String {
-    let Some(first) = row.stacks.first() else { return "no sample".to_owned() };
-    let all = row.stacks.iter().fold(0_u64, |sum, stack| sum.saturating_add(stack.samples));
-    format!("{}, {} of samples", own(first.own.as_ref(), &first.stack, true), percent(first.samples, row.samples.max(all)))
+    match (&row.own, row.stacks.first()) {
+        (_, None) => "no sample".to_owned(),
+        (None, Some(first)) => own(None, &first.stack, true),
+        (Some(line), Some(_)) => {
+            let name = own(Some(line), &[], true);
+            format!("{name}, {} of samples", percent(row.own_samples, row.samples))
+        }
+    }
 }
 
 /// ` (orders.rs:12)`: the folder before it stands under `--stacks`.

@@ -164,6 +164,8 @@ impl Group<'_> {
     ) -> LongPolls {
         let longest = self.polls.iter().max_by_key(|poll| poll.running_ns());
         let request = longest.and_then(|poll| stays.request_of(poll));
+        let stacks = self.stacks(codes);
+        let (own, own_samples) = mostly(&stacks);
         LongPolls {
             type_name: index.map(|index| capture.type_name(index)),
             kind: kind(capture, index),
@@ -172,7 +174,9 @@ impl Group<'_> {
             longest_ns: longest.map_or(0, |poll| poll.running_ns()),
             request: request.and_then(|scope| names.get(&scope).cloned()),
             samples: self.samples.len() as u64,
-            stacks: self.stacks(codes),
+            own,
+            own_samples,
+            stacks: stacks.into_iter().take(LONG_POLL_STACKS).collect(),
         }
     }
 
@@ -191,7 +195,19 @@ impl Group<'_> {
         });
         let mut stacks: Vec<SampledStack> = stacks.collect();
         stacks.sort_by_key(|row| Reverse(row.sampled_ns));
-        stacks.truncate(LONG_POLL_STACKS);
         stacks
     }
+}
+
+/// The user's function in most of the samples: many stacks and lines lead through one function.
+fn mostly(stacks: &[SampledStack]) -> (Option<Code>, u64) {
+    let mut by_function: BTreeMap<&str, (u64, &Code)> = BTreeMap::new();
+    for row in stacks {
+        if let Some(own) = &row.own {
+            // Of its lines the first: stacks are sorted.
+            by_function.entry(&own.function).or_insert((0, own)).0 += row.samples;
+        }
+    }
+    let most = by_function.into_values().max_by_key(|(samples, _)| *samples);
+    most.map_or((None, 0), |(samples, code)| (Some(code.clone()), samples))
 }
