@@ -28,11 +28,11 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session = Session::start(order.pid, &subject, order.rate.hz())?;
+        let session = Session::start(order.pid, &subject, order.rate.hz(), &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
-        anyhow::Ok(serve(session, listener, interrupt).await?)
+        anyhow::Ok(serve(session, listener, super::executor_frames(&order.names), interrupt).await?)
     })?;
     super::tell_kernel_said(&ended.kernel_said, verbosity);
     let told = report(&ended.capture, &Filter::All);

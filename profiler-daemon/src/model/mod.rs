@@ -8,6 +8,7 @@
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod folding;
 pub mod gather;
 pub mod graph;
 pub mod names;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::capture::Sample;
+use super::folding::{Executor, fold};
 use super::states::State;
 use super::symbols::Symbolize;
 use super::text::printable;
@@ -156,6 +157,7 @@ impl Resolved {
         for address in addresses.iter().rev() {
             stack.extend(self.frames.get(address).into_iter().flatten());
         }
+        fold(&mut stack, |&id| Executor::of_shown(&frames.name(id)?.text));
         stack
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Session, SessionError, Subject, TICK};
+use super::{Detail, Session, SessionError, Subject, TICK};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -51,7 +51,7 @@ pub async fn record(
         }
     }
     session.finish()?;
-    let capture = session.capture()?;
+    let capture = session.capture(Detail::Stacks)?;
     Ok(Recorded { session, capture, target_lost, interrupted })
 }
 

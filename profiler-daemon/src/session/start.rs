@@ -1,6 +1,7 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
@@ -14,6 +15,7 @@ use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
+use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
 use crate::target::program::Program;
 
@@ -97,19 +99,20 @@ pub(super) fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Session
 struct Parts {
     attached: Attached,
     setting: Setting,
-    symbols: Symbols,
+    modules: Modules,
     plan: Plan,
     inspection: Inspection,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, symbols, plan, inspection } = self;
+        let Self { attached, setting, modules, plan, inspection } = self;
         Session {
             attached,
             collector: Collector::default(),
             setting,
-            symbols,
+            symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
+            modules,
             target,
             plan,
             inspection,
@@ -133,7 +136,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
     let seccomp = target.seccomp()?.filtered > 0;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
     let bias = target.load_bias(&program)?;
-    let symbols = Symbols::new(modules_of(target.pid())?);
+    let modules = modules_of(target.pid())?;
     let probes = probes::probes(&plan)?;
     let types: Vec<(u64, TypeRow)> = (0_u32..)
         .zip(&inspection.task_types)
@@ -166,7 +169,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
     let setting = setting(target, &inspection, &plan, Opened { start_ns, scopes_before, rate_hz, every_poll });
-    Ok(Parts { attached, setting, symbols, plan, inspection })
+    Ok(Parts { attached, setting, modules, plan, inspection })
 }
 
 fn links(plan: &Plan) -> LinkKind {
