@@ -93,6 +93,9 @@ pub struct RunArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `record`.
@@ -116,6 +119,9 @@ pub struct RecordArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// What a result holds and where it goes: shared by `record` and `export`.
@@ -130,6 +136,17 @@ pub struct ShapeArgs {
     /// Write to this file; `-` is standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+}
+
+/// How functions are named: shared by `run`, `record` and `export`.
+#[derive(Debug, ClapArgs)]
+pub struct NamesArgs {
+    /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
+    #[arg(long)]
+    pub raw_frames: bool,
+    /// Look for debug files in this folder first, by build id and by name; may be given several times
+    #[arg(long = "debug-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Which daemon to ask.
@@ -213,6 +230,9 @@ pub struct ExportArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `inspect`.

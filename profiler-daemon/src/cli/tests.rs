@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     args::{Format, Listing, Metric, SortColumn},
-    command::{Command, Daemon, Export, Program, Selection, Subject, Wanted},
+    command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     output::Output,
     *,
 };
@@ -234,4 +234,17 @@ fn global_flags_stand_anywhere() {
 fn man_refuses_a_command_that_is_not_there() {
     assert_eq!(refusal("man frobnicate"), "error: there is no command 'frobnicate' to print the page of");
     assert!(matches!(command("man record"), Command::Man(manual::Page::Command(name)) if name == "record"));
+}
+
+#[test]
+fn names_are_folded_and_looked_up_where_the_user_says() {
+    let Command::Run(run) = command("run -p 7 --raw-frames --debug-dir /a --debug-dir b") else { panic!() };
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(run.names, Names { raw_frames: true, debug_dirs: vec!["/a".into(), here.join("b")] });
+    let Command::Record(record) = command("record -p 7 -o x.svg --debug-dir /a") else { panic!() };
+    assert_eq!(record.names, Names { raw_frames: false, debug_dirs: vec!["/a".into()] });
+    let Command::Export(export) = command("export --all -o x.svg") else { panic!() };
+    assert_eq!(export.names, Names::default());
+    let empty = ["profiler-daemon", "run", "-p", "7", "--debug-dir", ""].map(OsString::from);
+    assert!(parse(empty, PIPED).unwrap_err().to_string().contains("--debug-dir"));
 }

@@ -289,14 +289,18 @@ impl Collector {
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
+        collected.walks = walks(attached)?;
+        collected.losses = self.losses(attached)?;
+        Ok(collected)
+    }
+
+    /// Adds what [`Collector::collect`] leaves out because it is much: samples, stretches off the CPU and their places, polls and wakes.
+    pub fn collect_stacks(&self, collected: &mut Collected) {
         collected.samples.extend(self.samples.iter().cloned());
         collected.blocking = self.blocking.all();
         collected.off_cpu.extend(self.off_cpu.iter().cloned());
         collected.polls.extend(self.polls.iter().copied());
         collected.wakes.extend(self.wakes.iter().copied());
-        collected.walks = walks(attached)?;
-        collected.losses = self.losses(attached)?;
-        Ok(collected)
     }
 
     fn lose(&mut self, loss: Loss) {

@@ -9,7 +9,7 @@ use profiler_daemon::{
         command::{Daemon, Export},
         progress::Progress,
     },
-    control::{Client, DaemonAddress, Format, Metric, Request, Selection, address},
+    control::{Client, DaemonAddress, Format, Metric, Names, Request, Selection, address},
     export::table,
     model::{Blocking, Report},
 };
@@ -62,13 +62,15 @@ pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
     let output = export.shape.output.open()?;
     let mut client = connect(&export.daemon)?;
     let progress = Progress::spinner("waiting for the daemon's export", streams);
-    let answer = client.ask(&Request::Export {
+    let answer = client.ask_with_notes(&Request::Export {
         select: selection(&export.selection),
         metric: metric(export.shape.metric),
         format: form(export.shape.format),
+        names: Names { raw_frames: export.names.raw_frames, debug_dirs: export.names.debug_dirs.clone() },
     })?;
     drop(progress);
-    output.write(&answer)?;
+    output.write(&answer.payload)?;
+    super::tell_notes(&answer.notes);
     Ok(Exit::Success)
 }
 

@@ -2,6 +2,7 @@
 
 use super::SessionError;
 use crate::export::{flamegraph, folded, json};
+use crate::model::folding::Folded;
 use crate::model::{Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report};
 
 /// The form of a result.
@@ -15,14 +16,27 @@ pub enum Form {
     Json,
 }
 
+/// Which frames of the executor are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExecutorFrames {
+    /// Each run of them as one frame ([`crate::model::folding`]).
+    #[default]
+    Folded,
+    /// All.
+    Raw,
+}
+
 /// Writes the selected part of `capture`.
 pub fn render(
     capture: &Capture,
     selection: &Selection,
     metric: Metric,
     form: Form,
+    executor: ExecutorFrames,
     symbols: &mut dyn Symbolize,
 ) -> Result<Vec<u8>, SessionError> {
+    let mut folded = Folded(symbols);
+    let symbols: &mut dyn Symbolize = if executor == ExecutorFrames::Raw { &mut *folded.0 } else { &mut folded };
     let mut bytes = Vec::new();
     match form {
         Form::Json => {
