@@ -20,10 +20,7 @@ use crate::model::Metric;
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// What was selected spent no time that the metric counts.
-    #[error("{title} has no {} to draw in this window", match metric {
-        Metric::Wall => "wall time",
-        Metric::Cpu => "CPU time",
-    })]
+    #[error("{title} has no {} to draw in this window", metric.noun())]
     NothingToDraw {
         /// What was selected.
         title: String,
