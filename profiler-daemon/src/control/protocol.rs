@@ -118,6 +118,14 @@ pub enum Format {
     Folded,
     /// The report.
     Json,
+    /// A gzipped pprof profile.
+    Pprof,
+    /// speedscope's own format.
+    Speedscope,
+    /// A processed profile of the Firefox Profiler.
+    Firefox,
+    /// A Perfetto trace.
+    Perfetto,
 }
 
 /// Why the daemon answered with an error. Codes are stable.

@@ -93,6 +93,10 @@ impl Service for SessionService {
             Format::Flamegraph => Form::Flamegraph,
             Format::Folded => Form::Folded,
             Format::Json => Form::Json,
+            Format::Pprof => Form::Pprof,
+            Format::Speedscope => Form::Speedscope,
+            Format::Firefox => Form::Firefox,
+            Format::Perfetto => Form::Perfetto,
         };
         let mut session = self.session();
         session.refresh_modules();

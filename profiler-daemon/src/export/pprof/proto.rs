@@ -5,7 +5,7 @@
 
 /// `Profile`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Profile {
+pub(super) struct Profile {
     /// What the values of a sample are, in order.
     #[prost(message, repeated, tag = "1")]
     pub sample_type: Vec<ValueType>,
@@ -46,7 +46,7 @@ pub struct Profile {
 
 /// `ValueType`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct ValueType {
+pub(super) struct ValueType {
     /// E.g. `cpu`.
     #[prost(int64, tag = "1")]
     pub r#type: i64,
@@ -57,7 +57,7 @@ pub struct ValueType {
 
 /// `Sample`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct Sample {
+pub(super) struct Sample {
     /// Leaf first.
     #[prost(uint64, repeated, tag = "1")]
     pub location_id: Vec<u64>,
@@ -71,7 +71,7 @@ pub struct Sample {
 
 /// `Label`: a text or a number.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Label {
+pub(super) struct Label {
     /// Its name.
     #[prost(int64, tag = "1")]
     pub key: i64,
@@ -85,7 +85,7 @@ pub struct Label {
 
 /// `Mapping`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Mapping {
+pub(super) struct Mapping {
     /// From 1.
     #[prost(uint64, tag = "1")]
     pub id: u64,
@@ -120,7 +120,7 @@ pub struct Mapping {
 
 /// `Location`.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct Location {
+pub(super) struct Location {
     /// From 1.
     #[prost(uint64, tag = "1")]
     pub id: u64,
@@ -137,7 +137,7 @@ pub struct Location {
 
 /// `Line`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Line {
+pub(super) struct Line {
     /// The function.
     #[prost(uint64, tag = "1")]
     pub function_id: u64,
@@ -148,7 +148,7 @@ pub struct Line {
 
 /// `Function`.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Function {
+pub(super) struct Function {
     /// From 1.
     #[prost(uint64, tag = "1")]
     pub id: u64,
