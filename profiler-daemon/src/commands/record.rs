@@ -101,5 +101,9 @@ const fn form(format: args::Format) -> Form {
         args::Format::Flamegraph => Form::Flamegraph,
         args::Format::Folded => Form::Folded,
         args::Format::Json => Form::Json,
+        args::Format::Pprof => Form::Pprof,
+        args::Format::Speedscope => Form::Speedscope,
+        args::Format::Firefox => Form::Firefox,
+        args::Format::Perfetto => Form::Perfetto,
     }
 }
