@@ -10,8 +10,8 @@ use std::{
 
 use profiler_daemon::{
     cli::Exit,
-    control::{ControlListener, Format, Metric, Selection, Service, ServiceError, serve, server::Limits},
-    model::{self, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex},
+    control::{Answer, ControlListener, Format, Metric, Names, Selection, Service, ServiceError, serve, server::Limits},
+    model::{self, Blocking, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls},
 };
 use serde_json::Value;
 
@@ -155,10 +155,30 @@ impl Service for Two {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         json(&report())
     }
-    fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError> {
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError> {
+        let long = LongPolls {
+            type_name: Some("shop::pay".to_owned()),
+            kind: TaskKind::Spawned,
+            count: top,
+            total_ns: threshold_ns,
+            longest_ns: threshold_ns,
+            request: None,
+            samples: 0,
+            own: None,
+            own_samples: 0,
+            stacks: Vec::new(),
+        };
+        let told =
+            Blocking { every_poll: true, threshold_ns, long_polls: vec![long], long_polls_known: 1, ..Blocking::default() };
+        json(&told).map(Answer::from)
+    }
+    fn export(&self, select: &Selection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
         match select {
             Selection::Task(id) => Err(ServiceError::NotFound(format!("no task {id} is alive"))),
-            _ => Ok(format!("{select:?} {metric:?} {format:?}").into_bytes()),
+            _ => Ok(Answer {
+                payload: format!("{select:?} {metric:?} {format:?}").into_bytes(),
+                notes: names.debug_dirs.iter().map(|dir| format!("\u{1b}[2J{} {}", names.raw_frames, dir.display())).collect(),
+            }),
         }
     }
     fn stop(&self) {}
@@ -197,6 +217,22 @@ fn a_running_daemon_is_asked() {
 }
 
 #[test]
+fn what_holds_the_workers_is_asked() {
+    with_daemon(|socket| {
+        let listed = run(&["blocking", "--socket", socket, "--threshold", "2ms", "--top", "3"]);
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        let shown = text(&listed.stdout);
+        assert!(shown.contains("\nno worker was blocked\n"), "{shown}");
+        assert!(shown.contains("\npolls that ran 2.000 ms or longer without yielding, by task\n"), "{shown}");
+        let row: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(row, ["shop::pay", "3", "2.000", "2.000", "0", "no", "sample"]);
+        let listed = run(&["blocking", "--socket", socket, "--format", "json"]);
+        let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!((&answer["threshold_ns"], &answer["long_polls"][0]["count"]), (&1_000_000.into(), &20.into()));
+    });
+}
+
+#[test]
 fn an_export_goes_to_its_file_or_to_standard_output() {
     with_daemon(|socket| {
         let shown = run(&["export", "--request", "order-42", "--metric", "cpu", "--socket", socket, "-o", "-"]);
@@ -206,6 +242,8 @@ fn an_export_goes_to_its_file_or_to_standard_output() {
         let written = run(&["export", "--all", "--socket", socket, "-o", file.to_str().unwrap()]);
         assert!(written.status.success() && written.stdout.is_empty());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "All Wall Json");
+        let noted = run(&["export", "--all", "--raw-frames", "--debug-dir", "/srv/debug", "--socket", socket, "-o", "-"]);
+        assert_eq!(text(&noted.stderr), "note: \\u{1b}[2Jtrue /srv/debug\n");
         let error = refused(&["export", "--task", "5", "--socket", socket, "-o", "-"], Exit::NotFound);
         assert_eq!(error, "error: no task 5 is alive");
     });

@@ -43,7 +43,7 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Stay attached to a service and answer `requests`, `tasks` and `export`
+    /// Stay attached to a service and answer `requests`, `tasks`, `blocking` and `export`
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Attach, wait, write one result and leave
@@ -55,6 +55,9 @@ pub enum CommandArgs {
     /// Show the tasks of a daemon's target: a live table on a terminal
     #[command(after_help = examples::TASKS)]
     Tasks(TasksArgs),
+    /// List what holds a service's workers: places that block them, and polls that run on without yielding
+    #[command(after_help = examples::BLOCKING)]
+    Blocking(BlockingArgs),
     /// Write a flamegraph, folded stacks or the report from a running daemon
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
@@ -90,6 +93,9 @@ pub struct RunArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `record`.
@@ -113,20 +119,35 @@ pub struct RecordArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// What a result holds and where it goes: shared by `record` and `export`.
 #[derive(Debug, ClapArgs)]
 pub struct ShapeArgs {
-    /// Time to draw: wall (waiting included) or cpu; a json report holds both
+    /// Time to draw: wall (waiting included), cpu, or blocked (asleep in the kernel inside a poll); a json report holds all
     #[arg(short, long, value_enum, default_value_t)]
     pub metric: Metric,
-    /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, else flamegraph
+    /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, .pb.gz (pprof), .speedscope.json,
+    /// .firefox.json, .pftrace or .perfetto-trace, else flamegraph
     #[arg(short, long, value_enum)]
     pub format: Option<Format>,
     /// Write to this file; `-` is standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+}
+
+/// How functions are named: shared by `run`, `record` and `export`.
+#[derive(Debug, ClapArgs)]
+pub struct NamesArgs {
+    /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
+    #[arg(long)]
+    pub raw_frames: bool,
+    /// Look for debug files in this folder first, by build id and by name; may be given several times
+    #[arg(long = "debug-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Which daemon to ask.
@@ -171,6 +192,26 @@ pub struct TasksArgs {
     pub format: Listing,
 }
 
+/// Arguments of `blocking`.
+#[derive(Debug, ClapArgs)]
+pub struct BlockingArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// List polls that ran on a CPU at least this long
+    #[arg(short, long, value_name = "TIME", default_value = "1ms", value_parser = value::duration)]
+    pub threshold: Duration,
+    /// List this many places, and as many types of task
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+    /// Print the stack under each row; json always has it
+    #[arg(long)]
+    pub stacks: bool,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+}
+
 /// Arguments of `export`.
 #[derive(Debug, ClapArgs)]
 #[command(group = clap::ArgGroup::new("selection").required(true).args(["request", "task", "all"]))]
@@ -190,6 +231,9 @@ pub struct ExportArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `inspect`.
@@ -239,17 +283,27 @@ pub enum Metric {
     Wall,
     /// Time on a CPU
     Cpu,
+    /// Time asleep in the kernel, blocking a worker
+    Blocked,
 }
 
 /// What a result is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// An interactive SVG
+    /// An interactive SVG, for any browser
     Flamegraph,
-    /// Stacks with their nanoseconds, one a line
+    /// Stacks with their nanoseconds, one a line, for inferno and flamegraph.pl
     Folded,
     /// The report, schema profiler.report/1
     Json,
+    /// Gzipped protobuf with every state as a sample type, for `go tool pprof` and profile stores
+    Pprof,
+    /// Wall and CPU time as one file, for speedscope.app
+    Speedscope,
+    /// Samples, and polls as markers, for profiler.firefox.com; shows time, so --metric does not matter
+    Firefox,
+    /// A track per worker and task, wakes as arrows, for ui.perfetto.dev; shows time, so --metric does not matter
+    Perfetto,
 }
 
 /// What a listing is printed as.

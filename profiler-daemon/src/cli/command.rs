@@ -1,11 +1,14 @@
 //! The command line, checked: the high form. Every combination that makes no sense is gone here.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     args::{
-        Args, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, RecordArgs, RunArgs, ShapeArgs,
-        SortColumn, TasksArgs,
+        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
+        RunArgs, ShapeArgs, SortColumn, TasksArgs,
     },
     color::Color,
     manual::{self, Page},
@@ -74,6 +77,8 @@ pub enum Command {
     },
     /// Show tasks of a running daemon's target.
     Tasks(Tasks),
+    /// List what holds workers.
+    Blocking(Blocking),
     /// Write a result from a running daemon.
     Export(Export),
     /// Tell what can be profiled.
@@ -116,6 +121,8 @@ pub struct Run {
     pub socket: Option<PathBuf>,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What `record` records.
@@ -140,6 +147,8 @@ pub struct Record {
     pub shape: Shape,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What a result holds and where it goes.
@@ -151,6 +160,15 @@ pub struct Shape {
     pub format: Format,
     /// The place.
     pub output: Output,
+}
+
+/// How functions are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Every frame of the executor is drawn.
+    pub raw_frames: bool,
+    /// Where debug files are looked for first. Absolute: the daemon has another working directory.
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Which daemon a command talks to.
@@ -190,6 +208,21 @@ pub enum Selection {
     Task(u64),
 }
 
+/// `blocking`.
+#[derive(Debug, PartialEq)]
+pub struct Blocking {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Polls that ran at least this long are listed.
+    pub threshold: Duration,
+    /// Rows of each list.
+    pub top: u64,
+    /// Whether stacks are printed.
+    pub stacks: bool,
+    /// Form of the answer.
+    pub format: Listing,
+}
+
 /// `export`.
 #[derive(Debug, PartialEq)]
 pub struct Export {
@@ -199,6 +232,8 @@ pub struct Export {
     pub selection: Selection,
     /// What to write, and where.
     pub shape: Shape,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What `inspect` looks at.
@@ -220,6 +255,7 @@ impl Invocation {
                 Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
             }
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
+            CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
@@ -251,7 +287,7 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate })
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, names: Names::check(args.names)? })
     }
 }
 
@@ -259,20 +295,50 @@ impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate })
+        let names = Names::check(args.names)?;
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
+    }
+}
+
+/// Ends of file names, the longer of two that fit first.
+const ENDS: [(&str, Format); 9] = [
+    (".speedscope.json", Format::Speedscope),
+    (".firefox.json", Format::Firefox),
+    (".perfetto-trace", Format::Perfetto),
+    (".pftrace", Format::Perfetto),
+    (".pb.gz", Format::Pprof),
+    (".json", Format::Json),
+    (".folded", Format::Folded),
+    (".txt", Format::Folded),
+    (".svg", Format::Flamegraph),
+];
+
+impl Format {
+    /// The format that a file's name asks for.
+    fn by_name(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let end = ENDS.iter().find(|(end, _)| name.len() > end.len() && name.ends_with(end));
+        end.map_or(Self::Flamegraph, |&(_, format)| format)
     }
 }
 
 impl Shape {
     fn check(args: ShapeArgs) -> Result<Self, UsageError> {
         let path = not_empty(args.output, "-o")?;
-        let by_name = match path.extension().and_then(|end| end.to_str()) {
-            Some("json") => Format::Json,
-            Some("folded" | "txt") => Format::Folded,
-            _ => Format::Flamegraph,
-        };
-        let format = args.format.unwrap_or(by_name);
+        let format = args.format.unwrap_or_else(|| Format::by_name(&path));
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
+    }
+}
+
+impl Names {
+    fn check(args: NamesArgs) -> Result<Self, UsageError> {
+        let absolute = |path| {
+            let path = not_empty(path, "--debug-dir")?;
+            // It fails only without a working directory. Then the path goes on as it is, and what reads it says so.
+            Ok(std::path::absolute(&path).unwrap_or(path))
+        };
+        let debug_dirs = args.debug_dirs.into_iter().map(absolute).collect::<Result<_, _>>()?;
+        Ok(Self { raw_frames: args.raw_frames, debug_dirs })
     }
 }
 
@@ -304,6 +370,13 @@ impl Tasks {
     }
 }
 
+impl Blocking {
+    fn check(args: BlockingArgs) -> Result<Self, UsageError> {
+        let BlockingArgs { daemon, threshold, top, stacks, format } = args;
+        Ok(Self { daemon: Daemon::check(daemon)?, threshold, top, stacks, format })
+    }
+}
+
 impl Export {
     fn check(args: ExportArgs) -> Result<Self, UsageError> {
         // clap has made sure that one of the three is given; the last is what is left.
@@ -312,7 +385,12 @@ impl Export {
             (None, Some(id)) => Selection::Task(id),
             (None, None) => Selection::All,
         };
-        Ok(Self { daemon: Daemon::check(args.daemon)?, selection, shape: Shape::check(args.shape)? })
+        Ok(Self {
+            daemon: Daemon::check(args.daemon)?,
+            selection,
+            shape: Shape::check(args.shape)?,
+            names: Names::check(args.names)?,
+        })
     }
 }
 

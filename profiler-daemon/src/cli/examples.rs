@@ -51,6 +51,16 @@ Examples:
   # A line of JSON every ten seconds
   sudo profiler-daemon tasks --format json --interval 10s";
 
+/// Of `blocking`.
+pub(super) const BLOCKING: &str = "\
+Examples:
+  # Which lines block a worker, and which polls never yield?
+  sudo profiler-daemon blocking
+  # The three worst, with their stacks
+  sudo profiler-daemon blocking --top 3 --stacks
+  # Polls of 200 µs and more, for a program
+  sudo profiler-daemon blocking --threshold 200us --format json | jq .long_polls";
+
 /// Of `export`.
 pub(super) const EXPORT: &str = "\
 Examples:

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     args::{Format, Listing, Metric, SortColumn},
-    command::{Command, Daemon, Export, Program, Selection, Subject, Wanted},
+    command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     output::Output,
     *,
 };
@@ -109,6 +109,17 @@ fn run_refuses() {
 }
 
 #[test]
+fn blocking_has_defaults() {
+    let Command::Blocking(blocking) = command("blocking") else { panic!() };
+    assert_eq!((blocking.daemon, blocking.threshold, blocking.top), (Daemon::Only, Duration::from_millis(1), 20));
+    assert_eq!((blocking.stacks, blocking.format), (false, Listing::Table));
+    let Command::Blocking(blocking) = command("blocking --pid 7 -t 50us -n 3 --stacks --format json") else { panic!() };
+    assert_eq!((blocking.threshold, blocking.top, blocking.stacks), (Duration::from_micros(50), 3, true));
+    assert!(refusal("blocking --top 0").contains("invalid value '0' for '--top <N>'"));
+    assert!(refusal("blocking --threshold 0ms").contains("longer than nothing"));
+}
+
+#[test]
 fn record_has_defaults() {
     let Command::Record(record) = command("record --pid 7 -o wall.svg") else { panic!() };
     assert_eq!(record.subject, Subject::AllTasks);
@@ -136,6 +147,14 @@ fn the_form_follows_the_files_name_unless_it_is_said() {
     assert_eq!(format("-o report.json"), Format::Json);
     assert_eq!(format("-o stacks.folded"), Format::Folded);
     assert_eq!(format("-o -"), Format::Flamegraph);
+    assert_eq!(format("-o order-42.pb.gz"), Format::Pprof);
+    assert_eq!(format("-o order-42.speedscope.json"), Format::Speedscope);
+    assert_eq!(format("-o order-42.firefox.json"), Format::Firefox);
+    assert_eq!(format("-o a.pftrace"), Format::Perfetto);
+    assert_eq!(format("-o a.perfetto-trace"), Format::Perfetto);
+    // A hidden file of that name has no end.
+    assert_eq!(format("-o .json"), Format::Flamegraph);
+    assert_eq!(format("-o a.json --format perfetto"), Format::Perfetto);
     assert_eq!(format("-o report.json --format flamegraph"), Format::Flamegraph);
 }
 
@@ -223,4 +242,17 @@ fn global_flags_stand_anywhere() {
 fn man_refuses_a_command_that_is_not_there() {
     assert_eq!(refusal("man frobnicate"), "error: there is no command 'frobnicate' to print the page of");
     assert!(matches!(command("man record"), Command::Man(manual::Page::Command(name)) if name == "record"));
+}
+
+#[test]
+fn names_are_folded_and_looked_up_where_the_user_says() {
+    let Command::Run(run) = command("run -p 7 --raw-frames --debug-dir /a --debug-dir b") else { panic!() };
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(run.names, Names { raw_frames: true, debug_dirs: vec!["/a".into(), here.join("b")] });
+    let Command::Record(record) = command("record -p 7 -o x.svg --debug-dir /a") else { panic!() };
+    assert_eq!(record.names, Names { raw_frames: false, debug_dirs: vec!["/a".into()] });
+    let Command::Export(export) = command("export --all -o x.svg") else { panic!() };
+    assert_eq!(export.names, Names::default());
+    let empty = ["profiler-daemon", "run", "-p", "7", "--debug-dir", ""].map(OsString::from);
+    assert!(parse(empty, PIPED).unwrap_err().to_string().contains("--debug-dir"));
 }

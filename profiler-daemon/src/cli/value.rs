@@ -93,19 +93,20 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Reads `500ms`, `10s`, `2m` or `1h`; the unit is required, so that nobody waits ten minutes for ten seconds.
+/// Reads `200us`, `500ms`, `10s`, `2m` or `1h`; the unit is required, so that nobody waits ten minutes for ten seconds.
 pub fn duration(text: &str) -> Result<Duration, ValueError> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(ValueError::Duration)?;
     let (number, unit) = text.split_at(unit_at);
     let number: u64 = number.parse().map_err(|_| ValueError::Duration)?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
+    let microseconds = match unit {
+        "us" | "µs" => 1,
+        "ms" => 1000,
+        "s" => 1_000_000,
+        "m" | "min" => 60_000_000,
+        "h" => 3_600_000_000,
         _ => return Err(ValueError::Duration),
     };
-    let duration = Duration::from_millis(number.checked_mul(milliseconds).ok_or(ValueError::LongDuration)?);
+    let duration = Duration::from_micros(number.checked_mul(microseconds).ok_or(ValueError::LongDuration)?);
     if duration.is_zero() {
         Err(ValueError::ZeroDuration)
     } else if duration > DURATION_MAX {
@@ -140,6 +141,7 @@ mod tests {
 
     #[test]
     fn durations_with_a_unit() {
+        assert_eq!(duration("200us"), Ok(Duration::from_micros(200)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));

@@ -1,6 +1,7 @@
 //! Drains the ring buffer and reads the maps into plain rows; counts every loss. Knows nothing of what becomes of them.
 
 mod keep;
+mod places;
 mod records;
 mod rows;
 
@@ -19,6 +20,8 @@ use profiler_common::unwind::{End, Walks};
 
 use crate::attach::{AttachError, Attached, keys, typed};
 use keep::Latest;
+use places::Places;
+pub use places::{Place, PlaceSum};
 use records::Record;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
@@ -40,6 +43,8 @@ pub struct Collected {
     pub samples: Vec<Sample>,
     /// Stretches off the CPU, in the order in which they ended.
     pub off_cpu: Vec<Off>,
+    /// Where threads were blocked, every stretch so far.
+    pub blocking: Vec<Place>,
     /// Polls, in the order in which they ended.
     pub polls: Vec<PollRecord>,
     /// Wakes, oldest first.
@@ -136,6 +141,7 @@ const MAX_WAKES: usize = 300_000;
 pub struct Collector {
     samples: Latest<Sample>,
     off_cpu: Latest<Off>,
+    blocking: Places,
     /// Threads that are off their CPU inside a poll, by thread id.
     away: StdHashMap<u32, (Stack, Option<u32>)>,
     polls: Latest<PollRecord>,
@@ -158,6 +164,7 @@ impl Default for Collector {
         Self {
             samples: Latest::of(MAX_SAMPLES),
             off_cpu: Latest::of(MAX_OFF_CPU),
+            blocking: Places::default(),
             away: StdHashMap::new(),
             polls: Latest::of(MAX_POLLS),
             wakes: Latest::of(MAX_WAKES),
@@ -214,7 +221,9 @@ impl Collector {
         if let Some((stack, syscall)) = self.away.remove(&back.tid)
             && stack.time_ns == back.since_ns
         {
-            self.off_cpu.push(Off { stack, syscall, off: back.off });
+            let off = Off { stack, syscall, off: back.off };
+            self.blocking.add(&off);
+            self.off_cpu.push(off);
         }
     }
 
@@ -280,13 +289,18 @@ impl Collector {
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
-        collected.samples.extend(self.samples.iter().cloned());
-        collected.off_cpu.extend(self.off_cpu.iter().cloned());
-        collected.polls.extend(self.polls.iter().copied());
-        collected.wakes.extend(self.wakes.iter().copied());
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached)?;
         Ok(collected)
+    }
+
+    /// Adds what [`Collector::collect`] leaves out because it is much: samples, stretches off the CPU and their places, polls and wakes.
+    pub fn collect_stacks(&self, collected: &mut Collected) {
+        collected.samples.extend(self.samples.iter().cloned());
+        collected.blocking = self.blocking.all();
+        collected.off_cpu.extend(self.off_cpu.iter().cloned());
+        collected.polls.extend(self.polls.iter().copied());
+        collected.wakes.extend(self.wakes.iter().copied());
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -349,6 +363,7 @@ impl Collector {
                 Loss::SampleDropped => self.samples.dropped(),
                 Loss::RequestDropped => self.requests.dropped(),
                 Loss::ChildDropped => self.children.dropped(),
+                Loss::BlockingPlaceDropped => self.blocking.dropped(),
                 Loss::OffCpuDropped => self.off_cpu.dropped(),
                 Loss::PollDropped => self.polls.dropped(),
                 Loss::WakeDropped => self.wakes.dropped(),

@@ -9,9 +9,9 @@ use profiler_daemon::{
         command::{Daemon, Export},
         progress::Progress,
     },
-    control::{Client, DaemonAddress, Format, Metric, Request, Selection, address},
+    control::{Client, DaemonAddress, Format, Metric, Names, Request, Selection, address},
     export::table,
-    model::Report,
+    model::{Blocking, Report},
 };
 
 use super::{colours_if, print};
@@ -42,18 +42,35 @@ pub(super) fn report(client: &mut Client) -> Result<Report> {
     serde_json::from_slice(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's report is of another version"))
 }
 
+/// `blocking`.
+pub(super) fn blocking(question: &cli::command::Blocking, color: Color) -> Result<Exit> {
+    let mut client = connect(&question.daemon)?;
+    let threshold_ns = u64::try_from(question.threshold.as_nanos()).unwrap_or(u64::MAX);
+    let answer = client.ask(&Request::Blocking { threshold_ns, top: question.top })?;
+    match question.format {
+        Listing::Json => print_line(answer),
+        Listing::Table => {
+            let told: Blocking = serde_json::from_slice(&answer)
+                .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
+            print(table::blocking(&told, question.stacks, colours_if(color.stdout)).as_bytes())
+        }
+    }
+}
+
 /// `export`.
 pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
     let output = export.shape.output.open()?;
     let mut client = connect(&export.daemon)?;
     let progress = Progress::spinner("waiting for the daemon's export", streams);
-    let answer = client.ask(&Request::Export {
+    let answer = client.ask_with_notes(&Request::Export {
         select: selection(&export.selection),
         metric: metric(export.shape.metric),
         format: form(export.shape.format),
+        names: Names { raw_frames: export.names.raw_frames, debug_dirs: export.names.debug_dirs.clone() },
     })?;
     drop(progress);
-    output.write(&answer)?;
+    output.write(&answer.payload)?;
+    super::tell_notes(&answer.notes);
     Ok(Exit::Success)
 }
 
@@ -77,6 +94,7 @@ const fn metric(metric: cli::args::Metric) -> Metric {
     match metric {
         cli::args::Metric::Wall => Metric::Wall,
         cli::args::Metric::Cpu => Metric::Cpu,
+        cli::args::Metric::Blocked => Metric::Blocked,
     }
 }
 
@@ -85,5 +103,9 @@ const fn form(format: cli::args::Format) -> Format {
         cli::args::Format::Flamegraph => Format::Flamegraph,
         cli::args::Format::Folded => Format::Folded,
         cli::args::Format::Json => Format::Json,
+        cli::args::Format::Pprof => Format::Pprof,
+        cli::args::Format::Speedscope => Format::Speedscope,
+        cli::args::Format::Firefox => Format::Firefox,
+        cli::args::Format::Perfetto => Format::Perfetto,
     }
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
-    cli::{Command, Exit, Invocation, Streams, color::Color, manual, output::Output, visible},
+    cli::{Command, Exit, Invocation, Streams, color::Color, command::Names, manual, output::Output, visible},
     export::table::{self, Colours},
     model::Report,
-    session::Session,
+    session::{ExecutorFrames, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -26,6 +26,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
     match invocation.command {
         Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
+        Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
@@ -83,6 +84,17 @@ fn tell_kernel_said(lines: &[String], verbosity: u8) {
             eprintln!("kernel side: {}", visible(line));
         }
     }
+}
+
+/// What the user should know of a result.
+fn tell_notes(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {}", visible(note));
+    }
+}
+
+const fn executor_frames(names: &Names) -> ExecutorFrames {
+    if names.raw_frames { ExecutorFrames::Raw } else { ExecutorFrames::Folded }
 }
 
 /// Requests that a summary shows one by one.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Metric, RequestId, Selection, report},
+    model::{Filter, Metric, Question, RequestId, Selection, blocking, report},
     session::{Form, Manner, Recorded, Session, Subject, record, render},
 };
 
@@ -23,8 +23,8 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let recorded = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session =
-            Session::start(order.pid, &subject, &Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false })?;
+        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false };
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
         let words = format!("recording process {}", order.pid);
@@ -36,6 +36,9 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     super::tell_kernel_said(recorded.session.kernel_said(), verbosity);
     finish(order, recorded, output, streams, color)
 }
+
+/// Blocking places that a recording ends with.
+const WORST: usize = 3;
 
 fn finish(
     order: &command::Record,
@@ -63,15 +66,20 @@ fn finish(
         return Err(Failure::new(exit, sentence).into());
     }
     let progress = Progress::spinner("naming functions", streams);
-    let bytes = render(&capture, &selection, metric(order.shape.metric), form(order.shape.format), session.symbols())?;
+    let naming = session.naming();
+    let mut symbols = naming.lock(&[]);
+    let executor = super::executor_frames(&order.names);
+    let bytes = render(&capture, &selection, metric(order.shape.metric), form(order.shape.format), executor, &mut *symbols)?;
     drop(progress);
     output.write(&bytes)?;
-    for warning in session.symbols().warnings() {
-        eprintln!("note: {warning}");
-    }
+    super::tell_notes(&symbols.warnings());
     let told = report(&capture, &Filter::from(&selection));
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
+    }
+    if selection == Selection::All {
+        let worst = blocking(&capture, Question::default(), &mut *symbols);
+        eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
     if target_lost {
@@ -84,6 +92,7 @@ const fn metric(metric: args::Metric) -> Metric {
     match metric {
         args::Metric::Wall => Metric::Wall,
         args::Metric::Cpu => Metric::Cpu,
+        args::Metric::Blocked => Metric::Blocked,
     }
 }
 
@@ -92,5 +101,9 @@ const fn form(format: args::Format) -> Form {
         args::Format::Flamegraph => Form::Flamegraph,
         args::Format::Folded => Form::Folded,
         args::Format::Json => Form::Json,
+        args::Format::Pprof => Form::Pprof,
+        args::Format::Speedscope => Form::Speedscope,
+        args::Format::Firefox => Form::Firefox,
+        args::Format::Perfetto => Form::Perfetto,
     }
 }

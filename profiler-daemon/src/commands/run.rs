@@ -28,12 +28,12 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session =
-            Session::start(order.pid, &subject, &Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false })?;
+        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false };
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
-        anyhow::Ok(serve(session, listener, interrupt).await?)
+        anyhow::Ok(serve(session, listener, super::executor_frames(&order.names), interrupt).await?)
     })?;
     super::tell_kernel_said(&ended.kernel_said, verbosity);
     let told = report(&ended.capture, &Filter::All);

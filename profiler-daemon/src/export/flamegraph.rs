@@ -19,6 +19,7 @@ pub fn write(graph: &Graph, mut out: impl Write) -> Result<(), ExportError> {
     options.title = match graph.metric {
         Metric::Wall => format!("Wall time of {}", graph.title),
         Metric::Cpu => format!("CPU time of {}", graph.title),
+        Metric::Blocked => format!("Blocked time of {}", graph.title),
     };
     options.subtitle = Some(subtitle(graph));
     "ns".clone_into(&mut options.count_name);
@@ -36,22 +37,35 @@ pub fn write(graph: &Graph, mut out: impl Write) -> Result<(), ExportError> {
 
 /// The numbers that the picture alone does not show, the exact ones first.
 fn subtitle(graph: &Graph) -> String {
-    let samples = match (graph.period_ns, graph.scale()) {
-        (None, _) => "stacks were not sampled".to_owned(),
-        (Some(_), None) => "no CPU samples".to_owned(),
-        (Some(period), Some(scale)) => {
-            let noun = if graph.samples == 1 { "sample" } else { "samples" };
-            format!("{} CPU {noun} every {}, scaled by {scale:.3}", graph.samples, ms(period))
-        }
-    };
     let mut notes = String::new();
+    if graph.metric.counts(State::Running) && graph.unsampled_ns > 0 {
+        notes = format!(", {} of CPU too short for a sample", ms(graph.unsampled_ns));
+    }
     if graph.truncated > 0 {
-        notes = format!(", {} without a full stack", graph.truncated);
+        notes = format!("{notes}, {} without a full stack", graph.truncated);
     }
     if graph.unplaced > 0 {
         notes = format!("{notes}, {} more in tasks that are not known", graph.unplaced);
     }
-    format!("wall {}, CPU {}; {samples}{notes}", ms(graph.wall_ns), ms(graph.cpu_ns))
+    let (named, ns) = match graph.metric {
+        Metric::Wall | Metric::Cpu => ("CPU", graph.cpu_ns),
+        Metric::Blocked => ("blocked", graph.blocked_ns),
+    };
+    format!("wall {}, {named} {}; {}{notes}", ms(graph.wall_ns), ms(ns), seen(graph))
+}
+
+/// What the shape rests on.
+fn seen(graph: &Graph) -> String {
+    match (graph.metric, graph.period_ns, graph.scale()) {
+        (Metric::Blocked, ..) if graph.stretches == 1 => "1 stretch off the CPU".to_owned(),
+        (Metric::Blocked, ..) => format!("{} stretches off the CPU", graph.stretches),
+        (_, None, _) => "stacks were not sampled".to_owned(),
+        (_, Some(_), None) => "no CPU samples".to_owned(),
+        (_, Some(_), Some(scale)) => {
+            let noun = if graph.samples == 1 { "sample" } else { "samples" };
+            format!("{} CPU {noun} for {}, scaled by {scale:.3}", graph.samples, ms(graph.sampled_ns))
+        }
+    }
 }
 
 /// A colour for each frame that is no function: the same in every graph. Functions get theirs from their name.
@@ -147,15 +161,16 @@ mod tests {
     fn the_numbers_stand_on_top_and_every_state_has_its_width() {
         let (texts, fills, _) = parsed(&svg(&fixture::capture(), &order_42(), Metric::Wall));
         assert!(texts.contains(&"Wall time of request order-42".to_owned()), "{texts:?}");
-        let subtitle = "wall 27.250 ms, CPU 5.040 ms; 3 CPU samples every 1.000 ms, scaled by 1.680";
-        assert!(texts.contains(&subtitle.to_owned()), "{texts:?}");
+        let notes = "3 CPU samples for 3.000 ms, scaled by 1.680, 0.040 ms of CPU too short for a sample";
+        let subtitle = format!("wall 27.250 ms, CPU 5.040 ms; {notes}");
+        assert!(texts.contains(&subtitle), "{texts:?}");
         for (title, fill) in [
             ("all (27,250,001 ns, 100%)", None),
             ("request order-42 #1 (26,310,001 ns, 96.55%)", Some("rgb(142,154,166)")),
             ("[suspended] (20,000,000 ns, 73.39%)", Some("rgb(124,178,224)")),
-            ("[blocked] (1,000,000 ns, 3.67%)", Some("rgb(214,72,72)")),
+            ("[blocked, no stack] (1,000,000 ns, 3.67%)", Some("rgb(214,72,72)")),
             ("[scheduled] (60,000 ns, 0.22%)", Some("rgb(242,196,76)")),
-            ("[preempted] (250,000 ns, 0.92%)", Some("rgb(176,126,196)")),
+            ("[preempted, no stack] (250,000 ns, 0.92%)", Some("rgb(176,126,196)")),
             ("[running] (3,333,334 ns, 12.23%)", Some("rgb(94,177,98)")),
             ("[running, no sample] (40,000 ns, 0.15%)", Some("rgb(214,214,214)")),
         ] {
@@ -170,8 +185,9 @@ mod tests {
         capture.samples[0].stack.task_id = Some(98);
         capture.samples[1].stack.end = profiler_common::unwind::End::NoRow;
         let (texts, _, _) = parsed(&svg(&capture, &order_42(), Metric::Wall));
-        let notes = "2 CPU samples every 1.000 ms, scaled by 2.520, 1 without a full stack, 1 more in tasks that are not known";
-        assert!(texts.iter().any(|text| text.ends_with(notes)), "{texts:?}");
+        let seen = "2 CPU samples for 2.000 ms, scaled by 2.520, 0.040 ms of CPU too short for a sample";
+        let notes = format!("{seen}, 1 without a full stack, 1 more in tasks that are not known");
+        assert!(texts.iter().any(|text| text.ends_with(&notes)), "{texts:?}");
     }
 
     #[test]

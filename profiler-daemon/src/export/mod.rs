@@ -3,12 +3,17 @@
 //! Everything that came from the target (request ids, symbol names, types) is text here: it cannot end a line, a frame
 //! or a tag, and holds nothing a terminal would obey.
 
+pub mod firefox;
 pub mod flamegraph;
 pub mod folded;
 pub mod json;
+pub mod perfetto;
+pub mod pprof;
+pub mod speedscope;
 
 pub mod table;
 mod time;
+mod timeline;
 
 use std::io;
 
@@ -20,10 +25,7 @@ use crate::model::Metric;
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// What was selected spent no time that the metric counts.
-    #[error("{title} has no {} to draw in this window", match metric {
-        Metric::Wall => "wall time",
-        Metric::Cpu => "CPU time",
-    })]
+    #[error("{title} has no {} to draw in this window", metric.noun())]
     NothingToDraw {
         /// What was selected.
         title: String,

@@ -1,5 +1,9 @@
 //! A capture with everything in it, for the tests of this folder and of the exporters.
 
+mod blocked;
+
+pub(crate) use blocked::{blocked, samples_in_the_long_poll};
+
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,
     TypeIndex, Window,
@@ -44,6 +48,7 @@ pub(crate) fn capture() -> Capture {
         sample_period_ns: Some(1_000_000),
         every_poll: true,
         off_cpu: Vec::new(),
+        blocking: Vec::new(),
         polls: Vec::new(),
         poll_record_ns: 50_000,
         wakes: Vec::new(),
@@ -184,12 +189,15 @@ impl Symbolize for Names {
                     0x6000 => &["a"],
                     0x6100 => &["a::b"],
                     0x4000 => &["orders::tax", "orders::price"],
+                    0x7100 => &["__GI___clock_nanosleep"],
+                    0x7200 => &["std::thread::sleep"],
+                    0x7300 => &["syscall"],
                     0x5000 => &["<script>alert(1)</script>\n\u{1b}[31m\"'& 42"],
                     _ => {
-                        return vec![Frame { function: format!("[unknown {address:#x}]"), resolved: false }];
+                        return vec![Frame::unresolved(format!("[unknown {address:#x}]"))];
                     }
                 };
-                functions.iter().map(|&name| Frame { function: name.to_owned(), resolved: true }).collect()
+                functions.iter().map(|&name| Frame::named(name)).collect()
             })
             .collect()
     }

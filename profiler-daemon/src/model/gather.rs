@@ -10,8 +10,8 @@ use profiler_common::task::{self, TaskRow as CommonTask};
 use profiler_common::unwind::{End, Walks as CommonWalks};
 
 use super::capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskRow, TaskType,
-    TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
+    TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -69,6 +69,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         sample_period_ns: setting.sample_period_ns,
         every_poll: setting.every_poll,
         off_cpu: collected.off_cpu.iter().map(|of| off_cpu(setting, of)).collect(),
+        blocking: collected.blocking.iter().map(|of| blocked_place(setting, of)).collect(),
         polls: collected.polls.iter().map(|of| poll(setting, of)).collect(),
         poll_record_ns: setting.poll_record_ns,
         wakes: collected.wakes.iter().map(|of| wake(setting, of)).collect(),
@@ -219,6 +220,20 @@ fn off_cpu(setting: &Setting, of: &crate::collect::Off) -> OffCpu {
         stopped_ns: of.off.stopped_ns,
         syscall: of.syscall,
         stack: stack(setting, &of.stack),
+    }
+}
+
+fn blocked_place(setting: &Setting, of: &crate::collect::Place) -> BlockedPlace {
+    BlockedPlace {
+        frames: without_the_poll(&of.frames, of.end).to_vec(),
+        end: of.end,
+        syscall: of.syscall,
+        task_type: of.task_type.and_then(|place| index(setting, place)),
+        count: of.sum.count,
+        blocked_ns: of.sum.blocked_ns,
+        longest_ns: of.sum.longest_ns,
+        stopped_ns: of.sum.stopped_ns,
+        request: (of.sum.request != 0).then_some(ScopeSeq(of.sum.request)),
     }
 }
 

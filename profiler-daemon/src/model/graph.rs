@@ -1,13 +1,16 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
 mod towers;
+pub mod weighted;
 
-use towers::{Tower, Towers, towers};
+pub use towers::Owner;
+use towers::{Tower, Towers, task_text, towers};
 
 use super::capture::Capture;
+use super::held::Held;
 use super::selection::{NothingSelected, Selection};
 use super::stacks::{FrameId, FrameKind, FrameName, Frames, Merged, Resolved, weigh};
-use super::states::State;
+use super::states::{State, States};
 use super::symbols::Symbolize;
 
 /// What the width of a frame is.
@@ -17,6 +20,30 @@ pub enum Metric {
     Wall,
     /// Time on a CPU. Of a request: its root scope's and that of the tasks it spawned.
     Cpu,
+    /// Time asleep in the kernel inside polls, where it holds a worker. Of a request: as for [`Metric::Cpu`].
+    Blocked,
+}
+
+impl Metric {
+    /// What is drawn, e.g. `CPU time`.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Wall => "wall time",
+            Self::Cpu => "CPU time",
+            Self::Blocked => "blocked time",
+        }
+    }
+
+    /// Whether time in this state has a width.
+    #[must_use]
+    pub const fn counts(self, state: State) -> bool {
+        match self {
+            Self::Wall => true,
+            Self::Cpu => matches!(state, State::Running),
+            Self::Blocked => matches!(state, State::Blocked),
+        }
+    }
 }
 
 /// What else a graph shows.
@@ -51,13 +78,21 @@ pub struct Graph {
     pub wall_ns: u64,
     /// Time on a CPU of everything drawn.
     pub cpu_ns: u64,
+    /// Time blocked of everything drawn.
+    pub blocked_ns: u64,
     /// Samples that give the shape of `cpu_ns`.
     pub samples: u64,
-    /// How many of them have no stack, or one that was not walked to its end.
+    /// CPU time that they stand for.
+    pub sampled_ns: u64,
+    /// The part of `cpu_ns` that belongs to a request or task without any sample: too short for one.
+    pub unsampled_ns: u64,
+    /// Stretches that give the shape of `blocked_ns`.
+    pub stretches: u64,
+    /// How many samples and stretches have no stack, or one that was not walked to its end.
     pub truncated: u64,
-    /// Samples taken inside the request in a task that is neither its own nor known as its child: they shape nothing.
+    /// Samples and stretches inside the request in a task that is neither its own nor known as its child: they shape nothing.
     pub unplaced: u64,
-    /// CPU time that one sample stands for. `None`: stacks were not sampled.
+    /// CPU time between two samples outside of wanted requests. `None`: stacks were not sampled.
     pub period_ns: Option<u64>,
 }
 
@@ -68,14 +103,18 @@ impl Graph {
         self.lines.iter().fold(0, |sum, line| sum.saturating_add(line.ns))
     }
 
-    /// By how much samples were stretched to give the exact time: 1.0 where each stands for one period. `None`: there
-    /// are none.
+    /// By how much samples were stretched to give the exact time: 1.0 where they stand for all of it. `None`: there are none.
     #[must_use]
     pub fn scale(&self) -> Option<f64> {
-        let sampled = u128::from(self.samples) * u128::from(self.period_ns?);
-        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-        (sampled > 0).then(|| self.cpu_ns as f64 / sampled as f64)
+        scale(self.cpu_ns, self.sampled_ns)
     }
+}
+
+/// Exact time by the time that samples stand for. `None`: they stand for none.
+#[must_use]
+pub fn scale(exact_ns: u64, sampled_ns: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    (sampled_ns > 0).then(|| exact_ns as f64 / sampled_ns as f64)
 }
 
 /// Draws a selection. Refuses one that matches nothing.
@@ -91,56 +130,102 @@ pub fn graph(
     selection.check(capture)?;
     let Towers { selected: mut towers, beside, unplaced } = towers(capture, selection, metric);
     let wall_ns = towers.iter().fold(0_u64, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
-    if metric == Metric::Cpu || options.children {
+    if metric != Metric::Wall || options.children {
         towers.extend(beside);
     }
-    Ok(draw(
-        &towers,
-        Graph {
-            title: title(selection),
-            metric,
-            frames: Frames::default(),
-            lines: Vec::new(),
-            wall_ns,
-            cpu_ns: 0,
-            samples: 0,
-            truncated: 0,
-            unplaced,
-            period_ns: capture.sample_period_ns,
-        },
-        symbols,
-    ))
+    let empty = Graph {
+        title: title(selection),
+        metric,
+        frames: Frames::default(),
+        lines: Vec::new(),
+        wall_ns,
+        cpu_ns: 0,
+        blocked_ns: 0,
+        samples: 0,
+        sampled_ns: 0,
+        unsampled_ns: 0,
+        stretches: 0,
+        truncated: 0,
+        unplaced,
+        period_ns: capture.sample_period_ns,
+    };
+    Ok(draw(capture, &towers, empty, symbols))
 }
 
-fn draw(towers: &[Tower<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
-    let groups: Vec<Merged> = towers.iter().map(|tower| Merged::of(tower.samples.iter().copied())).collect();
-    let resolved = Resolved::of(&groups, symbols, &mut graph.frames);
-    for (tower, group) in towers.iter().zip(&groups) {
+fn draw(capture: &Capture, towers: &[Tower<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
+    let shapes: Vec<Vec<(State, Merged)>> = towers.iter().map(|tower| shapes(tower, graph.metric)).collect();
+    let resolved = Resolved::of(shapes.iter().flatten().map(|(_, group)| group), symbols, &mut graph.frames);
+    for (tower, shapes) in towers.iter().zip(&shapes) {
         let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);
-        graph.samples = graph.samples.saturating_add(group.samples());
-        graph.truncated = graph.truncated.saturating_add(group.truncated());
-        for part in weigh(group, tower.states.running_ns, &resolved, &mut graph.frames) {
-            let mut stack = [roots.as_slice(), part.stack.as_slice()].concat();
-            if graph.metric == Metric::Wall && part.samples > 0 {
-                stack.push(state_frame(State::Running, &mut graph.frames));
+        graph.blocked_ns = graph.blocked_ns.saturating_add(tower.states.blocked_ns);
+        for (state, group) in shapes {
+            graph.count(*state, group, &tower.states);
+            for part in weigh(group, tower.states.of(*state), graph.metric != Metric::Cpu, &resolved, &mut graph.frames) {
+                graph.push(&roots, &part.stack, part.ns);
             }
-            graph.lines.push(Line { stack, ns: part.ns });
         }
         if graph.metric == Metric::Wall {
-            for state in State::ALL.into_iter().filter(|&state| state != State::Running) {
-                let mut stack = roots.clone();
-                stack.push(state_frame(state, &mut graph.frames));
-                graph.lines.push(Line { stack, ns: tower.states.of(state) });
+            for (stack, ns) in waiting(capture, tower) {
+                let stack: Vec<FrameId> = stack.into_iter().map(|name| graph.frames.id(name)).collect();
+                graph.push(&roots, &stack, ns);
             }
         }
     }
-    graph.lines.retain(|line| line.ns > 0);
     graph
 }
 
-fn state_frame(state: State, frames: &mut Frames) -> FrameId {
-    frames.id(FrameName { text: format!("[{}]", state.name()), kind: FrameKind::State(state) })
+impl Graph {
+    fn push(&mut self, roots: &[FrameId], stack: &[FrameId], ns: u64) {
+        if ns > 0 {
+            self.lines.push(Line { stack: [roots, stack].concat(), ns });
+        }
+    }
+
+    fn count(&mut self, state: State, group: &Merged, states: &States) {
+        self.truncated = self.truncated.saturating_add(group.truncated());
+        match state {
+            State::Running => {
+                self.samples = self.samples.saturating_add(group.count());
+                self.sampled_ns = self.sampled_ns.saturating_add(group.ns());
+                if group.count() == 0 {
+                    self.unsampled_ns = self.unsampled_ns.saturating_add(states.running_ns);
+                }
+            }
+            State::Blocked => self.stretches = self.stretches.saturating_add(group.count()),
+            State::Preempted | State::Scheduled | State::Suspended => {}
+        }
+    }
+}
+
+/// The states in which a thread has a stack.
+fn shapes(tower: &Tower<'_>, metric: Metric) -> Vec<(State, Merged)> {
+    let polled = [State::Running, State::Preempted, State::Blocked].into_iter();
+    polled
+        .filter(|&state| metric.counts(state))
+        .map(|state| match state {
+            State::Running => (state, Merged::samples(tower.seen.samples.iter().copied())),
+            _ => (state, Merged::off_cpu(tower.seen.off_cpu.iter().copied(), state)),
+        })
+        .collect()
+}
+
+/// The states in which a task has none: what it waited for.
+fn waiting(capture: &Capture, tower: &Tower<'_>) -> Vec<(Vec<FrameName>, u64)> {
+    let scheduled = FrameName::state(State::Scheduled);
+    let Held { behind, unrecorded_ns } = &tower.behind;
+    let mut lines: Vec<(Vec<FrameName>, u64)> = behind
+        .iter()
+        .map(|part| {
+            let task = part.task_type.map_or_else(|| "a task of unknown type".to_owned(), |index| task_text(capture, index));
+            (vec![scheduled.clone(), FrameName::new(FrameKind::Task, &format!("behind {task}"))], part.ns)
+        })
+        .collect();
+    lines.push((vec![scheduled.clone(), FrameName::new(FrameKind::Unseen, "[no recorded poll]")], *unrecorded_ns));
+    let rest_ns = tower.states.scheduled_ns.saturating_sub(tower.behind.ns());
+    lines.push((vec![scheduled], rest_ns));
+    lines.push((vec![FrameName::state(State::Suspended)], tower.states.suspended_ns));
+    lines
 }
 
 fn title(selection: &Selection) -> String {

@@ -5,27 +5,34 @@
 //!
 //! All times are nanoseconds. Instants are on the clock that [`Window::clock`] names, durations are lengths on it.
 
+pub mod blocking;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod folding;
 pub mod gather;
 pub mod graph;
+pub mod held;
 pub mod names;
 pub mod report;
 pub mod request_id;
 pub mod selection;
+mod spans;
 pub mod stacks;
 pub mod states;
 pub mod symbols;
+pub mod syscalls;
 pub mod text;
 
+pub use blocking::{Blocking, Question, blocking};
 pub use capture::{
-    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
-    TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
+    TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
-pub use graph::{Graph, GraphOptions, Metric, graph};
+pub use graph::weighted::{Weighted, WeightedStack, weighted};
+pub use graph::{Graph, GraphOptions, Metric, Owner, graph};
 pub use report::{Filter, Report, report};
 pub use request_id::RequestId;
 pub use selection::{NothingSelected, Selection};
 pub use states::{State, States};
-pub use symbols::{Symbolize, Symbols};
+pub use symbols::{Frame, MappedFile, Symbolize, Symbols};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ring::RingWatch;
-use super::{Session, SessionError, Subject, TICK};
+use super::{Detail, Session, SessionError, Subject, TICK};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -54,7 +54,7 @@ pub async fn record(
         }
     }
     session.finish()?;
-    let capture = session.capture()?;
+    let capture = session.capture(Detail::Stacks)?;
     Ok(Recorded { session, capture, target_lost, interrupted })
 }
 

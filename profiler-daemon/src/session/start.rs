@@ -1,6 +1,7 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
@@ -15,6 +16,7 @@ use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTab
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
+use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
 use crate::target::program::Program;
 
@@ -120,7 +122,7 @@ pub(super) fn start(pid: u32, subject: &Subject, manner: &Manner) -> Result<Sess
 struct Parts {
     attached: Attached,
     setting: Setting,
-    symbols: Symbols,
+    modules: Modules,
     plan: Plan,
     inspection: Inspection,
     unwinding: Unwinding,
@@ -128,12 +130,13 @@ struct Parts {
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, symbols, plan, inspection, unwinding } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding } = self;
         Session {
             attached,
             collector: Collector::default(),
             setting,
-            symbols,
+            symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
+            modules,
             target,
             plan,
             inspection,
@@ -158,7 +161,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
     let seccomp = target.seccomp()?.filtered > 0;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
     let bias = target.load_bias(&program)?;
-    let symbols = Symbols::new(modules_of(target.pid())?);
+    let modules = modules_of(target.pid())?;
     let probes = probes::probes(&plan)?;
     let types: Vec<(u64, TypeRow)> = (0_u32..)
         .zip(&inspection.task_types)
@@ -190,7 +193,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         wanted,
     })?;
     let mut unwinding = Unwinding::default();
-    unwinding.refresh(&mut attached, target.pid())?;
+    let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
@@ -200,7 +203,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         &plan,
         Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables() },
     );
-    Ok(Parts { attached, setting, symbols, plan, inspection, unwinding })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding })
 }
 
 fn links(plan: &Plan) -> LinkKind {

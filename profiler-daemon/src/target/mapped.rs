@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use thiserror::Error;
 
 use super::maps::{Mapping, parse_lines};
@@ -47,10 +50,13 @@ pub struct Location<'m> {
 /// The descriptors come through `/proc/PID/map_files`, so they are the mapped files themselves, whatever container the
 /// target lives in and whatever stands at their path today. Where that is not permitted the path is opened through
 /// `/proc/PID/root` and taken if its inode is the mapped one.
-#[derive(Debug, Default)]
+///
+/// A clone is cheap and stays as it is: names are looked up in one while the original goes on.
+#[derive(Clone, Debug, Default)]
 pub struct Modules {
     mappings: Vec<Mapping>,
-    files: HashMap<FileKey, Result<File, io::Error>>,
+    files: HashMap<FileKey, Result<Arc<File>, Arc<io::Error>>>,
+    root: Option<Arc<File>>,
     unreadable: usize,
 }
 
@@ -84,14 +90,24 @@ impl Modules {
         let (mut mappings, unreadable) = parse_lines(&text);
         mappings.retain(|mapping| mapping.executable);
         self.unreadable = self.unreadable.max(unreadable);
+        if self.root.is_none() {
+            // Debug files are looked for there when names are, and the process may be gone by then. Without it: only in ours.
+            self.root = File::open(format!("/proc/{pid}/root")).ok().map(Arc::new);
+        }
         for mapping in &mappings {
             let key = FileKey::of(mapping);
             if mapping.inode != 0 && self.files.len() < FILES_MAX && !self.files.contains_key(&key) {
-                self.files.insert(key, open_mapped(pid, mapping));
+                self.files.insert(key, open_mapped(pid, mapping).map(Arc::new).map_err(Arc::new));
             }
         }
         self.add(mappings);
         Ok(())
+    }
+
+    /// The target's root directory, held open. `None`: it may not be read.
+    #[must_use]
+    pub fn root(&self) -> Option<&File> {
+        self.root.as_deref()
     }
 
     fn add(&mut self, newer: Vec<Mapping>) {
@@ -105,11 +121,21 @@ impl Modules {
     pub fn locate(&self, address: u64) -> Option<Location<'_>> {
         let behind = self.mappings.partition_point(|mapping| mapping.start <= address);
         let mapping = self.mappings.get(behind.checked_sub(1)?)?;
-        (address < mapping.end).then(|| Location {
+        let begin = (address < mapping.end).then(|| self.begin_of(mapping))?;
+        Some(Location { file_offset: address.saturating_sub(mapping.start).saturating_add(mapping.offset), ..begin })
+    }
+
+    /// Every executable mapping, in address order: its addresses, from the first to the one after the last, and its begin.
+    pub fn each(&self) -> impl Iterator<Item = (Range<u64>, Location<'_>)> {
+        self.mappings.iter().map(|mapping| (mapping.start..mapping.end, self.begin_of(mapping)))
+    }
+
+    fn begin_of<'m>(&'m self, mapping: &'m Mapping) -> Location<'m> {
+        Location {
             path: mapping.name(),
-            file: self.files.get(&FileKey::of(mapping)).and_then(|file| file.as_ref().ok()),
-            file_offset: address.saturating_sub(mapping.start).saturating_add(mapping.offset),
-        })
+            file: self.files.get(&FileKey::of(mapping)).and_then(|file| file.as_deref().ok()),
+            file_offset: mapping.offset,
+        }
     }
 
     /// What could not be read, one sentence each; the addresses concerned show as module and offset.
@@ -157,6 +183,21 @@ pub(super) fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
 fn open_by_path(pid: u32, mapping: &Mapping) -> io::Result<File> {
     let inside = mapping.name().strip_prefix(b"/").ok_or(io::ErrorKind::NotFound)?;
     open_to_read(&Path::new(&format!("/proc/{pid}/root")).join(OsStr::from_bytes(inside)))
+}
+
+/// Opens a regular file to read.
+///
+/// Under `root`, symbolic links lead as they do for a process that has it as its root directory: none leads out of it
+/// (`RESOLVE_IN_ROOT`, openat2(2), Linux 5.6). Without `root`, the path is taken in our own view.
+pub fn open_regular(root: Option<&File>, path: &Path) -> io::Result<File> {
+    let file = match root {
+        Some(root) => {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+            File::from(openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)?)
+        }
+        None => open_to_read(path)?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// `O_NONBLOCK`: a target may have put a FIFO in its file's place, and opening that would wait for a writer.

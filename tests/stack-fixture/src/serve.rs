@@ -11,7 +11,7 @@ use crate::phase::{Plan, plans};
 use crate::truth::{Event, Phase};
 
 /// How long a library has been loaded before a phase runs in it: a profiler looks for new ones from time to time.
-const LOADED_BEFORE: Duration = Duration::from_millis(500);
+const LOADED_BEFORE: Duration = Duration::from_secs(1);
 
 /// See the module. Each phase takes `length_ms`.
 pub fn serve(length_ms: u32) -> io::Result<()> {

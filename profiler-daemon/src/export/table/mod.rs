@@ -3,12 +3,14 @@
 //! Times are milliseconds to the microsecond. Whatever came from the target is escaped and shortened; widths are those
 //! a terminal gives the characters.
 
+mod blocking;
 mod fit;
 mod grid;
 mod losses;
 mod requests;
 mod tasks;
 
+pub use blocking::{blocking, worst_places};
 pub use fit::fit;
 pub use grid::Colours;
 pub use losses::losses;

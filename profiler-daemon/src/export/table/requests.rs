@@ -121,6 +121,8 @@ fn remarks(row: &Request) -> Vec<String> {
     let counts = &row.counts;
     let longest = ms(counts.longest_poll_ns);
     let mut lines = vec![format!("{}, the longest {longest}; {}", plural(counts.polls, "poll"), plural(counts.wakes, "wake"))];
+    lines.extend(sampled(row));
+    lines.extend(behind(row));
     if row.times.stopped_ns > 0 {
         lines.push(format!("of blocked, {} were spent stopped or traced", ms(row.times.stopped_ns)));
     }
@@ -135,6 +137,44 @@ fn remarks(row: &Request) -> Vec<String> {
     }
     if !row.start_seen {
         lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
+    }
+    lines
+}
+
+/// What the shape of its running time rests on.
+fn sampled(row: &Request) -> Option<String> {
+    match row.sampled.scale {
+        _ if row.times.running_ns == 0 => None,
+        None => Some("no sample fell into running: it was too short for one, or there was no sampling".to_owned()),
+        Some(scale) => {
+            let (count, time) = (plural(row.sampled.samples, "sample"), ms(row.sampled.sampled_ns));
+            Some(format!("{count} of running for {time}, scaled by {scale:.3}"))
+        }
+    }
+}
+
+/// Types of task that are told one by one of those that a request waited behind.
+const BEHIND_SHOWN: usize = 2;
+
+/// What held the workers while it was ready.
+fn behind(row: &Request) -> Vec<String> {
+    let mut lines: Vec<String> = row
+        .scheduled_behind
+        .iter()
+        .take(BEHIND_SHOWN)
+        .map(|part| {
+            let (polls, longest) = (plural(part.polls, "poll"), ms(part.longest_ns));
+            let name = end(&printable(part.task.type_name.as_bytes()), NAME_WIDTH);
+            format!("waited for a worker behind {name}: {} ({polls}, the longest {longest})", ms(part.ns))
+        })
+        .collect();
+    let others = row.scheduled_behind.iter().skip(BEHIND_SHOWN);
+    let others_ns = others.fold(0_u64, |sum, part| sum.saturating_add(part.ns));
+    if others_ns > 0 {
+        lines.push(format!("waited for a worker behind other tasks: {}", ms(others_ns)));
+    }
+    if row.scheduled_unrecorded_ns > 0 && !lines.is_empty() {
+        lines.push(format!("waited for a worker behind no recorded poll: {}", ms(row.scheduled_unrecorded_ns)));
     }
     lines
 }
@@ -188,6 +228,7 @@ request order-42 #1  ended, in orders::handle (task 12)
   wall       26.310  100.0 %
 
   4 polls, the longest 3.000 ms; 3 wakes
+  3 samples of running for 3.000 ms, scaled by 1.667
   of suspended, 3.000 ms may have been another state: an event was not seen
 
   spawned tasks, in time of their own
@@ -196,6 +237,21 @@ request order-42 #1  ended, in orders::handle (task 12)
   orders::audit (task 13)  ended    9.000    2.000      0.000    0.000      0.000      7.000      2
 "
         );
+    }
+
+    #[test]
+    fn what_held_the_workers_is_told_and_a_request_too_short_for_a_sample() {
+        let made = report(&fixture::blocked(), &Filter::All);
+        let text = request(&made.requests[0], Colours::Off);
+        for remark in [
+            "  waited for a worker behind orders::audit: 0.030 ms (1 poll, the longest 0.030 ms)\n",
+            "  waited for a worker behind no recorded poll: 0.020 ms\n",
+        ] {
+            assert!(text.contains(remark), "{text}");
+        }
+        let text = request(&made.requests[2], Colours::Off);
+        assert!(text.contains("  no sample fell into running: it was too short for one, or there was no sampling\n"), "{text}");
+        assert!(!text.contains("waited for"), "{text}");
     }
 
     #[test]

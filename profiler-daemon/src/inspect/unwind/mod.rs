@@ -3,6 +3,7 @@
 //! | module | does |
 //! | --- | --- |
 //! | `source` | finds the call frame information in a file |
+//! | `plt`, `trampoline` | describe code that some linkers and libraries leave without an entry |
 //! | `order` | puts its entries into the order of their code |
 //! | `entries` | evaluates each |
 //! | `x86_64` | says what a row means in a rule: what is the architecture's own |
@@ -16,6 +17,7 @@ mod builder;
 mod entries;
 mod error;
 mod order;
+mod plt;
 #[cfg(test)]
 mod robustness;
 mod source;
@@ -97,6 +99,7 @@ pub fn unwind_table(data: &[u8]) -> Result<UnwindTable, UnwindError> {
         evaluator.write(*place, following.next().unwrap_or(u64::MAX), &mut builder)?;
     }
     let mut table = builder.finish(source.segments);
+    plt::mark(&mut table, data);
     trampoline::mark(&mut table, data);
     Ok(table)
 }

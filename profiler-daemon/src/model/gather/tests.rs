@@ -89,6 +89,13 @@ fn collected() -> Collected {
             syscall: Some(35),
             off: Clocks { preempted_ns: 1, blocked_ns: 20, stopped_ns: 0 },
         }],
+        blocking: vec![crate::collect::Place {
+            frames: Box::new([1, 2]),
+            end: End::Poll,
+            syscall: Some(35),
+            task_type: Some(99),
+            sum: crate::collect::PlaceSum { count: 4, blocked_ns: 80, longest_ns: 30, stopped_ns: 10, request: 6 },
+        }],
         polls: vec![PollRecord {
             kind: 6,
             tid: 1,
@@ -166,6 +173,9 @@ fn stretches_and_polls_are_placed() {
     let capture = gather(&setting(), &collected());
     let off = &capture.off_cpu[0];
     assert_eq!((off.start_ns, off.blocked_ns, off.preempted_ns, off.syscall), (400, 20, 1, Some(35)));
+    let place = &capture.blocking[0];
+    assert_eq!((place.frames.as_slice(), place.task_type, place.request), ([1].as_slice(), None, Some(ScopeSeq(6))));
+    assert_eq!((place.count, place.blocked_ns, place.longest_ns, place.stopped_ns), (4, 80, 30, 10));
     let poll = &capture.polls[0];
     assert_eq!((poll.scope, poll.parent_request, poll.task_type, poll.ready_ns), (Some(ScopeSeq(4)), None, None, None));
     assert_eq!(poll.running_ns(), 50);

@@ -1,5 +1,7 @@
 //! Widths are exact, and belong to whom they should.
 
+mod off_cpu;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -31,8 +33,8 @@ fn order_42() -> Selection {
 fn a_wall_graph_is_the_root_scope_and_as_wide_as_its_wall() {
     let graph = drawn(&fixture::capture(), &order_42(), Metric::Wall, false);
     let expected = [
-        ("request order-42 #1 / task orders::handle / [blocked]", 1_000_000),
-        ("request order-42 #1 / task orders::handle / [preempted]", 250_000),
+        ("request order-42 #1 / task orders::handle / [blocked, no stack]", 1_000_000),
+        ("request order-42 #1 / task orders::handle / [preempted, no stack]", 250_000),
         ("request order-42 #1 / task orders::handle / [scheduled]", 60_000),
         ("request order-42 #1 / task orders::handle / [suspended]", 20_000_000),
         (
@@ -92,7 +94,7 @@ fn one_task_and_all_tasks() {
     );
     let all = text(&drawn(&capture, &Selection::All, Metric::Wall, false));
     assert_eq!(all.get("task orders::hash::{closure 0} / [running, no sample]"), Some(&9_000_000));
-    assert_eq!(all.get("task orders::audit / [blocked]"), Some(&2_000_000));
+    assert_eq!(all.get("task orders::audit / [blocked, no stack]"), Some(&2_000_000));
 }
 
 #[test]

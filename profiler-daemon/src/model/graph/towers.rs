@@ -1,19 +1,82 @@
-//! Whose time stands on which root, and which samples give it a shape.
+//! Whose time stands on which root, and which samples and stretches off the CPU give it a shape.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Metric;
-use crate::model::capture::{Capture, RequestRow, Sample, ScopeSeq, TypeIndex};
+use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
+use crate::model::held::{Held, held};
+use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
 use crate::model::text::printable;
 
-/// A root with the time and the samples on top of it.
+/// A root with the time on top of it, and what gives that a shape.
+#[derive(Default)]
 pub(super) struct Tower<'c> {
     pub(super) roots: Vec<FrameName>,
+    pub(super) owner: Owner,
     pub(super) states: States,
+    pub(super) seen: Seen<'c>,
+    /// What held the workers while it was scheduled. Known of a request's root scope.
+    pub(super) behind: Held,
+}
+
+/// Whose time a tower is, for formats that say it beside the stack and not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The request and its instance.
+    pub request: Option<(RequestId, u64)>,
+    /// The task's type. `None`: outside of any task.
+    pub task_type: Option<TypeIndex>,
+    /// The task's id, where the time is one task's.
+    pub task_id: Option<u64>,
+    /// Whether the request spawned it: its wall time passed beside that of the request.
+    pub spawned: bool,
+}
+
+/// Stacks that were taken, on the CPU and off it.
+#[derive(Default)]
+pub(super) struct Seen<'c> {
     pub(super) samples: Vec<&'c Sample>,
+    pub(super) off_cpu: Vec<&'c OffCpu>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+enum Taken<'c> {
+    On(&'c Sample),
+    Off(&'c OffCpu),
+}
+
+impl<'c> Taken<'c> {
+    const fn stack(self) -> &'c Stack {
+        match self {
+            Self::On(sample) => &sample.stack,
+            Self::Off(off) => &off.stack,
+        }
+    }
+
+    fn all(capture: &'c Capture) -> impl Iterator<Item = Self> {
+        capture.samples.iter().map(Self::On).chain(capture.off_cpu.iter().map(Self::Off))
+    }
+}
+
+impl<'c> Seen<'c> {
+    fn push(&mut self, taken: Taken<'c>) {
+        match taken {
+            Taken::On(sample) => self.samples.push(sample),
+            Taken::Off(off) => self.off_cpu.push(off),
+        }
+    }
+}
+
+impl<'c> FromIterator<Taken<'c>> for Seen<'c> {
+    fn from_iter<I: IntoIterator<Item = Taken<'c>>>(all: I) -> Self {
+        let mut seen = Self::default();
+        all.into_iter().for_each(|taken| seen.push(taken));
+        seen
+    }
 }
 
 /// The towers of a selection.
@@ -23,17 +86,21 @@ pub(super) struct Towers<'c> {
     pub(super) selected: Vec<Tower<'c>>,
     /// The tasks that selected requests spawned.
     pub(super) beside: Vec<Tower<'c>>,
-    /// Samples inside a selected request that belong to none of these.
+    /// Stacks inside a selected request that belong to none of these.
     pub(super) unplaced: u64,
 }
 
 pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric) -> Towers<'c> {
     match selection {
         Selection::Request { .. } => {
-            let index = SampleIndex::of(capture);
+            let rows = selection.requests(capture);
+            let index = StackIndex::of(capture);
+            // No other graph draws it.
+            let mut held = if metric == Metric::Wall { held(capture, &rows) } else { HashMap::new() };
             let mut towers = Towers::default();
-            for row in selection.requests(capture) {
-                add_request(&mut towers, capture, &index, row, metric);
+            for row in rows {
+                let behind = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
+                add_request(&mut towers, capture, &index, row, behind, metric);
             }
             towers
         }
@@ -42,21 +109,21 @@ pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Me
     }
 }
 
-/// Samples by what they are looked up by: many requests of one id would else read all samples each.
-struct SampleIndex<'c> {
-    by_scope: HashMap<ScopeSeq, Vec<&'c Sample>>,
-    by_task: HashMap<u64, Vec<&'c Sample>>,
+/// Stacks by what they are looked up by: many requests of one id would else read all of them each.
+struct StackIndex<'c> {
+    by_scope: HashMap<ScopeSeq, Vec<Taken<'c>>>,
+    by_task: HashMap<u64, Vec<Taken<'c>>>,
 }
 
-impl<'c> SampleIndex<'c> {
+impl<'c> StackIndex<'c> {
     fn of(capture: &'c Capture) -> Self {
         let (mut by_scope, mut by_task) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-        for sample in &capture.samples {
-            for &scope in &sample.stack.requests {
-                by_scope.entry(scope).or_default().push(sample);
+        for taken in Taken::all(capture) {
+            for &scope in &taken.stack().requests {
+                by_scope.entry(scope).or_default().push(taken);
             }
-            if let Some(id) = sample.stack.task_id {
-                by_task.entry(id).or_default().push(sample);
+            if let Some(id) = taken.stack().task_id {
+                by_task.entry(id).or_default().push(taken);
             }
         }
         Self { by_scope, by_task }
@@ -70,35 +137,45 @@ struct Spawned<'c> {
     ids: BTreeSet<u64>,
     /// Whether there are some whose id could not be read: those are told by their type.
     nameless: bool,
-    samples: Vec<&'c Sample>,
+    seen: Seen<'c>,
 }
 
 /// Adds the tower of a request, and one for each type of task it spawned.
 ///
-/// The kernel side counts a child's polls to the request that spawned it, so a sample "inside" the request is the root
+/// The kernel side counts a child's polls to the request that spawned it, so a stack "inside" the request is the root
 /// scope's own only in the task that polled the scope.
-fn add_request<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &SampleIndex<'c>, row: &RequestRow, metric: Metric) {
+fn add_request<'c>(
+    towers: &mut Towers<'c>,
+    capture: &'c Capture,
+    index: &StackIndex<'c>,
+    row: &RequestRow,
+    behind: Held,
+    metric: Metric,
+) {
     let mut spawned: BTreeMap<TypeIndex, Spawned<'c>> = BTreeMap::new();
     for child in &row.children {
         let group = spawned.entry(child.task_type).or_default();
         group.states.add(&child.states);
         match child.task_id {
-            Some(id) if group.ids.insert(id) => group.samples.extend(index.by_task.get(&id).into_iter().flatten()),
+            Some(id) if group.ids.insert(id) => {
+                index.by_task.get(&id).into_iter().flatten().for_each(|&taken| group.seen.push(taken));
+            }
             Some(_) => {}
             None => group.nameless = true,
         }
     }
     let named: BTreeSet<u64> = spawned.values().flat_map(|group| group.ids.iter().copied()).collect();
-    let mut own = Vec::new();
-    for &sample in index.by_scope.get(&row.scope).into_iter().flatten() {
-        if sample.stack.task_id.is_some_and(|id| named.contains(&id)) {
+    let mut own = Seen::default();
+    for &taken in index.by_scope.get(&row.scope).into_iter().flatten() {
+        let stack = taken.stack();
+        if stack.task_id.is_some_and(|id| named.contains(&id)) {
             continue;
         }
-        let group = sample.stack.task_type.filter(|_| sample.stack.task_id.is_none()).and_then(|index| spawned.get_mut(&index));
-        if is_in_task_of(sample, row) {
-            own.push(sample);
+        let group = stack.task_type.filter(|_| stack.task_id.is_none()).and_then(|index| spawned.get_mut(&index));
+        if stack.is_in_task_of(row) {
+            own.push(taken);
         } else if let Some(group) = group.filter(|group| group.nameless) {
-            group.samples.push(sample);
+            group.seen.push(taken);
         } else {
             towers.unplaced = towers.unplaced.saturating_add(1);
         }
@@ -106,27 +183,33 @@ fn add_request<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sample
     let task = row.task_type.map_or_else(|| "[no task]".to_owned(), |index| task_text(capture, index));
     towers.selected.push(Tower {
         roots: vec![request_frame(row, ""), FrameName::new(FrameKind::Task, &task)],
+        owner: Owner {
+            request: Some((row.id.clone(), row.instance)),
+            task_type: row.task_type,
+            task_id: row.task_id,
+            spawned: false,
+        },
         states: row.states,
-        samples: own,
+        seen: own,
+        behind,
     });
-    // On a CPU, a spawned task's time is work of the request; on the wall it passed beside it.
+    // On a CPU, or blocking one of the workers, a spawned task's time is work of the request; on the wall it passed beside it.
     let (owner, before) = match metric {
         Metric::Wall => (request_frame(row, "spawned by "), ""),
-        Metric::Cpu => (request_frame(row, ""), "spawned "),
+        Metric::Cpu | Metric::Blocked => (request_frame(row, ""), "spawned "),
     };
     towers.beside.extend(spawned.into_iter().map(|(index, group)| Tower {
         roots: vec![owner.clone(), FrameName::new(FrameKind::Task, &format!("{before}{}", task_text(capture, index)))],
+        owner: Owner {
+            request: Some((row.id.clone(), row.instance)),
+            task_type: Some(index),
+            task_id: group.ids.first().copied().filter(|_| group.ids.len() == 1 && !group.nameless),
+            spawned: true,
+        },
         states: group.states,
-        samples: group.samples,
+        seen: group.seen,
+        ..Tower::default()
     }));
-}
-
-/// By id where both are known, else by type: a Tokio without task ids has only that.
-fn is_in_task_of(sample: &Sample, row: &RequestRow) -> bool {
-    match (sample.stack.task_id, row.task_id) {
-        (Some(one), Some(other)) => one == other,
-        _ => sample.stack.task_type == row.task_type,
-    }
 }
 
 /// `request order-42 #1`. In a frame the id's `;` is escaped too: folded lines could not tell it from their own.
@@ -137,7 +220,7 @@ fn request_frame(row: &RequestRow, before: &str) -> FrameName {
 }
 
 /// A task is told from a function: an `async fn` that is spawned is both, and they have different colours.
-fn task_text(capture: &Capture, index: TypeIndex) -> String {
+pub(super) fn task_text(capture: &Capture, index: TypeIndex) -> String {
     format!("task {}", capture.type_name(index))
 }
 
@@ -148,8 +231,10 @@ fn task_tower(capture: &Capture, id: u64) -> Option<Tower<'_>> {
     let children = children.filter(|child| child.task_id == Some(id)).map(|child| (child.task_type, child.states));
     live.chain(children).next().map(|(index, states)| Tower {
         roots: vec![FrameName::new(FrameKind::Task, &format!("task {id}, {}", capture.type_name(index)))],
+        owner: Owner { task_type: Some(index), task_id: Some(id), ..Owner::default() },
         states,
-        samples: capture.samples.iter().filter(|sample| sample.stack.task_id == Some(id)).collect(),
+        seen: Taken::all(capture).filter(|taken| taken.stack().task_id == Some(id)).collect(),
+        ..Tower::default()
     })
 }
 
@@ -157,20 +242,22 @@ fn task_tower(capture: &Capture, id: u64) -> Option<Tower<'_>> {
 fn type_towers(capture: &Capture) -> Vec<Tower<'_>> {
     let live = capture.tasks.iter().map(|row| (row.task_type, row.states));
     let finished = capture.finished.iter().map(|row| (row.task_type, row.states));
-    let mut sums: BTreeMap<TypeIndex, (States, Vec<&Sample>)> = BTreeMap::new();
+    let mut sums: BTreeMap<TypeIndex, (States, Seen<'_>)> = BTreeMap::new();
     for (index, states) in live.chain(finished) {
         sums.entry(index).or_default().0.add(&states);
     }
-    for sample in &capture.samples {
-        if let Some((_, samples)) = sample.stack.task_type.and_then(|index| sums.get_mut(&index)) {
-            samples.push(sample);
+    for taken in Taken::all(capture) {
+        if let Some((_, seen)) = taken.stack().task_type.and_then(|index| sums.get_mut(&index)) {
+            seen.push(taken);
         }
     }
     sums.into_iter()
-        .map(|(index, (states, samples))| Tower {
+        .map(|(index, (states, seen))| Tower {
             roots: vec![FrameName::new(FrameKind::Task, &task_text(capture, index))],
+            owner: Owner { task_type: Some(index), ..Owner::default() },
             states,
-            samples,
+            seen,
+            ..Tower::default()
         })
         .collect()
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::stacks::{Sampled, ScheduledBehind, Stacks, sampled};
 use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
 use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
+use crate::model::held::{Behind, Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::text::printable;
@@ -84,14 +86,22 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     finished.sort_by_key(|row| row.task_type);
 
     let names: HashMap<ScopeSeq, RequestName> = capture.requests.iter().map(|row| (row.scope, request_name(row))).collect();
+    let mut sampled = sampled(capture, &requests);
+    let mut held = held(capture, &requests);
+    let seen = |row: &&RequestRow| {
+        let held = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
+        request(capture, row, sampled.remove(&row.scope).unwrap_or_default(), &held, &names)
+    };
     let live = live.iter().map(|row| live_task(capture, row, &names));
     let finished = finished.iter().map(|row| finished_tasks(capture, row));
     Report {
         schema: SCHEMA.to_owned(),
         target: capture.target.clone(),
         window: capture.window.clone(),
-        requests: requests.iter().map(|row| request(capture, row)).collect(),
+        requests: requests.iter().map(seen).collect(),
         tasks: live.chain(finished).collect(),
+        stacks: Stacks::of(capture),
+        blocking: None,
         lost: capture.losses.iter().fold(BTreeMap::new(), |mut lost, loss| {
             let count: &mut u64 = lost.entry(loss.name.to_owned()).or_default();
             *count = count.saturating_add(loss.count);
@@ -100,7 +110,9 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     }
 }
 
-fn request_name(row: &RequestRow) -> RequestName {
+/// What a request is called in a report.
+#[must_use]
+pub fn request_name(row: &RequestRow) -> RequestName {
     let bytes = row.id.as_bytes();
     let (id, id_hex) = match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),
@@ -109,7 +121,13 @@ fn request_name(row: &RequestRow) -> RequestName {
     RequestName { id, id_hex, instance: row.instance }
 }
 
-fn request(capture: &Capture, row: &RequestRow) -> Request {
+fn request(
+    capture: &Capture,
+    row: &RequestRow,
+    sampled: Sampled,
+    held: &Held,
+    names: &HashMap<ScopeSeq, RequestName>,
+) -> Request {
     Request {
         name: request_name(row),
         complete: row.complete,
@@ -118,8 +136,22 @@ fn request(capture: &Capture, row: &RequestRow) -> Request {
         times: row.states.into(),
         counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
         scheduled_known: row.scheduled_known,
+        sampled,
+        scheduled_behind: held.behind.iter().map(|part| behind(capture, part, names)).collect(),
+        scheduled_unrecorded_ns: held.unrecorded_ns,
         task: row.task_type.map(|index| task_ref(capture, row.task_id, index)),
         children: row.children.iter().map(|child| child_of(capture, child)).collect(),
+    }
+}
+
+fn behind(capture: &Capture, part: &Behind, names: &HashMap<ScopeSeq, RequestName>) -> ScheduledBehind {
+    let unknown = || TaskRef { id: part.longest_task, type_name: "[unknown type]".to_owned(), kind: TaskKind::Unknown };
+    ScheduledBehind {
+        task: part.task_type.map_or_else(unknown, |index| task_ref(capture, part.longest_task, index)),
+        ns: part.ns,
+        polls: part.polls,
+        longest_ns: part.longest_ns,
+        request: part.longest_request.and_then(|scope| names.get(&scope).cloned()),
     }
 }
 

@@ -6,6 +6,7 @@
 //! Invariant: in every row the five states add up to `wall_ns` exactly.
 
 mod build;
+mod stacks;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use build::{Filter, report};
+pub use build::{Filter, report, request_name};
+pub use stacks::{Sampled, ScheduledBehind, Stacks};
 
+use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
 use super::states::{State, States};
 
@@ -22,7 +25,7 @@ use super::states::{State, States};
 pub const SCHEMA: &str = "profiler.report/1";
 
 /// One measurement of one target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -34,6 +37,10 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Live tasks by id, then a row per type for the finished ones.
     pub tasks: Vec<Task>,
+    /// How stacks were taken.
+    pub stacks: Stacks,
+    /// What held workers, of the whole process. `None`: not asked for, or the report is about a part of it; it needs function names.
+    pub blocking: Option<Blocking>,
     /// Every counter of lost or clamped events by name, zero ones included.
     pub lost: BTreeMap<String, u64>,
 }
@@ -122,7 +129,7 @@ pub struct Counts {
 }
 
 /// One instance of a request: its root scope's states, and the tasks it spawned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Its id and instance.
     #[serde(flatten)]
@@ -141,6 +148,14 @@ pub struct Request {
     pub counts: Counts,
     /// `false`: it ran outside of any task, so `scheduled` could not be told from `suspended`.
     pub scheduled_known: bool,
+    /// How much of its running time was sampled.
+    #[serde(flatten)]
+    pub sampled: Sampled,
+    /// What ran on the workers while it was ready, the most time first; at most its `scheduled_ns` in all.
+    pub scheduled_behind: Vec<ScheduledBehind>,
+    /// The part of `scheduled_ns` in which no recorded poll ran: others were shorter than `stacks.poll_record_ns`, or of the
+    /// runtime's own. What is left of `scheduled_ns` is time whose polls are not kept.
+    pub scheduled_unrecorded_ns: u64,
     /// The task that polled it. `None`: it ran outside of any task, as in `block_on`.
     pub task: Option<TaskRef>,
     /// Tasks spawned while it was current.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskRow};
-use crate::model::{RequestId, States, fixture};
+use crate::model::{Question, RequestId, States, blocking, fixture};
 
 const SCHEMA_FILE: &str = include_str!("../../../schema/profiler.report-1.schema.json");
 
@@ -22,6 +22,14 @@ fn json_of(capture: &Capture) -> Value {
     serde_json::to_value(report(capture, &Filter::All)).unwrap()
 }
 
+/// Everything that a report can hold.
+fn full() -> Report {
+    let mut capture = fixture::blocked();
+    capture.samples.extend(fixture::samples_in_the_long_poll());
+    let blocking = blocking(&capture, Question::default(), &mut fixture::Names);
+    Report { blocking: Some(blocking), ..report(&capture, &Filter::All) }
+}
+
 fn errors(value: &Value) -> Vec<String> {
     VALIDATOR.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
@@ -29,6 +37,23 @@ fn errors(value: &Value) -> Vec<String> {
 #[test]
 fn a_report_with_everything_in_it_is_valid() {
     assert_eq!(errors(&json_of(&fixture::capture())), Vec::<String>::new());
+    assert_eq!(errors(&serde_json::to_value(full()).unwrap()), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_tells_its_samples_and_what_it_waited_behind() {
+    let told = full();
+    let [first, hostile, later] = &told.requests[..] else { panic!("{told:#?}") };
+    let scale = first.sampled.scale.unwrap();
+    assert_eq!((first.sampled.samples, first.sampled.sampled_ns), (3, 3_000_000), "those of its child are not its own");
+    assert!((scale - 5_000_001.0 / 3_000_000.0).abs() < 1e-9, "{scale}");
+    assert_eq!((hostile.sampled, later.sampled), (Sampled::default(), Sampled::default()));
+    let [behind] = &first.scheduled_behind[..] else { panic!("{first:#?}") };
+    assert_eq!((behind.task.type_name.as_str(), behind.task.id), ("orders::audit", Some(14)));
+    assert_eq!((behind.ns, behind.polls, behind.longest_ns), (30_000, 1, 30_000));
+    assert_eq!(first.scheduled_unrecorded_ns, 20_000);
+    assert!(behind.ns + first.scheduled_unrecorded_ns <= first.times.scheduled_ns);
+    assert_eq!((told.stacks.walks, told.stacks.ends["no_row"], told.stacks.tables.rows), (9, 1, 12_000));
 }
 
 #[test]
@@ -41,7 +66,7 @@ fn an_empty_window_is_valid() {
 /// Each change makes a report that some reader would trip over; the schema must see every one.
 #[test]
 fn the_schema_refuses_what_is_no_report() {
-    let good = json_of(&fixture::capture());
+    let good = serde_json::to_value(full()).unwrap();
     let bad: &[(&str, Value)] = &[
         ("/schema", json!("profiler.report/2")),
         ("/target/pid", json!(0)),
@@ -62,6 +87,14 @@ fn the_schema_refuses_what_is_no_report() {
         ("/tasks/0/state", json!("waiting")),
         ("/tasks/2/count", json!(0)),
         ("/tasks/2/id", json!(5)),
+        ("/requests/0/scale", json!("1")),
+        ("/requests/0/scheduled_behind/0/ns", json!(-1)),
+        ("/stacks/period_ns", json!(0.5)),
+        ("/stacks/ends", json!({ "No Row": 1 })),
+        ("/blocking", json!([])),
+        ("/blocking/places/0/syscall", json!(202)),
+        ("/blocking/places/0/stack/0/line", json!(-1)),
+        ("/blocking/long_polls/0/count", Value::Null),
         ("/lost/ring_full", json!("many")),
         ("/lost", json!({ "Ring Full": 1 })),
     ];
@@ -75,7 +108,7 @@ fn the_schema_refuses_what_is_no_report() {
 /// Every key of every object is required (but `id_hex`), and no other key is allowed.
 #[test]
 fn the_schema_is_strict_at_every_level() {
-    let good = json_of(&fixture::capture());
+    let good = serde_json::to_value(full()).unwrap();
     for place in [
         "",
         "/target",
@@ -86,6 +119,15 @@ fn the_schema_is_strict_at_every_level() {
         "/tasks/0",
         "/tasks/1/request",
         "/tasks/2",
+        "/requests/0/scheduled_behind/0",
+        "/stacks",
+        "/stacks/tables",
+        "/blocking",
+        "/blocking/places/0",
+        "/blocking/places/0/stack/0",
+        "/blocking/long_polls/0",
+        "/blocking/long_polls/0/stacks/0",
+        "/blocking/blocking_pool",
     ] {
         let keys: Vec<String> = good.pointer(place).unwrap().as_object().unwrap().keys().cloned().collect();
         for key in keys {
@@ -101,7 +143,7 @@ fn the_schema_is_strict_at_every_level() {
 
 #[test]
 fn what_is_written_reads_back() {
-    let made = report(&fixture::capture(), &Filter::All);
+    let made = full();
     let read: Report = serde_json::from_str(&serde_json::to_string(&made).unwrap()).unwrap();
     assert_eq!(read, made);
 }

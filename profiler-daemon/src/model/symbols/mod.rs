@@ -5,17 +5,56 @@
 //! files may be deleted or replaced.
 
 mod blaze;
+mod debug_file;
+mod elf;
+mod known;
+mod places;
 
-pub use blaze::Symbols;
+pub use known::Symbols;
 
 /// One function at an address. An address has several where functions were inlined into one another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// The function as the user wrote it, or `[module+0xOFFSET]` with an offset into the file, or `[unknown 0xADDRESS]`.
-    /// It comes from the target: print it escaped.
+    /// The function as the user wrote it, its generic arguments shortened, or `[module+0xOFFSET]` with an offset into the
+    /// file, or `[unknown 0xADDRESS]`. It comes from the target: print it escaped.
     pub function: String,
+    /// The same with its generic arguments. Equal to `function` where nothing was shortened.
+    pub full: String,
+    /// The source file, as the debug information names it. Untrusted text.
+    pub file: Option<String>,
+    /// The line in it, from 1.
+    pub line: Option<u32>,
     /// Whether a symbol was found.
     pub resolved: bool,
+}
+
+impl Frame {
+    /// A function of which only the name is known, already as it is to be shown.
+    #[must_use]
+    pub fn named(function: &str) -> Self {
+        Self { function: function.to_owned(), full: function.to_owned(), file: None, line: None, resolved: true }
+    }
+
+    /// An address without a symbol, and what is shown for it.
+    #[must_use]
+    pub fn unresolved(shown: String) -> Self {
+        Self { full: shown.clone(), function: shown, resolved: false, ..Self::default() }
+    }
+}
+
+/// A range of the target's addresses and the file that it is mapped from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedFile {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
+    /// Where the range begins in the file, in bytes.
+    pub file_offset: u64,
+    /// The file's path in the target's view, or `[vdso]` and the like, or empty. Printable text.
+    pub path: String,
+    /// The file's GNU build id in lower-case hex (note `NT_GNU_BUILD_ID` of `.note.gnu.build-id`).
+    pub build_id: Option<String>,
 }
 
 /// Whatever can name addresses of the target.
@@ -25,6 +64,11 @@ pub trait Symbolize {
     ///
     /// An address is looked up as it is: the caller has moved return addresses back into their call.
     fn symbolize(&mut self, addresses: &[u64]) -> Vec<Vec<Frame>>;
+
+    /// The executable mappings that addresses lie in, in address order. Empty: not known.
+    fn modules(&self) -> Vec<MappedFile> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Names of real functions of real processes: this one, and one that is gone.
 
+mod debug_files;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -73,8 +75,21 @@ fn poll_address<F: Future>(_: &F) -> u64 {
 fn what_has_no_symbol_says_where_it_is() {
     let mut symbols = Symbols::new(Modules::of_process(std::process::id()).unwrap());
     let unknown = symbols.symbolize(&[0x10, 0]);
-    assert_eq!(unknown[0], [Frame { function: "[unknown 0x10]".to_owned(), resolved: false }]);
+    assert_eq!(unknown[0], [Frame::unresolved("[unknown 0x10]".to_owned())]);
     assert_eq!(functions(&unknown[1]), ["[unknown 0x0]"]);
+}
+
+#[test]
+fn our_own_mappings_have_paths_and_build_ids() {
+    let symbols = Symbols::new(Modules::of_process(std::process::id()).unwrap());
+    let address = address_of_landmark();
+    let mapped = symbols.modules();
+    assert!(mapped.is_sorted_by_key(|file| file.start));
+    let ours = mapped.iter().find(|file| (file.start..file.end).contains(&address)).unwrap();
+    assert_eq!(std::path::Path::new(&ours.path), std::env::current_exe().unwrap());
+    let libc = mapped.iter().find(|file| file.path.contains("libc.so")).unwrap();
+    let build_id = libc.build_id.as_deref().unwrap();
+    assert!(build_id.len() >= 16 && build_id.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit)));
 }
 
 /// Stands still so that another test can profile it and kill it; only when that test asks.
