@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use profiler_daemon::model::{Capture, Stack};
-use profiler_daemon::session::{Manner, Session, Subject};
+use profiler_daemon::session::{Detail, Manner, Naming, Session, Subject};
 use profiler_daemon::target::maps;
 use stack_fixture::truth::{Event, Phase};
 
@@ -117,23 +117,24 @@ pub struct Profiled {
     pub modules: Vec<CodeRange>,
     /// What the profiler saw.
     pub capture: Capture,
-    /// The session, closed: it still names addresses.
-    pub session: Session,
+    /// Names for its addresses.
+    pub naming: Naming,
 }
 
 /// Attaches to a fixture, lets it run some rounds, and leaves.
 pub fn profiled(fixture: &mut Chained, subject: &Subject, rate_hz: u32, rounds: usize) -> Result<Profiled> {
     let wrong = |error: profiler_daemon::session::SessionError| Failure::Wrong(vec![crate::failure::chain(&error)]);
     let manner = Manner { rate_hz: Some(rate_hz), timeline: false };
-    let mut session = Session::start(fixture.pid(), subject, &manner).map_err(wrong)?;
+    let mut session = Session::start(fixture.pid(), subject, &manner, &[]).map_err(wrong)?;
     let mut phases = Vec::new();
     for _ in 0..rounds {
         phases.extend(fixture.round(|| session.tick().map_err(wrong))?);
     }
     let (functions, modules) = (fixture.functions()?, code_of(fixture.pid())?);
+    let naming = session.naming();
     session.finish().map_err(wrong)?;
-    let capture = session.capture().map_err(wrong)?;
-    Ok(Profiled { phases, functions, modules, capture, session })
+    let capture = session.capture(Detail::Stacks).map_err(wrong)?;
+    Ok(Profiled { phases, functions, modules, capture, naming })
 }
 
 /// Whether a stack of that time is of a phase.

@@ -1,5 +1,7 @@
 //! Every stack inside a phase holds the phase's chain, and nearly all walks reach their end.
 
+use profiler_common::loss::Loss;
+use profiler_common::unwind::End;
 use profiler_daemon::session::Subject;
 use profiler_tests::cells::tried;
 use profiler_tests::chained::{Chained, Profiled, profiled};
@@ -89,7 +91,8 @@ fn walks(seen: &Profiled) -> Vec<String> {
         wrong.push(format!("{whole} of {} walks are whole: {:?}", walks.walks, walks.ends));
     }
     let cut: u64 = walks.walks.saturating_sub(whole);
-    let counted: u64 = seen.capture.losses.iter().filter(|loss| loss.name.starts_with("unwind_")).map(|loss| loss.count).sum();
+    let reasons: Vec<&str> = End::ALL.into_iter().filter_map(End::loss).map(Loss::name).collect();
+    let counted: u64 = seen.capture.losses.iter().filter(|loss| reasons.contains(&loss.name)).map(|loss| loss.count).sum();
     if cut != counted {
         wrong.push(format!("{cut} walks were cut, the losses count {counted}"));
     }

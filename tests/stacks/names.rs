@@ -1,7 +1,7 @@
 //! Whatever debug information there is, the functions of a chain have their names.
 
 use profiler_daemon::model::{Metric, RequestId, Selection};
-use profiler_daemon::session::{Form, Subject, render};
+use profiler_daemon::session::{ExecutorFrames, Form, Subject, render};
 use profiler_tests::cells::{Cell, DEBUGS, Profile};
 use profiler_tests::chained::{Chained, Profiled, profiled};
 use profiler_tests::failure::all_right;
@@ -22,11 +22,10 @@ fn chains_have_names() -> Result<()> {
     for debug in DEBUGS {
         let cell = Cell { profile: Profile::Release, debug };
         let mut fixture = Chained::start(cell, PHASE_MS)?;
-        let mut seen = profiled(&mut fixture, &Subject::AllTasks, RATE_HZ, 1)?;
+        let seen = profiled(&mut fixture, &Subject::AllTasks, RATE_HZ, 1)?;
         fixture.end()?;
-        let phases = seen.phases.clone();
-        for phase in phases.iter().filter(|phase| ["three-spin", "twelve-spin", "three-plugin"].contains(&&*phase.name)) {
-            let folded = folded(&mut seen, phase)?;
+        for phase in seen.phases.iter().filter(|phase| ["three-spin", "twelve-spin", "three-plugin"].contains(&&*phase.name)) {
+            let folded = folded(&seen, phase)?;
             if !folded.lines().any(|line| has_in_order(line, phase)) {
                 wrong.push(format!("{cell}: {}: no line names the chain:\n{folded}", phase.name));
             }
@@ -35,12 +34,13 @@ fn chains_have_names() -> Result<()> {
     all_right(wrong)
 }
 
-fn folded(seen: &mut Profiled, phase: &Phase) -> Result<String> {
+fn folded(seen: &Profiled, phase: &Phase) -> Result<String> {
     let id = phase.request.as_deref().unwrap_or_default();
     let selection = Selection::Request { id: RequestId::new(id.as_bytes()) };
     let wrong = |why: &dyn std::error::Error| Failure::Wrong(vec![profiler_tests::failure::chain(why)]);
-    let bytes =
-        render(&seen.capture, &selection, Metric::Cpu, Form::Folded, seen.session.symbols()).map_err(|error| wrong(&error))?;
+    let mut symbols = seen.naming.lock(&[]);
+    let bytes = render(&seen.capture, &selection, Metric::Cpu, Form::Folded, ExecutorFrames::Folded, &mut *symbols)
+        .map_err(|error| wrong(&error))?;
     String::from_utf8(bytes).map_err(|error| wrong(&error))
 }
 
