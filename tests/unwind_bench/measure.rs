@@ -6,7 +6,7 @@ use profiler_daemon::session::Subject;
 use profiler_tests::Result;
 use profiler_tests::cells::{Cell, Debug, PROFILES, Profile};
 use profiler_tests::chain::Functions;
-use profiler_tests::chained::{Chained, Profiled, is_inside, profiled};
+use profiler_tests::chained::{Chained, Profiled, code_of, is_inside, profiled};
 use stack_fixture::truth::{Kind, Phase};
 
 use crate::dumps;
@@ -82,7 +82,7 @@ fn perf(fixture: &mut Chained, dump: u32, rounds: usize) -> Result<Vec<Stacks>> 
     let dumps = dumps::read(&recorded.file())?;
     let bytes = dumps.iter().map(dumps::Dump::bytes).sum::<u64>().checked_div(dumps.len() as u64);
 
-    let by_perf = recorded.unwound()?;
+    let by_perf = recorded.unwound(&code_of(fixture.pid())?)?;
     let (known, complete) = complete(&by_perf, &phases, &functions);
     let frames = by_perf.iter().map(|seen| seen.frames.len() as u64).sum();
     let walks = by_perf.len() as u64;

@@ -33,6 +33,9 @@ order. `ends` is the part of all stacks whose walk ended where a stack ends: at 
 root in user space; perf does not tell. `ns/frame` is what the unwinder took: in the kernel with the search of its tables, the reads of
 the stack and the verifier's checks, in user space on stacks that are in memory already. `as framehop` is the part of the same stacks on
 which both found the same frames. `bytes` is what a sample takes on its way from the kernel.
+
+framehop does not follow the trampoline of a signal, so the phases in a signal handler are beyond it. A dump of 8 KiB, perf's default,
+does not reach the root of the deeper nests.
 ";
 
 /// What stands after the tables.
