@@ -3,7 +3,7 @@
 use super::SessionError;
 use crate::export::{flamegraph, folded, json};
 use crate::model::folding::Folded;
-use crate::model::{Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report};
+use crate::model::{Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report};
 
 /// The form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,4 +57,12 @@ pub fn render(
         }
     }
     Ok(bytes)
+}
+
+/// What holds the workers, its stacks folded as in a result.
+pub fn holders(capture: &Capture, question: Question, executor: ExecutorFrames, symbols: &mut dyn Symbolize) -> Blocking {
+    match executor {
+        ExecutorFrames::Raw => blocking(capture, question, symbols),
+        ExecutorFrames::Folded => blocking(capture, question, &mut Folded(symbols)),
+    }
 }
