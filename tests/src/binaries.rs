@@ -42,7 +42,9 @@ pub fn repository() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-fn target() -> PathBuf {
+/// Where cargo, and what tests bring along, put files.
+#[must_use]
+pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 

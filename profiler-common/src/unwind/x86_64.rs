@@ -83,21 +83,21 @@ impl Cursor {
     /// To the caller whose frame ends at `cfa`, and whose rbp lies at `bp_at` (0: still in the register).
     #[inline(always)]
     fn call<M: Memory>(&mut self, cfa: u64, bp_at: u64, poll_sp: u64, memory: &M) -> End {
-        // The return address was pushed, so the CFA lies above the stack pointer; a stack lies in the lower half of the addresses.
-        if cfa <= self.sp || cfa >> 47 != 0 {
+        // The return address was pushed, so it lies at the stack pointer or above it; a stack lies in the lower half of the addresses.
+        let return_at = cfa.wrapping_sub(8);
+        if return_at < self.sp || return_at >> 47 != 0 {
             return End::NoProgress;
         }
-        let return_at = cfa - 8;
         if return_at >= poll_sp {
             return End::Poll;
         }
         let Some(pc) = memory.word(return_at) else { return End::Unreadable };
+        if pc == 0 {
+            return End::Root;
+        }
         if bp_at != 0 {
             let Some(bp) = memory.word(bp_at) else { return End::Unreadable };
             self.bp = bp;
-        }
-        if pc == 0 {
-            return End::Root;
         }
         self.pc = pc;
         self.sp = cfa;

@@ -130,7 +130,8 @@ pub struct ShapeArgs {
     /// Time to draw: wall (waiting included), cpu, or blocked (asleep in the kernel inside a poll); a json report holds all
     #[arg(short, long, value_enum, default_value_t)]
     pub metric: Metric,
-    /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, else flamegraph
+    /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, .pb.gz (pprof), .speedscope.json,
+    /// .firefox.json, .pftrace or .perfetto-trace, else flamegraph
     #[arg(short, long, value_enum)]
     pub format: Option<Format>,
     /// Write to this file; `-` is standard output
@@ -289,12 +290,20 @@ pub enum Metric {
 /// What a result is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// An interactive SVG
+    /// An interactive SVG, for any browser
     Flamegraph,
-    /// Stacks with their nanoseconds, one a line
+    /// Stacks with their nanoseconds, one a line, for inferno and flamegraph.pl
     Folded,
     /// The report, schema profiler.report/1
     Json,
+    /// Gzipped protobuf with every state as a sample type, for `go tool pprof` and profile stores
+    Pprof,
+    /// Wall and CPU time as one file, for speedscope.app
+    Speedscope,
+    /// Samples, and polls as markers, for profiler.firefox.com; shows time, so --metric does not matter
+    Firefox,
+    /// A track per worker and task, wakes as arrows, for ui.perfetto.dev; shows time, so --metric does not matter
+    Perfetto,
 }
 
 /// What a listing is printed as.

@@ -1,6 +1,9 @@
 //! The command line, checked: the high form. Every combination that makes no sense is gone here.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     args::{
@@ -297,15 +300,32 @@ impl Record {
     }
 }
 
+/// Ends of file names, the longer of two that fit first.
+const ENDS: [(&str, Format); 9] = [
+    (".speedscope.json", Format::Speedscope),
+    (".firefox.json", Format::Firefox),
+    (".perfetto-trace", Format::Perfetto),
+    (".pftrace", Format::Perfetto),
+    (".pb.gz", Format::Pprof),
+    (".json", Format::Json),
+    (".folded", Format::Folded),
+    (".txt", Format::Folded),
+    (".svg", Format::Flamegraph),
+];
+
+impl Format {
+    /// The format that a file's name asks for.
+    fn by_name(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let end = ENDS.iter().find(|(end, _)| name.len() > end.len() && name.ends_with(end));
+        end.map_or(Self::Flamegraph, |&(_, format)| format)
+    }
+}
+
 impl Shape {
     fn check(args: ShapeArgs) -> Result<Self, UsageError> {
         let path = not_empty(args.output, "-o")?;
-        let by_name = match path.extension().and_then(|end| end.to_str()) {
-            Some("json") => Format::Json,
-            Some("folded" | "txt") => Format::Folded,
-            _ => Format::Flamegraph,
-        };
-        let format = args.format.unwrap_or(by_name);
+        let format = args.format.unwrap_or_else(|| Format::by_name(&path));
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
     }
 }

@@ -147,6 +147,14 @@ fn the_form_follows_the_files_name_unless_it_is_said() {
     assert_eq!(format("-o report.json"), Format::Json);
     assert_eq!(format("-o stacks.folded"), Format::Folded);
     assert_eq!(format("-o -"), Format::Flamegraph);
+    assert_eq!(format("-o order-42.pb.gz"), Format::Pprof);
+    assert_eq!(format("-o order-42.speedscope.json"), Format::Speedscope);
+    assert_eq!(format("-o order-42.firefox.json"), Format::Firefox);
+    assert_eq!(format("-o a.pftrace"), Format::Perfetto);
+    assert_eq!(format("-o a.perfetto-trace"), Format::Perfetto);
+    // A hidden file of that name has no end.
+    assert_eq!(format("-o .json"), Format::Flamegraph);
+    assert_eq!(format("-o a.json --format perfetto"), Format::Perfetto);
     assert_eq!(format("-o report.json --format flamegraph"), Format::Flamegraph);
 }
 

@@ -104,5 +104,9 @@ const fn form(format: cli::args::Format) -> Format {
         cli::args::Format::Flamegraph => Format::Flamegraph,
         cli::args::Format::Folded => Format::Folded,
         cli::args::Format::Json => Format::Json,
+        cli::args::Format::Pprof => Format::Pprof,
+        cli::args::Format::Speedscope => Format::Speedscope,
+        cli::args::Format::Firefox => Format::Firefox,
+        cli::args::Format::Perfetto => Format::Perfetto,
     }
 }

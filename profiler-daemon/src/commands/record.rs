@@ -23,7 +23,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let recorded = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false };
+        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: form(order.shape.format).wants_timeline() };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
@@ -62,6 +62,8 @@ fn finish(
         } else {
             format!("request {id} did not come within {}", super::seconds(order.duration))
         };
+        // It may have come and been lost.
+        super::tell_losses(&report(&capture, &Filter::All), color);
         let exit = if target_lost { Exit::TargetLost } else { Exit::RequestNeverCame };
         return Err(Failure::new(exit, sentence).into());
     }
@@ -101,5 +103,9 @@ const fn form(format: args::Format) -> Form {
         args::Format::Flamegraph => Form::Flamegraph,
         args::Format::Folded => Form::Folded,
         args::Format::Json => Form::Json,
+        args::Format::Pprof => Form::Pprof,
+        args::Format::Speedscope => Form::Speedscope,
+        args::Format::Firefox => Form::Firefox,
+        args::Format::Perfetto => Form::Perfetto,
     }
 }

@@ -125,6 +125,14 @@ pub enum Format {
     Folded,
     /// The report.
     Json,
+    /// A gzipped pprof profile.
+    Pprof,
+    /// speedscope's own format.
+    Speedscope,
+    /// A processed profile of the Firefox Profiler.
+    Firefox,
+    /// A Perfetto trace.
+    Perfetto,
 }
 
 /// How an export names functions.

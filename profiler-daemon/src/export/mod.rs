@@ -3,12 +3,17 @@
 //! Everything that came from the target (request ids, symbol names, types) is text here: it cannot end a line, a frame
 //! or a tag, and holds nothing a terminal would obey.
 
+pub mod firefox;
 pub mod flamegraph;
 pub mod folded;
 pub mod json;
+pub mod perfetto;
+pub mod pprof;
+pub mod speedscope;
 
 pub mod table;
 mod time;
+mod timeline;
 
 use std::io;
 

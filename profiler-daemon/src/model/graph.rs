@@ -1,7 +1,9 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
 mod towers;
+pub mod weighted;
 
+pub use towers::Owner;
 use towers::{Tower, Towers, task_text, towers};
 
 use super::capture::Capture;

@@ -29,7 +29,8 @@ pub use capture::{
     BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
     TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
-pub use graph::{Graph, GraphOptions, Metric, graph};
+pub use graph::weighted::{Weighted, WeightedStack, weighted};
+pub use graph::{Graph, GraphOptions, Metric, Owner, graph};
 pub use report::{Filter, Report, report};
 pub use request_id::RequestId;
 pub use selection::{NothingSelected, Selection};

@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub use merged::{Merged, Weighed, call_sites, weigh};
+pub use merged::{Merged, Share, Weighed, call_sites, weigh};
 pub use split::split_exactly;
 
 use super::folding::{Executor, fold};
@@ -109,15 +109,22 @@ impl Resolved {
 
     fn stack(&self, addresses: &[u64], truncated: bool, frames: &mut Frames) -> Vec<FrameId> {
         let mut stack = Vec::new();
-        if addresses.is_empty() {
-            stack.push(frames.id(FrameName::new(FrameKind::Unseen, "[no stack]")));
-        } else if truncated {
-            stack.push(frames.id(FrameName::new(FrameKind::Unseen, "[truncated]")));
-        }
+        stack.extend(cut(addresses, truncated).map(|name| frames.id(name)));
         for address in addresses.iter().rev() {
             stack.extend(self.frames.get(address).into_iter().flatten());
         }
         fold(&mut stack, |&id| Executor::of_shown(&frames.name(id)?.text));
         stack
     }
+}
+
+/// The frame in the place of what was not walked.
+#[must_use]
+pub fn cut(addresses: &[u64], truncated: bool) -> Option<FrameName> {
+    let text = match (addresses.is_empty(), truncated) {
+        (true, _) => "[no stack]",
+        (false, true) => "[truncated]",
+        (false, false) => return None,
+    };
+    Some(FrameName::new(FrameKind::Unseen, text))
 }

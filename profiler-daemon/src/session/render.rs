@@ -1,9 +1,11 @@
 //! From a capture to bytes in the form that was asked for.
 
 use super::SessionError;
-use crate::export::{flamegraph, folded, json};
+use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
 use crate::model::folding::Folded;
-use crate::model::{Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report};
+use crate::model::{
+    Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted,
+};
 
 /// The form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,25 @@ pub enum Form {
     Folded,
     /// The report.
     Json,
+    /// A gzipped pprof profile.
+    Pprof,
+    /// speedscope's own format.
+    Speedscope,
+    /// A processed profile of the Firefox Profiler.
+    Firefox,
+    /// A Perfetto trace.
+    Perfetto,
+}
+
+impl Form {
+    /// Whether it shows what happened when, and so wants every poll and every wake recorded.
+    #[must_use]
+    pub const fn wants_timeline(self) -> bool {
+        match self {
+            Self::Firefox | Self::Perfetto => true,
+            Self::Flamegraph | Self::Folded | Self::Json | Self::Pprof | Self::Speedscope => false,
+        }
+    }
 }
 
 /// Which frames of the executor are drawn.
@@ -38,6 +59,7 @@ pub fn render(
     let mut folded = Folded(symbols);
     let symbols: &mut dyn Symbolize = if executor == ExecutorFrames::Raw { &mut *folded.0 } else { &mut folded };
     let mut bytes = Vec::new();
+    let draw = |metric, symbols: &mut dyn Symbolize| graph(capture, selection, metric, GraphOptions::default(), symbols);
     match form {
         Form::Json => {
             let mut told = report(capture, &Filter::from(selection));
@@ -47,12 +69,21 @@ pub fn render(
             }
             json::write(&told, &mut bytes)?;
         }
-        Form::Flamegraph | Form::Folded => {
-            let drawn = graph(capture, selection, metric, GraphOptions::default(), symbols)?;
-            if form == Form::Flamegraph {
-                flamegraph::write(&drawn, &mut bytes)?;
+        Form::Flamegraph => flamegraph::write(&draw(metric, symbols)?, &mut bytes)?,
+        Form::Folded => folded::write(&draw(metric, symbols)?, &mut bytes)?,
+        Form::Speedscope => {
+            // What was asked for is shown first; the others are one choice away in the same file.
+            let others = [Metric::Wall, Metric::Cpu].into_iter().filter(|&other| other != metric);
+            let graphs: Result<Vec<_>, _> = [metric].into_iter().chain(others).map(|metric| draw(metric, symbols)).collect();
+            speedscope::write(&graphs?, &mut bytes)?;
+        }
+        Form::Pprof => pprof::write(capture, &weighted(capture, selection)?, metric, symbols, &mut bytes)?,
+        Form::Firefox | Form::Perfetto => {
+            selection.check(capture)?;
+            if form == Form::Firefox {
+                firefox::write(capture, selection, symbols, &mut bytes)?;
             } else {
-                folded::write(&drawn, &mut bytes)?;
+                perfetto::write(capture, selection, symbols, &mut bytes)?;
             }
         }
     }

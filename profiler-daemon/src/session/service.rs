@@ -104,6 +104,10 @@ impl Service for SessionService {
             Format::Flamegraph => Form::Flamegraph,
             Format::Folded => Form::Folded,
             Format::Json => Form::Json,
+            Format::Pprof => Form::Pprof,
+            Format::Speedscope => Form::Speedscope,
+            Format::Firefox => Form::Firefox,
+            Format::Perfetto => Form::Perfetto,
         };
         // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
         let (capture, naming) = {

@@ -122,7 +122,15 @@ fn requests() -> impl Strategy<Value = Request> {
         "\\PC{1,64}|[\\x00-\\x7f]{1,64}".prop_map(Selection::Request),
     ];
     let metrics = prop_oneof![Just(Metric::Wall), Just(Metric::Cpu)];
-    let formats = prop_oneof![Just(Format::Flamegraph), Just(Format::Folded), Just(Format::Json)];
+    let formats = prop_oneof![
+        Just(Format::Flamegraph),
+        Just(Format::Folded),
+        Just(Format::Json),
+        Just(Format::Pprof),
+        Just(Format::Speedscope),
+        Just(Format::Firefox),
+        Just(Format::Perfetto),
+    ];
     let exports = (selections, metrics, formats).prop_map(|(select, metric, format)| Request::Export {
         select,
         metric,

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use gimli::{BaseAddresses, CommonInformationEntry, EhFrame, EhFrameOffset, UnwindContext, UnwindSection};
 use profiler_common::unwind::{CfaKind, Rule};
 
+use super::architecture;
 use super::builder::Builder;
 use super::error::UnwindError;
 use super::order::Place;
 use super::source::{Bytes, Source};
-use super::x86_64;
 
 /// A program has some dozen; a hostile file could have one for each entry.
 const CIES: usize = 256;
@@ -85,7 +85,7 @@ impl<'s, 'd> Evaluator<'s, 'd> {
                 Ok(Some(row)) => {
                     let to = row.end_address().min(end);
                     if to > at {
-                        builder.push(at, to, x86_64::rule(eh_frame, entry.cie(), row));
+                        builder.push(at, to, architecture::rule(eh_frame, entry.cie(), row));
                         at = to;
                     }
                 }

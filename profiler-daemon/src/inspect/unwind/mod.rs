@@ -3,9 +3,11 @@
 //! | module | does |
 //! | --- | --- |
 //! | `source` | finds the call frame information in a file |
+//! | `plt`, `trampoline` | describe code that some linkers and libraries leave without an entry |
 //! | `order` | puts its entries into the order of their code |
 //! | `entries` | evaluates each |
-//! | `x86_64` | says what a row means in a rule: the architecture's own |
+//! | `x86_64` | says what a row means in a rule: what is the architecture's own |
+//! | `trampoline` | finds the signal trampoline of a libc that does not describe it |
 //! | `builder` | merges rows, keeps each rule once, counts what could not be said |
 //!
 //! Where entries overlap, the one that begins last holds, as for the bisection of the run time's own unwinder (libgcc's
@@ -15,7 +17,15 @@ mod builder;
 mod entries;
 mod error;
 mod order;
+mod plt;
+#[cfg(test)]
+mod robustness;
 mod source;
+#[cfg(test)]
+mod specimen;
+#[cfg(test)]
+mod tests;
+mod trampoline;
 mod x86_64;
 
 use profiler_common::unwind::Rule;
@@ -24,6 +34,8 @@ use self::builder::Builder;
 use self::entries::Evaluator;
 pub use self::error::UnwindError;
 use self::source::Source;
+// The architecture whose files are read: everything of its own is behind this name.
+use self::x86_64 as architecture;
 use super::Segment;
 
 /// All rows of one file.
@@ -86,7 +98,10 @@ pub fn unwind_table(data: &[u8]) -> Result<UnwindTable, UnwindError> {
     for place in &places {
         evaluator.write(*place, following.next().unwrap_or(u64::MAX), &mut builder)?;
     }
-    Ok(builder.finish(source.segments))
+    let mut table = builder.finish(source.segments);
+    plt::mark(&mut table, data);
+    trampoline::mark(&mut table, data);
+    Ok(table)
 }
 
 /// How many bytes of instructions a file may have. Each entry's own stand in the file once, those of the head it shares with others are

@@ -5,9 +5,10 @@
 
 use gimli::{BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, ParsedEhFrameHdr, Pointer};
 use object::LittleEndian;
-use object::elf::{EM_X86_64, FileHeader64, PT_GNU_EH_FRAME};
+use object::elf::{FileHeader64, PT_GNU_EH_FRAME};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
+use super::architecture;
 use super::error::UnwindError;
 use crate::inspect::image::segments;
 use crate::inspect::{InspectError, Segment};
@@ -35,7 +36,7 @@ impl<'d> Source<'d> {
         let endian = LittleEndian;
         let not_elf = |error: object::Error| InspectError::NotElf(error.to_string());
         let elf = FileHeader64::<LittleEndian>::parse(data).map_err(not_elf)?;
-        if !elf.is_little_endian() || elf.e_machine(endian) != EM_X86_64 {
+        if !elf.is_little_endian() || elf.e_machine(endian) != architecture::MACHINE {
             return Err(InspectError::WrongArchitecture(format!("machine {}", elf.e_machine(endian))).into());
         }
         let headers = elf.program_headers(endian, data).map_err(not_elf)?;
@@ -81,7 +82,7 @@ fn list<'d>(vaddr: u64, segments: &[Segment], data: &'d [u8]) -> Option<(ParsedE
 }
 
 /// The file's bytes from `vaddr` to the end of its segment.
-fn bytes_from<'d>(vaddr: u64, segments: &[Segment], data: &'d [u8]) -> Option<&'d [u8]> {
+pub(super) fn bytes_from<'d>(vaddr: u64, segments: &[Segment], data: &'d [u8]) -> Option<&'d [u8]> {
     segments.iter().find_map(|segment| {
         let start = usize::try_from(segment.file_offset_of(vaddr)?).ok()?;
         let end = usize::try_from(segment.file_offset.checked_add(segment.file_size)?).ok()?;

@@ -1,7 +1,7 @@
 //! What is x86-64's own in call frame information: register numbers, the shape of a frame, PLT stubs and the signal trampoline.
 //!
-//! Register numbers are the psABI's (System V AMD64, figure 3.36). Another architecture is a file beside this one, with a function of the
-//! same name.
+//! Register numbers are the psABI's (System V AMD64, figure 3.36). Another architecture is a file beside this one, with `MACHINE`,
+//! `TRAMPOLINE` and `rule`.
 
 use gimli::{
     CfaRule, CommonInformationEntry, EhFrame, Encoding, Expression, Format, Operation, Register, RegisterRule, UnwindExpression,
@@ -10,6 +10,12 @@ use gimli::{
 use profiler_common::unwind::{CfaKind, RbpKind, Rule};
 
 use super::source::Bytes;
+
+/// The machine of its files.
+pub(super) const MACHINE: u16 = object::elf::EM_X86_64;
+
+/// The signal trampoline: `mov rax, 15; syscall`, which is `rt_sigreturn`.
+pub(super) const TRAMPOLINE: &[u8] = &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
 const RBP: Register = Register(6);
 const RSP: Register = Register(7);
@@ -44,7 +50,7 @@ pub(super) fn rule(section: &EhFrame<Bytes<'_>>, cie: &CommonInformationEntry<By
         Some(RegisterRule::Offset(RETURN_ADDRESS_AT)) => {}
         _ => return UNSUPPORTED,
     }
-    rbp(section, cfa, row.register(RBP)).unwrap_or(UNSUPPORTED)
+    rbp(section, cfa, row.register(RBP).as_ref()).unwrap_or(UNSUPPORTED)
 }
 
 /// The CFA's part of a rule.
@@ -92,12 +98,12 @@ fn at_register(expression: Expression<Bytes<'_>>) -> Option<Rule> {
 }
 
 /// Adds to `cfa` where the caller's rbp is.
-fn rbp(section: &EhFrame<Bytes<'_>>, cfa: Rule, rule: Option<RegisterRule<usize>>) -> Option<Rule> {
+fn rbp(section: &EhFrame<Bytes<'_>>, cfa: Rule, rule: Option<&RegisterRule<usize>>) -> Option<Rule> {
     match rule {
         // Without a rule it is callee-saved and was not touched; undefined, nobody will need it.
         None | Some(RegisterRule::SameValue | RegisterRule::Undefined) => Some(cfa),
-        Some(RegisterRule::Offset(offset)) => at_cfa(cfa, offset),
-        Some(RegisterRule::Expression(expression)) => match stack_slot(section, expression)? {
+        Some(RegisterRule::Offset(offset)) => at_cfa(cfa, *offset),
+        Some(RegisterRule::Expression(expression)) => match stack_slot(section, *expression)? {
             (RBP, offset) => Some(Rule { rbp: RbpKind::AtRbp as u8, rbp_offset: offset, ..cfa }),
             // The CFA is a fixed way from rsp, so a place that counts from rsp is a place that counts from the CFA.
             (RSP, offset) if cfa.cfa == CfaKind::Rsp as u8 => at_cfa(cfa, i64::from(offset) - i64::from(cfa.offset)),

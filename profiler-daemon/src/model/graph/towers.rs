@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Metric;
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
 use crate::model::held::{Held, held};
+use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
@@ -14,10 +15,24 @@ use crate::model::text::printable;
 #[derive(Default)]
 pub(super) struct Tower<'c> {
     pub(super) roots: Vec<FrameName>,
+    pub(super) owner: Owner,
     pub(super) states: States,
     pub(super) seen: Seen<'c>,
     /// What held the workers while it was scheduled. Known of a request's root scope.
     pub(super) behind: Held,
+}
+
+/// Whose time a tower is, for formats that say it beside the stack and not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The request and its instance.
+    pub request: Option<(RequestId, u64)>,
+    /// The task's type. `None`: outside of any task.
+    pub task_type: Option<TypeIndex>,
+    /// The task's id, where the time is one task's.
+    pub task_id: Option<u64>,
+    /// Whether the request spawned it: its wall time passed beside that of the request.
+    pub spawned: bool,
 }
 
 /// Stacks that were taken, on the CPU and off it.
@@ -168,6 +183,12 @@ fn add_request<'c>(
     let task = row.task_type.map_or_else(|| "[no task]".to_owned(), |index| task_text(capture, index));
     towers.selected.push(Tower {
         roots: vec![request_frame(row, ""), FrameName::new(FrameKind::Task, &task)],
+        owner: Owner {
+            request: Some((row.id.clone(), row.instance)),
+            task_type: row.task_type,
+            task_id: row.task_id,
+            spawned: false,
+        },
         states: row.states,
         seen: own,
         behind,
@@ -179,6 +200,12 @@ fn add_request<'c>(
     };
     towers.beside.extend(spawned.into_iter().map(|(index, group)| Tower {
         roots: vec![owner.clone(), FrameName::new(FrameKind::Task, &format!("{before}{}", task_text(capture, index)))],
+        owner: Owner {
+            request: Some((row.id.clone(), row.instance)),
+            task_type: Some(index),
+            task_id: group.ids.first().copied().filter(|_| group.ids.len() == 1 && !group.nameless),
+            spawned: true,
+        },
         states: group.states,
         seen: group.seen,
         ..Tower::default()
@@ -204,6 +231,7 @@ fn task_tower(capture: &Capture, id: u64) -> Option<Tower<'_>> {
     let children = children.filter(|child| child.task_id == Some(id)).map(|child| (child.task_type, child.states));
     live.chain(children).next().map(|(index, states)| Tower {
         roots: vec![FrameName::new(FrameKind::Task, &format!("task {id}, {}", capture.type_name(index)))],
+        owner: Owner { task_type: Some(index), task_id: Some(id), ..Owner::default() },
         states,
         seen: Taken::all(capture).filter(|taken| taken.stack().task_id == Some(id)).collect(),
         ..Tower::default()
@@ -226,6 +254,7 @@ fn type_towers(capture: &Capture) -> Vec<Tower<'_>> {
     sums.into_iter()
         .map(|(index, (states, seen))| Tower {
             roots: vec![FrameName::new(FrameKind::Task, &task_text(capture, index))],
+            owner: Owner { task_type: Some(index), ..Owner::default() },
             states,
             seen,
             ..Tower::default()

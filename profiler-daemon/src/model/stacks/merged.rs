@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::split::split_exactly;
-use super::{FrameId, FrameKind, FrameName, Frames, Resolved};
+use super::{FrameId, FrameKind, FrameName, Frames, Resolved, cut};
 use crate::model::capture::{OffCpu, Sample, Stack};
 use crate::model::states::State;
 use crate::model::syscalls::syscall_name;
@@ -27,6 +27,25 @@ struct Walked {
     /// Whether the walk ended early.
     truncated: bool,
     syscall: Option<u32>,
+    /// The thread: a graph adds them up, a list of stacks tells them apart.
+    tid: u32,
+}
+
+/// A stack as it was walked, and its part of the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Leaf first, each in its call. Empty: no stack.
+    pub addresses: Vec<u64>,
+    /// What stands before the outermost function that was seen, where that is not the outermost there is.
+    pub cut: Option<FrameName>,
+    /// The state, with the system call where there is one.
+    pub leaf: FrameName,
+    /// The thread. `None`: time without a sample or stretch.
+    pub tid: Option<u32>,
+    /// Samples or stretches with this stack.
+    pub count: u64,
+    /// Its part of the group's time.
+    pub ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,7 +84,8 @@ impl Merged {
     fn of<'s>(state: State, weighed: impl Iterator<Item = (&'s Stack, Option<u32>, u64)>) -> Self {
         let mut weights: BTreeMap<Walked, Weight> = BTreeMap::new();
         for (stack, syscall, ns) in weighed {
-            let walked = Walked { addresses: call_sites(&stack.frames), truncated: !stack.end.is_whole(), syscall };
+            let walked =
+                Walked { addresses: call_sites(&stack.frames), truncated: !stack.end.is_whole(), syscall, tid: stack.tid };
             weights.entry(walked).or_default().add(Weight { count: 1, ns });
         }
         Self { state, weights }
@@ -88,6 +108,30 @@ impl Merged {
     pub fn truncated(&self) -> u64 {
         let cut = self.weights.iter().filter(|(walked, _)| walked.truncated || walked.addresses.is_empty());
         cut.fold(0, |sum, (_, weight)| sum.saturating_add(weight.count))
+    }
+
+    /// The group's time divided between its stacks, by address: the same rule as [`weigh`], before names are looked up.
+    #[must_use]
+    pub fn shares(&self, total_ns: u64) -> Vec<Share> {
+        let weights: Vec<u64> = self.weights.values().map(|weight| weight.ns).collect();
+        let (shares, rest_ns) = self.divide(total_ns, &weights);
+        let seen = self.weights.iter().zip(shares).map(|((walked, weight), ns)| Share {
+            addresses: walked.addresses.clone(),
+            cut: cut(&walked.addresses, walked.truncated),
+            leaf: self.leaf(walked),
+            tid: Some(walked.tid),
+            count: weight.count,
+            ns,
+        });
+        let rest = Share { addresses: Vec::new(), cut: None, leaf: self.unseen(), tid: None, count: 0, ns: rest_ns };
+        seen.chain([rest]).filter(|share| share.ns > 0).collect()
+    }
+
+    /// What each weight gets of `total_ns`, and what is left without a stack.
+    fn divide(&self, total_ns: u64, weights: &[u64]) -> (Vec<u64>, u64) {
+        let seen_ns = self.ns();
+        let rest_ns = if self.state == State::Running && seen_ns > 0 { 0 } else { total_ns.saturating_sub(seen_ns) };
+        (split_exactly(total_ns.saturating_sub(rest_ns), weights), rest_ns)
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = u64> + '_ {
@@ -149,10 +193,8 @@ pub fn weigh(group: &Merged, total_ns: u64, leaves: bool, resolved: &Resolved, f
         }
         stacks.entry(stack).or_default().add(*weight);
     }
-    let seen_ns = group.ns();
-    let rest_ns = if group.state == State::Running && seen_ns > 0 { 0 } else { total_ns.saturating_sub(seen_ns) };
     let weights: Vec<u64> = stacks.values().map(|weight| weight.ns).collect();
-    let shares = split_exactly(total_ns.saturating_sub(rest_ns), &weights);
+    let (shares, rest_ns) = group.divide(total_ns, &weights);
     let drawn = stacks.into_iter().zip(shares).map(|((stack, weight), ns)| Weighed { stack, count: weight.count, ns });
     let rest = (rest_ns > 0).then(|| Weighed { stack: vec![frames.id(group.unseen())], count: 0, ns: rest_ns });
     drawn.chain(rest).collect()

@@ -1,0 +1,46 @@
+//! What a timeline takes from a capture.
+
+use super::*;
+use crate::model::fixture::blocked;
+
+/// `order-42`'s task is woken by a poll of another, which leads to its second poll.
+fn woken() -> Capture {
+    let wake = |at_ns, task_id| Wake { at_ns, tid: 77, by_task: Some(14), task_type: None, task_id };
+    Capture { wakes: vec![wake(2_005_000_000, Some(12)), wake(2_005_010_000, None), wake(9_000_000_000, Some(12))], ..blocked() }
+}
+
+/// Check that a wake is tied to the poll after it, and one without a poll to none.
+#[test]
+fn wakes_lead_to_the_next_poll() {
+    let capture = woken();
+    let timeline = Timeline::of(&capture, &Selection::All).unwrap();
+    let led = timeline.led_to();
+    assert_eq!(led.len(), 1);
+    let poll = capture.polls.iter().find(|poll| poll.start_ns == 2_005_050_000).unwrap();
+    assert_eq!(led.get(&PollKey::of(poll)), Some(&vec![1]));
+}
+
+/// Check that a request's timeline holds its time and what ran in it, and nothing after it.
+#[test]
+fn a_selection_is_a_stretch_of_time() {
+    let mut capture = woken();
+    capture.polls.push(PollSpan { tid: 80, start_ns: 9_500_000_000, end_ns: 9_600_000_000, ..PollSpan::default() });
+    let all = Timeline::of(&capture, &Selection::All).unwrap();
+    assert!(all.threads().contains_key(&80));
+    let one = Timeline::of(&capture, &Selection::Request { id: "order-42".into() }).unwrap();
+    let tids: Vec<u32> = one.threads().into_keys().collect();
+    assert_eq!(tids, [77, 78, 79]);
+    let error = Timeline::of(&capture, &Selection::Task { id: 4711 }).err().unwrap();
+    assert_eq!(error.to_string(), "task 4711 has no wall time to draw in this window");
+}
+
+/// Check that a stretch that slept and then waited for its CPU is two spans.
+#[test]
+fn a_sleep_and_its_wait_are_told_apart() {
+    let capture = blocked();
+    let threads = Timeline::of(&capture, &Selection::All).unwrap().threads();
+    let off: Vec<_> =
+        threads[&77].iter().filter(|span| matches!(span.what, What::Off(off, _) if off.start_ns == 2_001_000_000)).collect();
+    let times: Vec<_> = off.iter().map(|span| (span.start_ns, span.end_ns)).collect();
+    assert_eq!(times, [(2_001_000_000, 2_001_300_000), (2_001_300_000, 2_001_350_000)]);
+}
