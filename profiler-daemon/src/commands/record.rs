@@ -4,8 +4,8 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Metric, Question, RequestId, Selection, blocking, report},
-    session::{Form, Manner, Recorded, Session, Subject, record, render},
+    model::{Filter, Metric, Question, RequestId, Selection, report},
+    session::{Form, Manner, Recorded, Session, Subject, holders, record, render},
 };
 
 use super::signals;
@@ -80,7 +80,7 @@ fn finish(
         eprint!("{}", table::request(row, super::colours(color)));
     }
     if selection == Selection::All {
-        let worst = blocking(&capture, Question::default(), &mut *symbols);
+        let worst = holders(&capture, Question::default(), executor, &mut *symbols);
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
