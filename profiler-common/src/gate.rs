@@ -17,8 +17,10 @@ pub struct Gate {
     pub poll_record_ns: u64,
     /// 1: every effective wake leaves a record; 0: only those of tasks that belong to a wanted request.
     pub wake_all: u32,
-    /// Keeps the rest aligned; always 0.
-    pub padding: u32,
+    /// Which of the two region tables is current.
+    pub regions: u32,
+    /// CPU time that a sample stands for now (ns): what lies between two ticks of the sampling clock.
+    pub sample_period_ns: u64,
 }
 
 impl Gate {
@@ -30,7 +32,8 @@ impl Gate {
         sample_all: 0,
         poll_record_ns: u64::MAX,
         wake_all: 0,
-        padding: 0,
+        regions: 0,
+        sample_period_ns: 0,
     };
 
     /// Whether an event at `now_ns` counts.

@@ -35,7 +35,7 @@ layouts! {
     }
     crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
     crate::frame::FrameStack { depth, padding, frames }
-    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, off, frames }
+    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, off, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
         wakes_unseen, yields, longest_poll_ns, generation, padding,
@@ -48,7 +48,7 @@ layouts! {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, padding }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, sample_period_ns }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }

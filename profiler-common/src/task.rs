@@ -17,6 +17,8 @@ pub const POLLED: u32 = 2;
 pub const READY: u32 = 4;
 /// Its last poll deferred its own wake (`yield_now`, a spent coop budget): ready, although the wake comes later.
 pub const YIELDED: u32 = 8;
+/// A wanted scope has been entered in one of its polls, so its polls and wakes leave records.
+pub const CARRIER: u32 = 16;
 
 /// Bits of the word at the start of a task's header (tokio `runtime/task/state.rs`, the same from 1.8 to 1.54).
 pub mod state_word {
@@ -34,7 +36,7 @@ pub mod state_word {
 pub struct TaskRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`SPAWN_SEEN`], [`POLLED`], [`READY`], [`YIELDED`].
+    /// [`SPAWN_SEEN`], [`POLLED`], [`READY`], [`YIELDED`], [`CARRIER`].
     pub flags: u32,
     /// Tokio's task id; 0 where this Tokio version has none.
     pub id: u64,

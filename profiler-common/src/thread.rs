@@ -55,6 +55,8 @@ pub struct ThreadRow {
     pub switched_ns: u64,
     /// Its CPU time by the kernel's own account (`se.sum_exec_runtime`, ns) when it was last switched out.
     pub cpu_ns: u64,
+    /// The switch-out (ns) of which a record was made; its return makes another.
+    pub recorded_ns: u64,
     /// Its cumulative clocks.
     pub off: OffCpu,
     /// The polls and scopes open on it.
@@ -70,6 +72,7 @@ impl ThreadRow {
         woken_ns: 0,
         switched_ns: 0,
         cpu_ns: 0,
+        recorded_ns: 0,
         off: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
         frames: FrameStack::EMPTY,
     };
@@ -89,13 +92,15 @@ impl ThreadRow {
         self.woken_ns = now_ns;
     }
 
-    /// The thread gets a CPU: the time since it left goes to the clocks.
+    /// The thread gets a CPU: the time since it left goes to the clocks. Returns that time.
     #[inline(always)]
-    pub fn on_switch_in(&mut self, now_ns: u64) {
+    pub fn on_switch_in(&mut self, now_ns: u64) -> OffCpu {
+        let before = self.off;
         self.off = self.off_at(now_ns);
         self.off_reason = OffReason::OnCpu as u32;
         self.switched_ns = now_ns;
         self.sequence = self.sequence.wrapping_add(1);
+        self.off.since(&before)
     }
 
     /// Whether it is off its CPU, as far as its switches were seen.
@@ -108,9 +113,9 @@ impl ThreadRow {
     /// The thread is on a CPU at `now_ns` although no switch-in was seen: the kernel skipped our program, or hides the thread that it
     /// took over from. It has run for `ran_ns` since then, the last part of the open stretch.
     #[inline(always)]
-    pub fn on_unseen_switch_in(&mut self, now_ns: u64, ran_ns: u64) {
+    pub fn on_unseen_switch_in(&mut self, now_ns: u64, ran_ns: u64) -> OffCpu {
         let since = now_ns.saturating_sub(ran_ns);
-        self.on_switch_in(if since > self.off_since_ns { since } else { self.off_since_ns });
+        self.on_switch_in(if since > self.off_since_ns { since } else { self.off_since_ns })
     }
 
     /// What the clocks show at `now_ns`, the open stretch included.

@@ -10,7 +10,7 @@ use std::{
 
 use profiler_daemon::{
     cli::Exit,
-    control::{ControlListener, Format, Metric, Selection, Service, ServiceError, serve, server::Limits},
+    control::{Answer, ControlListener, Format, Metric, Names, Selection, Service, ServiceError, serve, server::Limits},
     model::{self, Blocking, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls},
 };
 use serde_json::Value;
@@ -155,7 +155,7 @@ impl Service for Two {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         json(&report())
     }
-    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError> {
         let long = LongPolls {
             type_name: Some("shop::pay".to_owned()),
             kind: TaskKind::Spawned,
@@ -164,14 +164,21 @@ impl Service for Two {
             longest_ns: threshold_ns,
             request: None,
             samples: 0,
+            own: None,
+            own_samples: 0,
             stacks: Vec::new(),
         };
-        json(&Blocking { every_poll: true, threshold_ns, long_polls: vec![long], long_polls_known: 1, ..Blocking::default() })
+        let told =
+            Blocking { every_poll: true, threshold_ns, long_polls: vec![long], long_polls_known: 1, ..Blocking::default() };
+        json(&told).map(Answer::from)
     }
-    fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError> {
+    fn export(&self, select: &Selection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
         match select {
             Selection::Task(id) => Err(ServiceError::NotFound(format!("no task {id} is alive"))),
-            _ => Ok(format!("{select:?} {metric:?} {format:?}").into_bytes()),
+            _ => Ok(Answer {
+                payload: format!("{select:?} {metric:?} {format:?}").into_bytes(),
+                notes: names.debug_dirs.iter().map(|dir| format!("\u{1b}[2J{} {}", names.raw_frames, dir.display())).collect(),
+            }),
         }
     }
     fn stop(&self) {}
@@ -235,6 +242,8 @@ fn an_export_goes_to_its_file_or_to_standard_output() {
         let written = run(&["export", "--all", "--socket", socket, "-o", file.to_str().unwrap()]);
         assert!(written.status.success() && written.stdout.is_empty());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "All Wall Json");
+        let noted = run(&["export", "--all", "--raw-frames", "--debug-dir", "/srv/debug", "--socket", socket, "-o", "-"]);
+        assert_eq!(text(&noted.stderr), "note: \\u{1b}[2Jtrue /srv/debug\n");
         let error = refused(&["export", "--task", "5", "--socket", socket, "-o", "-"], Exit::NotFound);
         assert_eq!(error, "error: no task 5 is alive");
     });

@@ -9,11 +9,12 @@
 //! repetition if the end between was lost.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(internal_features, reason = "BPF has no library atomics that return the old value; the intrinsics do")]
 
 mod atomics;
 mod globals;
+mod hidden;
 mod losses;
 mod maps;
 mod memory;
@@ -23,9 +24,13 @@ mod rows;
 mod sample;
 mod sched;
 mod scopes;
+mod spans;
 mod spawn;
+mod stack;
 mod tasks;
 mod threads;
+
+mod unwind;
 mod wake;
 
 use aya_ebpf::macros::{btf_tracepoint, perf_event, uprobe, uretprobe};
@@ -133,8 +138,8 @@ pub fn sched_process_exit(_ctx: BtfTracePointContext) -> i32 {
 
 /// The sampling clock ticks on this CPU.
 #[perf_event]
-pub fn sample_tick(ctx: PerfEventContext) -> u32 {
-    sample::take(&ctx);
+pub fn sample_tick(_ctx: PerfEventContext) -> u32 {
+    sample::take();
     0
 }
 
@@ -144,7 +149,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { core::hint::unreachable_unchecked() }
 }
 
-/// The licence that the helpers used here ask for (`bpf_probe_read_user` and `bpf_get_stack` are GPL-only); the kernel reads it, the
+/// The licence that the helpers used here ask for (`bpf_probe_read_user` and `bpf_task_pt_regs` are GPL-only); the kernel reads it, the
 /// sources stay MIT OR Apache-2.0.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

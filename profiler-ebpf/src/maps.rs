@@ -1,18 +1,24 @@
 //! Every map, with who writes it.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
-use aya_ebpf::macros::map;
+use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
+use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use profiler_common::gate::Gate;
-use profiler_common::limits::{REQUEST_ID_BYTES, RING_BYTES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS};
+use profiler_common::limits::{
+    CHUNKS, REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
+};
 use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
-use profiler_common::record::{ChildRecord, RequestRecord, SampleRecord};
+use profiler_common::record::{BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, StackRecord, WakeRecord};
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::TypeRow;
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
 use profiler_common::totals::TypeTotals;
+use profiler_common::unwind::{Chunk, Region, RegionTable, Rule, Walks};
+
+use crate::unwind::Walk;
 
 /// The window, and whether all requests are wanted. Written by the daemon.
 #[map]
@@ -46,7 +52,27 @@ pub static TYPE_TOTALS: Array<TypeTotals> = Array::with_max_entries(1, 0);
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSS_COUNT as u32, 0);
 
-/// Finished requests, their finished children, samples.
+/// Where the target's code lies and which rows describe it. Two tables, of which the gate says which is current. Written by the daemon.
+#[map]
+pub static REGION_TABLES: Array<RegionTable> = Array::with_max_entries(2, 0);
+
+/// Chunks of unwind rows; the daemon makes as many as it needs, also later, when a library is mapped.
+#[btf_map]
+pub static UNWIND_CHUNKS: ArrayOfMaps<BtfArray<Chunk, 1>, { CHUNKS as usize }> = ArrayOfMaps::new();
+
+/// What rows refer to. Written by the daemon.
+#[map]
+pub static UNWIND_RULES: Array<Rule> = Array::with_max_entries(RULES, 0);
+
+/// The walk under way on a CPU.
+#[map]
+pub static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
+
+/// What walks came to.
+#[map]
+pub static WALKS: PerCpuArray<Walks> = PerCpuArray::with_max_entries(1, 0);
+
+/// Finished requests, their finished children, stacks, polls, wakes.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
@@ -63,7 +89,14 @@ pub struct SharedTypes {
     totals: TypeTotals,
     kind: TypeRow,
     gate: Gate,
-    sample: SampleRecord,
+    stack: StackRecord,
+    back: BackRecord,
+    poll: PollRecord,
+    wake: WakeRecord,
+    begin: BeginRecord,
+    rule: Rule,
+    region: Region,
+    walks: Walks,
     request: RequestRecord,
     child: ChildRecord,
 }

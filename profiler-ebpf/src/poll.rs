@@ -1,11 +1,12 @@
 //! Poll starts and ends.
 
 use profiler_common::clock::Snapshot;
-use profiler_common::frame::{FrameKind, FrameStack, PollFrame};
+use profiler_common::frame::{Frame, FrameKind, FrameStack, PollFrame};
+use profiler_common::gate::Gate;
 use profiler_common::limits::FRAME_DEPTH;
 use profiler_common::loss::Loss;
 use profiler_common::site;
-use profiler_common::task::{TaskRow, state_word};
+use profiler_common::task::{self, TaskRow, state_word};
 use profiler_common::thread::ThreadRow;
 
 use crate::atomics;
@@ -15,7 +16,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{claimed, writing};
 use crate::tasks::{finish, read_header, task_row};
-use crate::threads;
+use crate::{spans, threads};
 
 /// A task's poll starts.
 #[inline(always)]
@@ -72,18 +73,18 @@ const CLAIM_TRIES: usize = 16;
 
 /// The current thread's row and its clocks, if it has one and the window is open.
 #[inline(always)]
-fn here() -> Option<(&'static mut ThreadRow, Snapshot)> {
-    threads::gate(threads::now_ns())?;
+fn here() -> Option<(Gate, &'static mut ThreadRow, Snapshot)> {
+    let gate = threads::gate(threads::now_ns())?;
     let thread = threads::known(threads::current().0)?;
     let snapshot = threads::snapshot(thread);
-    Some((thread, snapshot))
+    Some((gate, thread, snapshot))
 }
 
 /// A poll is about to end pending, before the exchange that releases its task.
 #[inline(always)]
 pub fn idle(hit: &Hit) {
     let address = hit.first();
-    let Some((thread, snapshot)) = here() else { return };
+    let Some((gate, thread, snapshot)) = here() else { return };
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     let Some(word) = read_user::<u64>(address) else {
         lose(Loss::HeaderUnreadable);
@@ -103,20 +104,21 @@ pub fn idle(hit: &Hit) {
     match thread.frames.close(FrameKind::Poll, address) {
         Some(closed) => {
             lose_many(Loss::StaleFrame, closed.inside);
-            end(row, closed.frame.generation, &snapshot, notified);
+            end(row, &closed.frame, &gate, &snapshot, notified);
         }
         None if site::repeats(hit.cookie) && row.polls != 0 => writing(row, |row| row.on_idle_again(notified)),
         None => lose(Loss::EndWithoutStart),
     }
 }
 
-/// Ends the poll that the frame of `generation` opened.
+/// Ends the poll that `frame` opened.
 #[inline(always)]
-fn end(row: &mut TaskRow, generation: u32, snapshot: &Snapshot, notified: bool) {
-    if row.generation != generation {
+fn end(row: &mut TaskRow, frame: &Frame, gate: &Gate, snapshot: &Snapshot, notified: bool) {
+    if row.generation != frame.generation {
         lose(Loss::LateEnd);
         return;
     }
+    spans::poll(gate, frame, row, snapshot);
     if writing(row, |row| row.on_poll_end(snapshot, notified)) {
         lose(Loss::ClockBackwards);
     }
@@ -126,18 +128,20 @@ fn end(row: &mut TaskRow, generation: u32, snapshot: &Snapshot, notified: bool) 
 #[inline(always)]
 pub fn complete(hit: &Hit) {
     let address = hit.first();
-    if threads::gate(threads::now_ns()).is_none() {
-        return;
-    }
+    let Some(gate) = threads::gate(threads::now_ns()) else { return };
     let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
-    if let Some(closed) = thread.frames.close(FrameKind::Poll, address) {
-        lose_many(Loss::StaleFrame, closed.inside);
-    }
+    let closed = thread.frames.close(FrameKind::Poll, address);
     let Some(row) = TASKS.get_ptr_mut(address) else { return };
     // SAFETY: as in `idle`.
     let row = unsafe { &mut *row };
+    if let Some(closed) = closed {
+        lose_many(Loss::StaleFrame, closed.inside);
+        if row.flags & task::POLLED != 0 && row.generation == closed.frame.generation {
+            spans::poll(&gate, &closed.frame, row, &snapshot);
+        }
+    }
     let wake_ns = row.first_wake_ns;
     if writing(row, |row| row.on_end(&snapshot, wake_ns)) {
         lose(Loss::ClockBackwards);
@@ -152,7 +156,7 @@ pub fn complete(hit: &Hit) {
 /// None is left where the completion of its task has closed it already.
 #[inline(always)]
 pub fn returned(hit: &Hit) {
-    let Some((thread, snapshot)) = here() else { return };
+    let Some((gate, thread, snapshot)) = here() else { return };
     let sp = hit.stack_pointer();
     let mut poll = None;
     for _ in 0..FRAME_DEPTH {
@@ -169,7 +173,12 @@ pub fn returned(hit: &Hit) {
     let Some(row) = TASKS.get_ptr_mut(frame.key) else { return };
     // SAFETY: as in `idle`; another thread may poll the task already, which the claim and the generation tell.
     let row = unsafe { &mut *row };
-    let ended = claimed(row, 1, |row| (row.generation == frame.generation).then(|| row.on_poll_end(&snapshot, false)));
+    let ended = claimed(row, 1, |row| {
+        (row.generation == frame.generation).then(|| {
+            spans::poll(&gate, &frame, row, &snapshot);
+            row.on_poll_end(&snapshot, false)
+        })
+    });
     match ended.flatten() {
         Some(true) => lose(Loss::ClockBackwards),
         Some(false) => {}

@@ -3,12 +3,14 @@
 use core::ffi::c_void;
 
 use profiler_common::loss::Loss;
+use profiler_common::record::RecordKind;
 use profiler_common::thread::OffReason;
 
 use crate::losses::lose;
 use crate::maps::THREADS;
 use crate::memory::read_kernel;
-use crate::{globals, threads};
+use crate::stack::{self, Event};
+use crate::{globals, spans, threads};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
@@ -31,23 +33,26 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
         return;
     }
     let now_ns = threads::now_ns();
-    if threads::gate(now_ns).is_none() {
-        return;
-    }
+    let Some(gate) = threads::gate(now_ns) else { return };
     if leaving && let Some(row) = threads::known(tid) {
         // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
         let cpu_ns = threads::cpu_time();
         if row.is_off() {
             lose(Loss::SwitchInUnseen);
-            row.on_unseen_switch_in(now_ns, cpu_ns.saturating_sub(row.cpu_ns));
+            let off = row.on_unseen_switch_in(now_ns, cpu_ns.saturating_sub(row.cpu_ns));
+            spans::back(row, tid, off);
         }
-        row.on_switch_out(now_ns, OffReason::of_switch(preempt, prev_state));
+        let reason = OffReason::of_switch(preempt, prev_state);
+        row.on_switch_out(now_ns, reason);
         row.cpu_ns = cpu_ns;
+        let event = Event { kind: RecordKind::Off, tid, now_ns, reason: reason as u32 };
+        row.recorded_ns = if stack::record(&event, row, &gate) { now_ns } else { 0 };
     }
     if let Some(tid) = arriving
         && let Some(row) = threads::known(tid)
     {
-        row.on_switch_in(now_ns);
+        let off = row.on_switch_in(now_ns);
+        spans::back(row, tid, off);
     }
 }
 

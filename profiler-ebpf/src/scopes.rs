@@ -1,18 +1,20 @@
 //! Scopes: entering, leaving and ending a request.
 
+use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::Gate;
 use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
 use profiler_common::scope::ScopeRow;
+use profiler_common::task::CARRIER;
 
 use crate::losses::{lose, lose_many};
 use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::threads;
+use crate::{spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -68,12 +70,16 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         lose(Loss::ScopeMapFull);
         return None;
     }
+    if gate.all_requests == 0 {
+        spans::begin(sequence);
+    }
     let row = find(sequence)?;
     row.id = id;
     row.id_len = u32::from(length);
     if let Some(task) = TASKS.get_ptr_mut(outer.task) {
-        // SAFETY: a map value lives as long as the program runs; the task runs on this very thread.
-        let task = unsafe { &*task };
+        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
+        let task = unsafe { &mut *task };
+        task.flags |= CARRIER;
         row.task_type = task.task_type;
         row.task_id = task.id;
     }
@@ -95,6 +101,7 @@ pub fn exit(hit: &Hit) {
     };
     lose_many(Loss::StaleFrame, closed.inside);
     let Some(row) = find(sequence) else { return };
+    spans::scope(&closed.frame, sequence, row, &snapshot);
     if writing(row, |row| row.on_exit(&snapshot)) {
         lose(Loss::ClockBackwards);
     }
@@ -104,9 +111,7 @@ pub fn exit(hit: &Hit) {
 #[inline(always)]
 pub fn end(hit: &Hit) {
     let sequence = hit.second();
-    if threads::gate(threads::now_ns()).is_none() {
-        return;
-    }
+    let Some(gate) = threads::gate(threads::now_ns()) else { return };
     let Some(row) = find(sequence) else { return };
     let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
@@ -126,7 +131,8 @@ pub fn end(hit: &Hit) {
         (*record).scope = sequence;
         (*record).row = *row;
     }
-    entry.submit(0);
+    // A recording of this one request ends with it.
+    entry.submit(u64::from(if gate.all_requests == 0 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
     // Only this thread ends the scope, so the row is there.
     let _ = SCOPES.remove(sequence);
 }

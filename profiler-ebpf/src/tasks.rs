@@ -1,5 +1,6 @@
 //! The rows of tasks: finding and making them by what stands at the task's header, and what becomes of them at the end.
 
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use profiler_common::loss::Loss;
 use profiler_common::record::{ChildRecord, RecordKind};
 use profiler_common::task::TaskRow;
@@ -113,5 +114,5 @@ pub fn finish(address: u64, row: &TaskRow) {
         (*record).header = address;
         (*record).row = *row;
     }
-    entry.submit(0);
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }

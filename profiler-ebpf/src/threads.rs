@@ -15,6 +15,7 @@ use crate::losses::lose;
 use crate::maps::{GATE, NEW_THREAD, THREADS};
 use crate::memory::read_kernel;
 use crate::registers::Hit;
+use crate::spans;
 
 /// The time (ns, `CLOCK_MONOTONIC`).
 #[inline(always)]
@@ -97,7 +98,8 @@ pub fn snapshot(row: &mut ThreadRow) -> Snapshot {
     if row.is_off() {
         // This very thread runs us, so it has a CPU, whatever the row says. Since when, is not to be known here.
         lose(Loss::SwitchInUnseen);
-        row.on_unseen_switch_in(now_ns(), 0);
+        let off = row.on_unseen_switch_in(now_ns(), 0);
+        spans::back(row, current().0, off);
     }
     let snapshot = clock::snapshot(&mut Own(row));
     if snapshot.torn {

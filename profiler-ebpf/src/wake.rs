@@ -8,16 +8,14 @@ use crate::losses::lose;
 use crate::maps::TASKS;
 use crate::memory::read_user;
 use crate::registers::Hit;
-use crate::{atomics, threads};
+use crate::{atomics, spans, threads};
 
 /// A task is woken. One whose header is unknown makes no record: its spawn and polls are not seen either.
 #[inline(always)]
 pub fn wake(hit: &Hit) {
     let address = hit.first();
     let now_ns = threads::now_ns();
-    if threads::gate(now_ns).is_none() {
-        return;
-    }
+    let Some(gate) = threads::gate(now_ns) else { return };
     let Some(row) = TASKS.get_ptr_mut(address) else { return };
     if site::role(hit.cookie) != SiteRole::Woken as u64 {
         // Read before the wake takes effect: a task that is notified already is not made ready by this wake, and noting it could put a
@@ -31,9 +29,13 @@ pub fn wake(hit: &Hit) {
         }
     }
     // SAFETY: live words of a map value; both are changed atomically by everyone.
-    unsafe {
-        atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns);
+    let before = unsafe {
         atomics::add(&raw mut (*row).wakes, 1);
+        atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns)
+    };
+    if before == 0 {
+        // SAFETY: a map value lives as long as the program runs; what is read of it is written once.
+        spans::wake(&gate, address, unsafe { &*row }, now_ns);
     }
 }
 

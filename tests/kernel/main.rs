@@ -18,6 +18,8 @@ mod player;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod sampling;

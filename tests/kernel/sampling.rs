@@ -39,10 +39,11 @@ fn samples_come_at_their_rate_and_in_polls_only() -> Result<()> {
     // SAFETY: no arguments.
     let tid = unsafe { libc::gettid() }.cast_unsigned();
     for sample in &view.0.samples {
-        assert_eq!((sample.tid, sample.task_id, sample.task_type), (tid, 7, Some(Kind::Second as u32)));
-        assert!((whole.start.before..=whole.end.after).contains(&sample.time_ns));
-        assert!((1..=STACK_FRAMES).contains(&sample.stack.len()));
-        assert_eq!(sample.requests, [0; 4]);
+        assert_eq!((sample.stack.tid, sample.stack.task_id, sample.stack.task_type), (tid, 7, Some(Kind::Second as u32)));
+        assert!((whole.start.before..=whole.end.after).contains(&sample.stack.time_ns));
+        assert!((1..=STACK_FRAMES).contains(&sample.stack.frames.len()));
+        assert_eq!(sample.stack.requests, [0; 4]);
+        assert_eq!(sample.period_ns, 1_000_000_000 / u64::from(RATE_HZ));
     }
     view.lost(&[]);
     Ok(())
@@ -60,7 +61,7 @@ fn a_sample_says_where_the_thread_was() -> Result<()> {
     let view = session.collect();
     let at = clock::count as *const () as u64;
     let within = |address: &u64| (at..at + 8).contains(address);
-    let inside = view.0.samples.iter().filter(|sample| sample.stack.first().is_some_and(within)).count();
+    let inside = view.0.samples.iter().filter(|sample| sample.stack.frames.first().is_some_and(within)).count();
     assert!(inside * 2 > view.0.samples.len() && inside > 20, "{inside} of {}", view.0.samples.len());
     Ok(())
 }
@@ -88,7 +89,7 @@ fn only_wanted_requests_are_sampled() -> Result<()> {
     ready(&child, || spin(100 * MS));
     let view = session.collect();
     let count = |requests: [u64; 4], task: u64| {
-        let alike = view.0.samples.iter().filter(|sample| sample.requests == requests && sample.task_id == task);
+        let alike = view.0.samples.iter().filter(|sample| sample.stack.requests == requests && sample.stack.task_id == task);
         alike.count()
     };
     let (own, nested, of_child) = (count([1, 0, 0, 0], 7), count([2, 1, 0, 0], 7), count([1, 0, 0, 0], 8));

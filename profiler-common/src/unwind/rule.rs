@@ -17,8 +17,8 @@ pub enum CfaKind {
     AtRsp = 3,
     /// The word at `rbp + offset`, plus `addend`: a realigned stack in compiled code (GCC's DRAP).
     AtRbp = 4,
-    /// A PLT stub: `rsp + 8`, and 8 more once its `push` has run, which is at byte 11 of 16 (binutils `bfd/elfxx-x86.c`,
-    /// `elf_x86_64_eh_frame_plt`).
+    /// A PLT stub: `rsp + offset`, and 8 more once its `push` has run, which is from byte `addend` of 16 on: 11, or 5 or 10 in stubs for
+    /// BND and IBT (binutils `bfd/elfxx-x86.c`, `elf_x86_64_eh_frame_lazy_plt` and its siblings).
     Plt = 5,
     /// The signal trampoline: the interrupted registers lie in the `ucontext` at `rsp` (kernel `arch/x86/kernel/signal_64.c`).
     Signal = 6,

@@ -1,32 +1,52 @@
 //! Bisection without branches: the kernel's verifier follows one path through it, whatever the data.
 
-/// `u64::MAX` if `start <= at`, else 0. Both below 2^63.
+use crate::limits::{CHUNK_BITS, REGION_BITS};
+
+/// 1 if `start <= at`, else 0. Both below 2^63.
+///
+/// A number to be shifted into place, and no mask: the verifier of newer kernels follows both values of a mask of all bits or none
+/// (kernel/bpf/verifier.c, `maybe_fork_scalars`).
+///
+/// `opaque` gives its argument back. In the kernel it hides from the compiler that this is a comparison and has two results only: it would
+/// make a branch of it, and the verifier would follow both sides at each step of a bisection.
 #[inline(always)]
-#[must_use]
-pub const fn at_or_before(start: u64, at: u64) -> u64 {
-    // The sign of the difference, spread over the word.
-    !((at.wrapping_sub(start) as i64 >> 63) as u64)
+fn at_or_before(start: u64, at: u64, opaque: impl Fn(u64) -> u64) -> u64 {
+    let sign = opaque(at.wrapping_sub(start)) >> 63;
+    opaque(sign ^ 1)
 }
 
-/// The last of `2^bits` places whose start lies at or before `at`; 0 if none does. `start(place)` must not fall as `place` grows, and is
-/// at least 2^62 behind the last place in use.
-///
-/// `opaque` gives its argument back. In the kernel it hides from the compiler that the mask has two values only: it would make a branch
-/// of it, and the verifier would follow both sides at each of the steps.
+/// The last of `2^bits` places whose start lies at or before `at`; 0 if none does. `start(place)` must not fall as `place` grows.
 #[inline(always)]
 pub fn last_at_or_before(bits: u32, at: u64, opaque: impl Fn(u64) -> u64, start: impl Fn(u64) -> u64) -> u64 {
     let mut place = 0;
-    let mut bit = 1 << (bits - 1);
+    let mut bit = bits;
     while bit != 0 {
-        place |= bit & opaque(at_or_before(start(place | bit), at));
-        bit >>= 1;
+        bit -= 1;
+        place |= at_or_before(start(place | 1 << bit), at, &opaque) << bit;
     }
     place
 }
 
+/// The place of the region that `address` lies in; `start` gives the first address of each ([`super::RegionTable::starts`]).
+#[inline(always)]
+pub fn region(address: u64, opaque: impl Fn(u64) -> u64, start: impl Fn(u64) -> u64) -> u64 {
+    last_at_or_before(REGION_BITS, address, opaque, start)
+}
+
+/// Two to this is higher than any pc, and far below 2^63.
+const BEYOND: u32 = 62;
+
+/// The place among a region's `rows` of the last row whose pc is at or before `pc`; 0 if none is. `row_pc` gives the pc of a place, and
+/// may give anything for one that is no row.
+#[inline(always)]
+pub fn row(pc: u32, rows: u32, opaque: impl Fn(u64) -> u64, row_pc: impl Fn(u64) -> u32) -> u64 {
+    let start = |place: u64| u64::from(row_pc(place)) | at_or_before(u64::from(rows), place, &opaque) << BEYOND;
+    last_at_or_before(CHUNK_BITS, u64::from(pc), &opaque, start)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::last_at_or_before;
+    use super::{last_at_or_before, row};
 
     /// Check every place and what lies between against a linear search.
     #[test]
@@ -35,6 +55,19 @@ mod tests {
         for at in 0..30 {
             let expected = starts.iter().rposition(|start| *start <= at).unwrap_or(0) as u64;
             assert_eq!(last_at_or_before(3, at, |mask| mask, |place| starts[place as usize]), expected, "{at}");
+        }
+    }
+
+    /// Check that rows of another region behind the last one are not found, whatever they say.
+    #[test]
+    fn rows_end_with_their_region() {
+        let pcs = [0_u32, 4, 9, 1, 2];
+        for count in 1..=3 {
+            for pc in 0..12 {
+                let expected = pcs[..count].iter().rposition(|start| *start <= pc).unwrap_or(0) as u64;
+                let found = row(pc, count as u32, |mask| mask, |place| pcs.get(place as usize).copied().unwrap_or(0));
+                assert_eq!(found, expected, "{pc} of {count}");
+            }
         }
     }
 }

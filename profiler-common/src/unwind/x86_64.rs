@@ -27,9 +27,8 @@ const SIGNAL_RBP: u64 = SIGNAL_REGISTERS + 10 * 8;
 const SIGNAL_RSP: u64 = SIGNAL_REGISTERS + 15 * 8;
 const SIGNAL_RIP: u64 = SIGNAL_REGISTERS + 16 * 8;
 
-/// Size of a PLT stub, and where in it the `push` has run.
+/// Size of a PLT stub.
 const PLT_STUB: u64 = 16;
-const PLT_PUSHED: u64 = 11;
 
 impl Cursor {
     /// The address whose row describes the frame: a call can be its function's last instruction, so that the address it returns to is
@@ -62,8 +61,8 @@ impl Cursor {
             let Some(word) = memory.word(base.wrapping_add(offset)) else { return End::Unreadable };
             word.wrapping_add(addend)
         } else if kind == CfaKind::Plt as u8 {
-            let pushed = if self.pc & (PLT_STUB - 1) >= PLT_PUSHED { 8 } else { 0 };
-            self.sp.wrapping_add(8 + pushed)
+            let pushed = if self.pc & (PLT_STUB - 1) >= addend { 8 } else { 0 };
+            self.sp.wrapping_add(offset).wrapping_add(pushed)
         } else if kind == CfaKind::FramePointer as u8 {
             return self.by_frame_pointer(poll_sp, memory);
         } else if kind == CfaKind::Gap as u8 {
@@ -84,21 +83,21 @@ impl Cursor {
     /// To the caller whose frame ends at `cfa`, and whose rbp lies at `bp_at` (0: still in the register).
     #[inline(always)]
     fn call<M: Memory>(&mut self, cfa: u64, bp_at: u64, poll_sp: u64, memory: &M) -> End {
-        // The return address was pushed, so the CFA lies above the stack pointer; a stack lies in the lower half of the addresses.
-        if cfa <= self.sp || cfa >> 47 != 0 {
+        // The return address was pushed, so it lies at the stack pointer or above it; a stack lies in the lower half of the addresses.
+        let return_at = cfa.wrapping_sub(8);
+        if return_at < self.sp || return_at >> 47 != 0 {
             return End::NoProgress;
         }
-        let return_at = cfa - 8;
         if return_at >= poll_sp {
             return End::Poll;
         }
         let Some(pc) = memory.word(return_at) else { return End::Unreadable };
+        if pc == 0 {
+            return End::Root;
+        }
         if bp_at != 0 {
             let Some(bp) = memory.word(bp_at) else { return End::Unreadable };
             self.bp = bp;
-        }
-        if pc == 0 {
-            return End::Root;
         }
         self.pc = pc;
         self.sp = cfa;

@@ -19,6 +19,9 @@ pub enum AttachError {
         "the profiler runs in a pid namespace of its own; run it on the host, or in a container with the host's pid namespace"
     )]
     PidNamespace,
+    /// The sampling clock could not be made or set.
+    #[error("cannot set the sampling clock (perf_event_open, ioctl)")]
+    SamplingClock(#[source] io::Error),
     /// Our pid namespace could not be told.
     #[error("cannot read /proc/self/ns/pid: {0}")]
     PidNamespaceUnknown(#[source] io::Error),

@@ -12,13 +12,15 @@ mod object;
 mod perf;
 mod programs;
 mod sys;
+mod unwind;
 mod uprobes;
 
 pub use error::AttachError;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
-pub use perf::MAX_RATE_HZ;
+pub use perf::{MAX_RATE_HZ, Rate};
+pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
 pub use uprobes::{LinkKind, Probe};
 
 use std::path::Path;
@@ -32,6 +34,8 @@ use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
+use perf::Samplers;
+use unwind::Unwind;
 use uprobes::Uprobes;
 
 /// What to attach to, and what to look for.
@@ -51,8 +55,8 @@ pub struct Order<'a> {
     pub type_count: u32,
     /// Offset of the vtable pointer in a task's header (bytes).
     pub header_vtable_offset: u32,
-    /// Samples a second on each CPU, `None` for no sampling.
-    pub rate_hz: Option<u32>,
+    /// The sampling clock, `None` for no sampling.
+    pub rate: Option<Rate>,
     /// Whether every request is wanted.
     pub all_requests: bool,
     /// Whether stacks are taken in every poll, on the CPU and off it.
@@ -70,10 +74,11 @@ pub struct Order<'a> {
 pub struct Attached {
     // Fields drop in order: the probes leave the target before the programs and maps go.
     uprobes: Option<Uprobes>,
-    samplers: Vec<perf::Sampler>,
+    samplers: Option<Samplers>,
     ebpf: Ebpf,
     log: Option<log::KernelLog>,
     gate: Gate,
+    unwind: Unwind,
 }
 
 /// How long after the gate closed a handler that had already looked at it may still run. Handlers take microseconds; this allows for
@@ -90,7 +95,7 @@ impl Attached {
         fill_types(&mut ebpf, order.types)?;
         let mut attached = Self {
             uprobes: None,
-            samplers: Vec::new(),
+            samplers: None,
             ebpf,
             log: None,
             gate: Gate {
@@ -100,14 +105,17 @@ impl Attached {
                 wake_all: u32::from(order.wake_all),
                 ..Gate::SHUT
             },
+            unwind: Unwind::default(),
         };
         attached.write_gate()?;
         for id in order.wanted {
             attached.want(id)?;
         }
         attach_scheduler(&mut attached.ebpf)?;
-        if let Some(rate_hz) = order.rate_hz {
-            attached.samplers = perf::sample_every_cpu(&mut attached.ebpf, rate_hz)?;
+        if let Some(rate) = order.rate {
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, rate)?);
+            attached.gate.sample_period_ns = rate.period_ns(false);
+            attached.write_gate()?;
         }
         attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
         // Last, because it takes its map out, which the programs before it had to find.
@@ -134,7 +142,7 @@ impl Attached {
     /// Takes the probes out of the target. The maps stay readable.
     pub fn detach(&mut self) {
         self.uprobes = None;
-        self.samplers.clear();
+        self.samplers = None;
     }
 
     /// Asks for one more request id.
@@ -144,6 +152,35 @@ impl Attached {
         front.copy_from_slice(id);
         let mut wanted: HashMap<_, [u8; REQUEST_ID_BYTES], u32> = typed(&mut self.ebpf, "WANTED")?;
         wanted.insert(key, 1, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
+    }
+
+    /// Lets the sampling clock tick at its fast rate, or at its slow one again. Nothing happens where it does already.
+    pub fn sample_fast(&mut self, fast: bool) -> Result<(), AttachError> {
+        let Some(samplers) = &mut self.samplers else { return Ok(()) };
+        if let Some(period_ns) = samplers.set(fast)? {
+            self.gate.sample_period_ns = period_ns;
+            self.write_gate()?;
+        }
+        Ok(())
+    }
+
+    /// Loads a file's unwind rows.
+    pub fn add_unwind_rows(&mut self, rows: &UnwindRows<'_>) -> Result<LoadedRows, AttachError> {
+        self.unwind.add(&mut self.ebpf, rows)
+    }
+
+    /// Says where the target's code lies now. Of too many stretches the last are left out and counted.
+    pub fn set_code(&mut self, code: &[Code<'_>]) -> Result<(), AttachError> {
+        let next = self.gate.regions ^ 1;
+        self.unwind.write_regions(&mut self.ebpf, next, code)?;
+        self.gate.regions = next;
+        self.write_gate()
+    }
+
+    /// Kernel memory taken by unwind rows, their rules and the regions (bytes), and how many rows and regions found no place.
+    #[must_use]
+    pub const fn unwind_memory(&self) -> UnwindMemory {
+        self.unwind.memory()
     }
 
     /// The maps and programs, for the collect step.
@@ -182,12 +219,20 @@ fn check_pid_namespace() -> Result<(), AttachError> {
 
 /// Loads the object and makes its maps.
 fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
+    let probes = offsets.probes;
     EbpfLoader::new()
         .override_global("TARGET_TGID", &order.pid, true)
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
         .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
         .override_global("TASK_CPU_TIME_OFFSET", &offsets.cpu_time, true)
         .override_global("HEADER_VTABLE_OFFSET", &order.header_vtable_offset, true)
+        .override_global("TASK_UTASK_OFFSET", &probes.map_or(0, |at| at.utask), true)
+        .override_global("UTASK_INSTANCES_OFFSET", &probes.map_or(0, |at| at.instances), true)
+        .override_global("INSTANCE_STACK_OFFSET", &probes.map_or(0, |at| at.stack), true)
+        .override_global("INSTANCE_CALLER_OFFSET", &probes.map_or(0, |at| at.caller), true)
+        .override_global("INSTANCE_NEXT_OFFSET", &probes.map_or(0, |at| at.next), true)
+        .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
+        .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
         .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
         .load(object)
         .map_err(AttachError::Load)

@@ -2,12 +2,11 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
 use aya::Ebpf;
 use aya::programs::PerfEvent;
-use aya::programs::perf_event::{PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent};
 use aya_obj::generated::perf_event_attr;
 
 use super::{AttachError, Probe, machine, sys};
@@ -15,34 +14,110 @@ use super::{AttachError, Probe, machine, sys};
 /// The fastest sampling that is allowed (Hz on each CPU).
 pub const MAX_RATE_HZ: u32 = 4000;
 
-/// The sampling clock of one CPU; it stops when dropped.
-pub(super) type Sampler = aya::programs::perf_event::PerfEventLink;
+/// How often the sampling clock ticks on each CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Always.
+    pub slow_hz: u32,
+    /// While a wanted request is in flight.
+    pub fast_hz: u32,
+}
+
+impl Rate {
+    /// Time between two ticks (ns).
+    #[must_use]
+    pub fn period_ns(self, fast: bool) -> u64 {
+        let hz = if fast { self.fast_hz } else { self.slow_hz };
+        1_000_000_000 / u64::from(hz.clamp(1, MAX_RATE_HZ))
+    }
+}
 
 const PROGRAM: &str = "sample_tick";
 
-/// Starts the sampling clock on every CPU. The program itself passes over every thread but the target's: an event a thread would miss
-/// threads that start later.
-pub(super) fn sample_every_cpu(ebpf: &mut Ebpf, rate_hz: u32) -> Result<Vec<Sampler>, AttachError> {
-    let cpus = machine::online_cpus()?;
-    let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
-    let failed = |source| AttachError::Program { program: PROGRAM, source };
-    let program: &mut PerfEvent = program.try_into().map_err(failed)?;
-    program.load().map_err(failed)?;
-    let period_ns = 1_000_000_000 / u64::from(rate_hz.clamp(1, MAX_RATE_HZ));
-    cpus.into_iter()
-        .map(|cpu| {
-            // A period of the CPU clock is in nanoseconds; a frequency would be adjusted by the kernel, which makes weights drift.
-            let link: PerfEventLinkId = program
-                .attach(
-                    PerfEventConfig::Software(SoftwareEvent::CpuClock),
-                    PerfEventScope::AllProcessesOneCpu { cpu },
-                    SamplePolicy::Period(period_ns),
-                    false,
-                )
-                .map_err(failed)?;
-            program.take_link(link).map_err(failed)
-        })
-        .collect()
+/// The sampling clock of every CPU; it stops when dropped.
+#[derive(Debug)]
+pub(super) struct Samplers {
+    clocks: Vec<Clock>,
+    rate: Rate,
+    fast: bool,
+}
+
+/// The clock of one CPU. The link goes before the event that it hangs on.
+#[derive(Debug)]
+struct Clock {
+    _link: OwnedFd,
+    event: OwnedFd,
+}
+
+impl Samplers {
+    /// Starts the slow clock on every CPU. The program itself passes over every thread but the target's: an event a thread would miss
+    /// threads that start later.
+    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate) -> Result<Self, AttachError> {
+        let cpus = machine::online_cpus()?;
+        let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
+        let failed = |source| AttachError::Program { program: PROGRAM, source };
+        let program: &mut PerfEvent = program.try_into().map_err(failed)?;
+        program.load().map_err(failed)?;
+        let program = program.fd().map_err(failed)?;
+        let clock = |cpu| {
+            let event = open_clock(cpu, rate.period_ns(false))?;
+            let link = sys::link_perf_event(program.as_fd(), event.as_fd(), 0)?;
+            Ok(Clock { _link: link, event })
+        };
+        let clocks: io::Result<Vec<Clock>> = cpus.into_iter().map(clock).collect();
+        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, fast: false })
+    }
+
+    /// Changes to the fast clock or back. The new period (ns) if that is a change.
+    pub(super) fn set(&mut self, fast: bool) -> Result<Option<u64>, AttachError> {
+        if fast == self.fast || self.rate.fast_hz == self.rate.slow_hz {
+            return Ok(None);
+        }
+        let period_ns = self.rate.period_ns(fast);
+        for clock in &self.clocks {
+            set_period(&clock.event, period_ns).map_err(AttachError::SamplingClock)?;
+        }
+        self.fast = fast;
+        Ok(Some(period_ns))
+    }
+}
+
+/// Opens the CPU clock of `cpu`, for all processes. Its period is in nanoseconds; a frequency would be adjusted by the kernel, which makes
+/// weights drift.
+fn open_clock(cpu: u32, period_ns: u64) -> io::Result<OwnedFd> {
+    // SAFETY: a structure of integers.
+    let mut attr: perf_event_attr = unsafe { zeroed() };
+    attr.type_ = PERF_TYPE_SOFTWARE;
+    attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);
+    attr.config = PERF_COUNT_SW_CPU_CLOCK;
+    attr.__bindgen_anon_1.sample_period = period_ns;
+    let cpu = i32::try_from(cpu).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    open_event(&mut attr, -1, cpu)
+}
+
+/// include/uapi/linux/perf_event.h.
+const PERF_TYPE_SOFTWARE: u32 = 1;
+/// See [`PERF_TYPE_SOFTWARE`].
+const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
+/// `_IOW('$', 4, __u64)`, the same file.
+const PERF_EVENT_IOC_PERIOD: libc::c_ulong = 0x4008_2404;
+
+/// Changes the period of a running clock; the kernel restarts it at once (kernel/events/core.c, `__perf_event_period`).
+fn set_period(event: &OwnedFd, period_ns: u64) -> io::Result<()> {
+    // SAFETY: the descriptor is an event's, and the argument a word that outlives the call.
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_PERIOD, &raw const period_ns) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn open_event(attr: &mut perf_event_attr, pid: i32, cpu: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the attribute outlives the call, and so does what it points to: see the callers. No group, close on exec.
+    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, std::ptr::from_mut(attr), pid, cpu, -1, FD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Where the kernel says which perf event type uprobes are.
@@ -67,12 +142,6 @@ pub(super) fn open_uprobe(exe: &Path, pid: u32, probe: &Probe) -> io::Result<Own
     attr.config = (u64::from(probe.on_return) * RETURN_BIT) | (probe.semaphore << SEMAPHORE_SHIFT);
     attr.__bindgen_anon_3.config1 = path.as_ptr() as u64;
     attr.__bindgen_anon_4.config2 = probe.offset;
-    // SAFETY: the attribute and the path outlive the call. Any CPU, no group, close on exec.
-    let fd = unsafe { libc::syscall(libc::SYS_perf_event_open, &raw mut attr, pid, -1, -1, FD_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    // SAFETY: the kernel has just made it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let pid = i32::try_from(pid).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    open_event(&mut attr, pid, -1)
 }

@@ -50,6 +50,7 @@ impl Programs {
 pub(super) fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
     match map {
         Map::Array(data)
+        | Map::ArrayOfMaps(data)
         | Map::HashMap(data)
         | Map::PerCpuArray(data)
         | Map::RingBuf(data)

@@ -90,9 +90,12 @@ pub struct RunArgs {
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
-    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
-    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
-    pub rate: Rate,
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    #[arg(long, value_name = "HZ")]
+    pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `record`.
@@ -113,9 +116,12 @@ pub struct RecordArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
-    /// Stack samples a second, of threads that poll a measured task (1 to 4000)
-    #[arg(long, value_name = "HZ", default_value_t = Rate::DEFAULT)]
-    pub rate: Rate,
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    #[arg(long, value_name = "HZ")]
+    pub rate: Option<Rate>,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// What a result holds and where it goes: shared by `record` and `export`.
@@ -131,6 +137,17 @@ pub struct ShapeArgs {
     /// Write to this file; `-` is standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+}
+
+/// How functions are named: shared by `run`, `record` and `export`.
+#[derive(Debug, ClapArgs)]
+pub struct NamesArgs {
+    /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
+    #[arg(long)]
+    pub raw_frames: bool,
+    /// Look for debug files in this folder first, by build id and by name; may be given several times
+    #[arg(long = "debug-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Which daemon to ask.
@@ -214,6 +231,9 @@ pub struct ExportArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
 }
 
 /// Arguments of `inspect`.

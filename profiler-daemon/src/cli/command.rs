@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     args::{
-        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, RecordArgs, RunArgs,
-        ShapeArgs, SortColumn, TasksArgs,
+        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
+        RunArgs, ShapeArgs, SortColumn, TasksArgs,
     },
     color::Color,
     manual::{self, Page},
@@ -120,7 +120,9 @@ pub struct Run {
     /// The socket, where it is not the default one.
     pub socket: Option<PathBuf>,
     /// Samples a second.
-    pub rate: Rate,
+    pub rate: Option<Rate>,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What `record` records.
@@ -144,7 +146,9 @@ pub struct Record {
     /// What to write, and where.
     pub shape: Shape,
     /// Samples a second.
-    pub rate: Rate,
+    pub rate: Option<Rate>,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What a result holds and where it goes.
@@ -156,6 +160,15 @@ pub struct Shape {
     pub format: Format,
     /// The place.
     pub output: Output,
+}
+
+/// How functions are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Every frame of the executor is drawn.
+    pub raw_frames: bool,
+    /// Where debug files are looked for first. Absolute: the daemon has another working directory.
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Which daemon a command talks to.
@@ -219,6 +232,8 @@ pub struct Export {
     pub selection: Selection,
     /// What to write, and where.
     pub shape: Shape,
+    /// How functions are named.
+    pub names: Names,
 }
 
 /// What `inspect` looks at.
@@ -272,7 +287,7 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate })
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, names: Names::check(args.names)? })
     }
 }
 
@@ -280,7 +295,8 @@ impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate })
+        let names = Names::check(args.names)?;
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
     }
 }
 
@@ -311,6 +327,18 @@ impl Shape {
         let path = not_empty(args.output, "-o")?;
         let format = args.format.unwrap_or_else(|| Format::by_name(&path));
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
+    }
+}
+
+impl Names {
+    fn check(args: NamesArgs) -> Result<Self, UsageError> {
+        let absolute = |path| {
+            let path = not_empty(path, "--debug-dir")?;
+            // It fails only without a working directory. Then the path goes on as it is, and what reads it says so.
+            Ok(std::path::absolute(&path).unwrap_or(path))
+        };
+        let debug_dirs = args.debug_dirs.into_iter().map(absolute).collect::<Result<_, _>>()?;
+        Ok(Self { raw_frames: args.raw_frames, debug_dirs })
     }
 }
 
@@ -357,7 +385,12 @@ impl Export {
             (None, Some(id)) => Selection::Task(id),
             (None, None) => Selection::All,
         };
-        Ok(Self { daemon: Daemon::check(args.daemon)?, selection, shape: Shape::check(args.shape)? })
+        Ok(Self {
+            daemon: Daemon::check(args.daemon)?,
+            selection,
+            shape: Shape::check(args.shape)?,
+            names: Names::check(args.names)?,
+        })
     }
 }
 

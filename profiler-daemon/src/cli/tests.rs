@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     args::{Format, Listing, Metric, SortColumn},
-    command::{Command, Daemon, Export, Program, Selection, Subject, Wanted},
+    command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     output::Output,
     *,
 };
@@ -76,9 +76,12 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn run_measures_everything_or_requests_or_the_named_ones() {
     let Command::Run(run) = command("run --pid 7") else { panic!() };
-    assert_eq!((run.pid, run.wanted, run.socket, run.rate.hz()), (7, Wanted::Everything, None, 997));
+    assert_eq!((run.pid, run.wanted, run.socket, run.rate), (7, Wanted::Everything, None, None));
     let Command::Run(run) = command("run --pid 7 --all-requests --rate 4000 --socket /x.sock") else { panic!() };
-    assert_eq!((run.wanted, run.socket, run.rate.hz()), (Wanted::AllRequests, Some(PathBuf::from("/x.sock")), 4000));
+    assert_eq!(
+        (run.wanted, run.socket, run.rate.map(|rate| rate.hz())),
+        (Wanted::AllRequests, Some(PathBuf::from("/x.sock")), Some(4000))
+    );
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };
     assert_eq!(run.wanted, Wanted::Only(vec!["a".parse().unwrap(), "b".parse().unwrap()]));
 }
@@ -239,4 +242,17 @@ fn global_flags_stand_anywhere() {
 fn man_refuses_a_command_that_is_not_there() {
     assert_eq!(refusal("man frobnicate"), "error: there is no command 'frobnicate' to print the page of");
     assert!(matches!(command("man record"), Command::Man(manual::Page::Command(name)) if name == "record"));
+}
+
+#[test]
+fn names_are_folded_and_looked_up_where_the_user_says() {
+    let Command::Run(run) = command("run -p 7 --raw-frames --debug-dir /a --debug-dir b") else { panic!() };
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(run.names, Names { raw_frames: true, debug_dirs: vec!["/a".into(), here.join("b")] });
+    let Command::Record(record) = command("record -p 7 -o x.svg --debug-dir /a") else { panic!() };
+    assert_eq!(record.names, Names { raw_frames: false, debug_dirs: vec!["/a".into()] });
+    let Command::Export(export) = command("export --all -o x.svg") else { panic!() };
+    assert_eq!(export.names, Names::default());
+    let empty = ["profiler-daemon", "run", "-p", "7", "--debug-dir", ""].map(OsString::from);
+    assert!(parse(empty, PIPED).unwrap_err().to_string().contains("--debug-dir"));
 }

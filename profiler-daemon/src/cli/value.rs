@@ -69,9 +69,6 @@ impl fmt::Display for RequestId {
 pub struct Rate(u32);
 
 impl Rate {
-    /// A prime near 1000, so that samples do not march in step with a program's own timers.
-    pub const DEFAULT: Self = Self(997);
-
     /// Samples a second.
     #[must_use]
     pub const fn hz(self) -> u32 {

@@ -146,6 +146,8 @@ pub struct Collector {
     away: StdHashMap<u32, (Stack, Option<u32>)>,
     polls: Latest<PollRecord>,
     wakes: Latest<WakeRecord>,
+    /// Requests asked for by name that have begun and not ended.
+    in_flight: HashSet<u64>,
     requests: Latest<(u64, ScopeRow)>,
     children: Latest<TaskRow>,
     lost: StdHashMap<Loss, u64>,
@@ -166,6 +168,7 @@ impl Default for Collector {
             away: StdHashMap::new(),
             polls: Latest::of(MAX_POLLS),
             wakes: Latest::of(MAX_WAKES),
+            in_flight: HashSet::new(),
             requests: Latest::of(MAX_REQUESTS),
             children: Latest::of(MAX_CHILDREN),
             lost: StdHashMap::new(),
@@ -206,7 +209,7 @@ impl Collector {
                 Some(Record::Back(back)) => self.back(&back),
                 Some(Record::Poll(poll)) => self.polls.push(poll),
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
-                Some(Record::Begin(_)) => {}
+                Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
                 None => self.lose(Loss::RecordUnknown),
             }
         }
@@ -225,6 +228,7 @@ impl Collector {
     }
 
     fn end(&mut self, scope: u64, row: ScopeRow) {
+        self.in_flight.remove(&scope);
         self.ended_ids.push(row.id().to_vec());
         self.requests.push((scope, row));
     }
@@ -244,6 +248,12 @@ impl Collector {
             }
         }
         Ok(self.swept.len())
+    }
+
+    /// Whether a request that was asked for by name is in flight.
+    #[must_use]
+    pub fn is_request_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
     }
 
     /// The ids of the requests that ended since the last call.
@@ -279,13 +289,18 @@ impl Collector {
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
+        collected.walks = walks(attached)?;
+        collected.losses = self.losses(attached)?;
+        Ok(collected)
+    }
+
+    /// Adds what [`Collector::collect`] leaves out because it is much: samples, stretches off the CPU and their places, polls and wakes.
+    pub fn collect_stacks(&self, collected: &mut Collected) {
         collected.samples.extend(self.samples.iter().cloned());
         collected.blocking = self.blocking.all();
         collected.off_cpu.extend(self.off_cpu.iter().cloned());
         collected.polls.extend(self.polls.iter().copied());
         collected.wakes.extend(self.wakes.iter().copied());
-        collected.losses = self.losses(attached)?;
-        Ok(collected)
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -339,6 +354,7 @@ impl Collector {
     /// Every counter: the kernel side's, the kernel's, and ours.
     fn losses(&self, attached: &mut Attached) -> Result<Vec<(Loss, u64)>, AttachError> {
         let misses = attached.recursion_misses();
+        let memory = attached.unwind_memory();
         let mut losses = Vec::with_capacity(LOSSES);
         for loss in Loss::ALL {
             let kernel = kernel_count(attached, *loss)?;
@@ -351,6 +367,8 @@ impl Collector {
                 Loss::OffCpuDropped => self.off_cpu.dropped(),
                 Loss::PollDropped => self.polls.dropped(),
                 Loss::WakeDropped => self.wakes.dropped(),
+                Loss::UnwindRowsFull => memory.rows_left_out,
+                Loss::UnwindRegionsFull => memory.regions_left_out,
                 other => self.lost.get(other).copied().unwrap_or(0),
             };
             losses.push((*loss, kernel + ours));
@@ -359,7 +377,14 @@ impl Collector {
     }
 }
 
-/// The ring buffer's file descriptor: readable when something is in it.
+/// Every walk of a stack so far.
+pub fn walks(attached: &mut Attached) -> Result<Walks, AttachError> {
+    let map: PerCpuArray<_, Walks> = typed(attached.ebpf(), "WALKS")?;
+    let values = map.get(&0, 0).map_err(|source| AttachError::Map { map: "WALKS", source })?;
+    Ok(values.iter().fold(Walks::NONE, |sum, cpu| sum.plus(cpu)))
+}
+
+/// The ring buffer's file descriptor: readable when something is in it that somebody waits for (a request has begun).
 pub fn ring_fd(attached: &mut Attached) -> Result<RawFd, AttachError> {
     let ring: RingBuf<_> = typed(attached.ebpf(), "RECORDS")?;
     Ok(ring.as_raw_fd())

@@ -9,7 +9,7 @@ use profiler_daemon::{
         command::{Daemon, Export},
         progress::Progress,
     },
-    control::{Client, DaemonAddress, Format, Metric, Request, Selection, address},
+    control::{Client, DaemonAddress, Format, Metric, Names, Request, Selection, address},
     export::table,
     model::{Blocking, Report},
 };
@@ -46,11 +46,12 @@ pub(super) fn report(client: &mut Client) -> Result<Report> {
 pub(super) fn blocking(question: &cli::command::Blocking, color: Color) -> Result<Exit> {
     let mut client = connect(&question.daemon)?;
     let threshold_ns = u64::try_from(question.threshold.as_nanos()).unwrap_or(u64::MAX);
-    let answer = client.ask(&Request::Blocking { threshold_ns, top: question.top })?;
+    let answer = client.ask_with_notes(&Request::Blocking { threshold_ns, top: question.top })?;
+    super::tell_notes(&answer.notes);
     match question.format {
-        Listing::Json => print_line(answer),
+        Listing::Json => print_line(answer.payload),
         Listing::Table => {
-            let told: Blocking = serde_json::from_slice(&answer)
+            let told: Blocking = serde_json::from_slice(&answer.payload)
                 .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
             print(table::blocking(&told, question.stacks, colours_if(color.stdout)).as_bytes())
         }
@@ -62,13 +63,15 @@ pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
     let output = export.shape.output.open()?;
     let mut client = connect(&export.daemon)?;
     let progress = Progress::spinner("waiting for the daemon's export", streams);
-    let answer = client.ask(&Request::Export {
+    let answer = client.ask_with_notes(&Request::Export {
         select: selection(&export.selection),
         metric: metric(export.shape.metric),
         format: form(export.shape.format),
+        names: Names { raw_frames: export.names.raw_frames, debug_dirs: export.names.debug_dirs.clone() },
     })?;
     drop(progress);
-    output.write(&answer)?;
+    output.write(&answer.payload)?;
+    super::tell_notes(&answer.notes);
     Ok(Exit::Success)
 }
 

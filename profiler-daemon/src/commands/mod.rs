@@ -13,10 +13,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
-    cli::{Command, Exit, Invocation, Streams, color::Color, manual, output::Output, visible},
+    cli::{Command, Exit, Invocation, Streams, color::Color, command::Names, manual, output::Output, visible},
     export::table::{self, Colours},
     model::Report,
-    session::Session,
+    session::{ExecutorFrames, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -72,6 +72,9 @@ fn say_attached(session: &Session) {
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
+    for sentence in session.code_without_table() {
+        eprintln!("missing: {}", visible(sentence));
+    }
 }
 
 /// With `-v`, what the kernel side said.
@@ -81,6 +84,17 @@ fn tell_kernel_said(lines: &[String], verbosity: u8) {
             eprintln!("kernel side: {}", visible(line));
         }
     }
+}
+
+/// What the user should know of a result.
+fn tell_notes(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {}", visible(note));
+    }
+}
+
+const fn executor_frames(names: &Names) -> ExecutorFrames {
+    if names.raw_frames { ExecutorFrames::Raw } else { ExecutorFrames::Folded }
 }
 
 /// Requests that a summary shows one by one.

@@ -6,7 +6,7 @@ use profiler_daemon::{
     control::ControlListener,
     export::table,
     model::{Filter, Report, report},
-    session::{Session, Subject, run as serve},
+    session::{Manner, Session, Subject, run as serve},
 };
 
 use super::signals;
@@ -28,11 +28,12 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session = Session::start(order.pid, &subject, order.rate.hz())?;
+        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false };
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
-        anyhow::Ok(serve(session, listener, interrupt).await?)
+        anyhow::Ok(serve(session, listener, super::executor_frames(&order.names), interrupt).await?)
     })?;
     super::tell_kernel_said(&ended.kernel_said, verbosity);
     let told = report(&ended.capture, &Filter::All);

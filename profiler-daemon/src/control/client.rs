@@ -10,6 +10,7 @@ use std::{
 use thiserror::Error;
 
 use super::protocol::{Code, HEADER_MAX, Header, ProtocolError, Request};
+use super::server::Answer;
 
 /// Time for the daemon to begin an answer, and between two parts of one. Symbols of a large program take their time.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -92,6 +93,11 @@ impl Client {
 
     /// Asks, and waits for the whole answer.
     pub fn ask(&mut self, request: &Request) -> Result<Vec<u8>, ClientError> {
+        self.ask_with_notes(request).map(|answer| answer.payload)
+    }
+
+    /// As [`Client::ask`], with what the daemon has to say of its answer. Untrusted text.
+    pub fn ask_with_notes(&mut self, request: &Request) -> Result<Answer, ClientError> {
         let line = request.line().map_err(|source| self.strange(source))?;
         // A daemon that refuses us (busy, denied) may have closed its end before it has read this; its words are still
         // there to read, so a failed write counts only if nothing can be read.
@@ -102,7 +108,7 @@ impl Client {
         }
     }
 
-    fn answer(&mut self) -> Result<Vec<u8>, ClientError> {
+    fn answer(&mut self) -> Result<Answer, ClientError> {
         let mut line = Vec::new();
         let limit = u64::try_from(HEADER_MAX).unwrap_or(u64::MAX);
         let read = (&mut self.stream).take(limit).read_until(b'\n', &mut line);
@@ -112,8 +118,8 @@ impl Client {
         }
         match Header::parse(&line).map_err(|source| self.strange(source))? {
             Header::Error { code, message } => Err(ClientError::Refused { code, message }),
-            Header::Ok { bytes } if bytes > PAYLOAD_MAX => Err(ClientError::TooLarge(bytes)),
-            Header::Ok { bytes } => self.payload(bytes),
+            Header::Ok { bytes, .. } if bytes > PAYLOAD_MAX => Err(ClientError::TooLarge(bytes)),
+            Header::Ok { bytes, notes } => Ok(Answer { payload: self.payload(bytes)?, notes }),
         }
     }
 

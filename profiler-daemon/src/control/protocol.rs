@@ -14,17 +14,20 @@
 //! {"v":1,"cmd":"export","select":{"task":17},"metric":"cpu","format":"folded"}
 //! {"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}
 //! {"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}
+//! {"v":1,"cmd":"export","select":"all","metric":"cpu","format":"folded","names":{"raw_frames":true,"debug_dirs":["/srv/debug"]}}
 //! {"v":1,"cmd":"stop"}
 //! ```
 //!
 //! Names are lower case. An unknown or missing field is refused, so that a client never thinks it was understood when it
-//! was not. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
+//! was not. Only `names` of an export may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
 //!
 //! The daemon answers each request by a header line and, if `ok`, exactly `bytes` bytes of payload after its `\n`:
 //!
 //! ```text
 //! {"v":1,"ok":true,"bytes":5120}
 //! ...5120 bytes...
+//! {"v":1,"ok":true,"bytes":7,"notes":["cannot read symbols of /srv/lib.so: ..."]}
+//! ...7 bytes...
 //! {"v":1,"ok":false,"code":"not_found","message":"no request order-42 was seen"}
 //! ```
 //!
@@ -40,6 +43,8 @@
 //!
 //! After `bad_request`, `version`, `line_too_long`, `timeout`, `busy` and `denied` the daemon closes the connection; after the
 //! others it reads on. A later version keeps `v` as the first thing to look at, and the header's `ok`, `code` and `message`.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -72,6 +77,8 @@ pub enum Request {
         metric: Metric,
         /// In which form.
         format: Format,
+        /// How functions are named.
+        names: Names,
     },
     /// What holds workers.
     Blocking {
@@ -128,6 +135,18 @@ pub enum Format {
     Perfetto,
 }
 
+/// How an export names functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// Every frame of the executor, instead of one for each run of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raw_frames: bool,
+    /// Folders where debug files are looked for first, absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debug_dirs: Vec<PathBuf>,
+}
+
 /// Why the daemon answered with an error. Codes are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +176,8 @@ pub enum Header {
     Ok {
         /// Its length.
         bytes: u64,
+        /// What the user should know of it, sentences: names that are missing, debug files that were refused.
+        notes: Vec<String>,
     },
     /// Nothing follows.
     Error {
@@ -177,7 +198,9 @@ pub enum ProtocolError {
     #[error("protocol version {0} is not spoken here, only version {VERSION}")]
     Version(u64),
     /// Fields that the command does not take, or without which it says nothing.
-    #[error("`export` takes `select`, `metric` and `format`, `blocking` takes `threshold_ns` and `top`, the others take nothing")]
+    #[error(
+        "`export` takes `select`, `metric`, `format` and perhaps `names`, `blocking` takes `threshold_ns` and `top`, the others take nothing"
+    )]
     Fields,
     /// A request id of no bytes, or too many.
     #[error("a request id has 1 to 64 bytes")]
@@ -218,6 +241,8 @@ struct RequestLine {
     threshold_ns: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     top: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names: Option<Names>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -242,14 +267,18 @@ impl TryFrom<RequestLine> for Request {
             (Command::Blocking, ..) | (_, Some(_), _) | (_, _, Some(_)) => return Err(ProtocolError::Fields),
             _ => None,
         };
+        let names = line.names;
         let request = match (line.cmd, line.select, line.metric, line.format) {
+            (Command::Export, Some(select), Some(metric), Some(format)) => {
+                Self::Export { select, metric, format, names: names.unwrap_or_default() }
+            }
+            _ if names.is_some() => return Err(ProtocolError::Fields),
             (Command::Blocking, None, None, None) => question.ok_or(ProtocolError::Fields)?,
             (Command::Status, None, None, None) => Self::Status,
             (Command::Requests, None, None, None) => Self::Requests,
             (Command::Tasks, None, None, None) => Self::Tasks,
             (Command::Report, None, None, None) => Self::Report,
             (Command::Stop, None, None, None) => Self::Stop,
-            (Command::Export, Some(select), Some(metric), Some(format)) => Self::Export { select, metric, format },
             _ => return Err(ProtocolError::Fields),
         };
         match &request {
@@ -263,7 +292,8 @@ impl TryFrom<RequestLine> for Request {
 
 impl From<&Request> for RequestLine {
     fn from(request: &Request) -> Self {
-        let plain = |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None, threshold_ns: None, top: None };
+        let plain =
+            |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None, threshold_ns: None, top: None, names: None };
         match request {
             Request::Status => plain(Command::Status),
             Request::Requests => plain(Command::Requests),
@@ -273,9 +303,13 @@ impl From<&Request> for RequestLine {
             Request::Blocking { threshold_ns, top } => {
                 Self { threshold_ns: Some(*threshold_ns), top: Some(*top), ..plain(Command::Blocking) }
             }
-            Request::Export { select, metric, format } => {
-                Self { select: Some(select.clone()), metric: Some(*metric), format: Some(*format), ..plain(Command::Export) }
-            }
+            Request::Export { select, metric, format, names } => Self {
+                select: Some(select.clone()),
+                metric: Some(*metric),
+                format: Some(*format),
+                names: (*names != Names::default()).then(|| names.clone()),
+                ..plain(Command::Export)
+            },
         }
     }
 }
@@ -286,6 +320,8 @@ struct HeaderLine {
     ok: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<Code>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,7 +357,7 @@ impl Header {
         check_version(line)?;
         let line: HeaderLine = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
         match line {
-            HeaderLine { ok: true, bytes: Some(bytes), .. } => Ok(Self::Ok { bytes }),
+            HeaderLine { ok: true, bytes: Some(bytes), notes, .. } => Ok(Self::Ok { bytes, notes }),
             HeaderLine { ok: false, code: Some(code), message: Some(message), .. } => Ok(Self::Error { code, message }),
             _ => Err(ProtocolError::Malformed("a header without what its `ok` asks for".to_owned())),
         }
@@ -329,11 +365,11 @@ impl Header {
 
     /// Writes the line, with its newline.
     pub fn line(&self) -> Result<Vec<u8>, ProtocolError> {
-        let (ok, bytes, code, message) = match self.clone() {
-            Self::Ok { bytes } => (true, Some(bytes), None, None),
-            Self::Error { code, message } => (false, None, Some(code), Some(message)),
+        let (ok, bytes, notes, code, message) = match self.clone() {
+            Self::Ok { bytes, notes } => (true, Some(bytes), notes, None, None),
+            Self::Error { code, message } => (false, None, Vec::new(), Some(code), Some(message)),
         };
-        ended(&HeaderLine { v: VERSION, ok, bytes, code, message })
+        ended(&HeaderLine { v: VERSION, ok, bytes, notes, code, message })
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     listener::ControlListener,
     peer::{Peer, own_uid},
-    protocol::{Code, Format, Header, LINE_MAX, Metric, Request, Selection},
+    protocol::{Code, Format, HEADER_MAX, Header, LINE_MAX, Metric, Names, Request, Selection},
 };
 
 /// What the daemon answers with. Methods are called on a thread where blocking is fine, several at a time.
@@ -26,12 +26,27 @@ pub trait Service: Send + Sync + 'static {
     fn tasks(&self) -> Result<Vec<u8>, ServiceError>;
     /// The report, as JSON.
     fn report(&self) -> Result<Vec<u8>, ServiceError>;
-    /// A JSON object: what holds workers, polls of at least `threshold_ns` and `top` rows of each list.
-    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError>;
-    /// A result.
-    fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError>;
+    /// A JSON object: what holds workers, polls of at least `threshold_ns` and `top` rows of each list; it names functions, as an export.
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError>;
+    /// A result, and what the user should know of it.
+    fn export(&self, select: &Selection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError>;
     /// Makes the daemon leave its target and end, soon; returns at once.
     fn stop(&self);
+}
+
+/// What a request is answered with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The bytes that were asked for.
+    pub payload: Vec<u8>,
+    /// Sentences for the user about them.
+    pub notes: Vec<String>,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(payload: Vec<u8>) -> Self {
+        Self { payload, notes: Vec::new() }
+    }
 }
 
 /// Why the service has no answer; the message goes to the client.
@@ -175,11 +190,11 @@ impl Connection {
         })
     }
 
-    async fn answer(&mut self, answer: Result<Vec<u8>, ServiceError>) -> io::Result<()> {
+    async fn answer(&mut self, answer: Result<Answer, ServiceError>) -> io::Result<()> {
         match answer {
-            Ok(payload) => {
+            Ok(Answer { payload, notes }) => {
                 let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-                self.header(Header::Ok { bytes }).await?;
+                self.header(Header::Ok { bytes, notes: fitting(notes) }).await?;
                 for chunk in payload.chunks(CHUNK) {
                     self.write(chunk).await?;
                 }
@@ -207,19 +222,50 @@ impl Connection {
     }
 }
 
+/// As many notes as a header line holds with room to spare: in JSON one byte is at worst six, `\u001b`. The rest is counted.
+fn fitting(mut notes: Vec<String>) -> Vec<String> {
+    let mut room = HEADER_MAX / 8;
+    let fit = notes.iter().take_while(|note| {
+        let fits = note.len() <= room;
+        room = room.saturating_sub(note.len());
+        fits
+    });
+    let (fit, all) = (fit.count(), notes.len());
+    notes.truncate(fit);
+    if fit < all {
+        notes.push(format!("{} more notes do not fit here", all - fit));
+    }
+    notes
+}
+
 /// Asks the service on a thread of its own, so that a long export keeps no other client waiting.
-async fn ask<S: Service>(service: &Arc<S>, request: Request) -> Result<Vec<u8>, ServiceError> {
+async fn ask<S: Service>(service: &Arc<S>, request: Request) -> Result<Answer, ServiceError> {
     let service = Arc::clone(service);
     let asked = tokio::task::spawn_blocking(move || match request {
-        Request::Status => service.status(),
-        Request::Requests => service.requests(),
-        Request::Tasks => service.tasks(),
-        Request::Report => service.report(),
+        Request::Status => service.status().map(Answer::from),
+        Request::Requests => service.requests().map(Answer::from),
+        Request::Tasks => service.tasks().map(Answer::from),
+        Request::Report => service.report().map(Answer::from),
         Request::Blocking { threshold_ns, top } => service.blocking(threshold_ns, top),
-        Request::Export { select, metric, format } => service.export(&select, metric, format),
+        Request::Export { select, metric, format, names } => service.export(&select, metric, format, &names),
         // Told to the service once the answer is out.
-        Request::Stop => Ok(Vec::new()),
+        Request::Stop => Ok(Answer::default()),
     });
     // The one error is a panic in the service: the client is told, and the daemon goes on.
     asked.await.unwrap_or_else(|error| Err(ServiceError::Failed(format!("the daemon failed: {error}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_without_end_are_cut_and_counted() {
+        assert_eq!(fitting(vec!["a".to_owned(); 3]), ["a"; 3]);
+        let many = fitting(vec!["\u{1b}".repeat(1000); 100]);
+        assert_eq!(many.last().unwrap(), "92 more notes do not fit here");
+        let header = Header::Ok { bytes: u64::MAX, notes: many };
+        assert!(header.line().unwrap().len() <= HEADER_MAX);
+        assert_eq!(fitting(vec!["a".repeat(HEADER_MAX)]), ["1 more notes do not fit here"]);
+    }
 }

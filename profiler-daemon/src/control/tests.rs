@@ -44,13 +44,16 @@ impl Service for Echo {
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
         Ok(vec![b'x'; self.large])
     }
-    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
-        Ok(format!("{threshold_ns} {top}").into_bytes())
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError> {
+        Ok(format!("{threshold_ns} {top}").into_bytes().into())
     }
-    fn export(&self, select: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>, ServiceError> {
+    fn export(&self, select: &Selection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
         match select {
             Selection::Request(id) if id == "unknown" => Err(ServiceError::NotFound(format!("no request {id} was seen"))),
-            _ => Ok(format!("{select:?} {metric:?} {format:?}\nof two lines").into_bytes()),
+            _ => {
+                let payload = format!("{select:?} {metric:?} {format:?}\nof two lines").into_bytes();
+                Ok(Answer { payload, notes: names.debug_dirs.iter().map(|dir| dir.display().to_string()).collect() })
+            }
         }
     }
     fn stop(&self) {
@@ -133,10 +136,17 @@ fn last_words(mut stream: UnixStream) -> String {
 fn a_request_and_its_answer_and_the_next() {
     let daemon = Daemon::start(Limits::default());
     let mut client = daemon.client();
-    let export =
-        |id: &str| Request::Export { select: Selection::Request(id.to_owned()), metric: Metric::Cpu, format: Format::Folded };
+    let export = |id: &str| Request::Export {
+        select: Selection::Request(id.to_owned()),
+        metric: Metric::Cpu,
+        format: Format::Folded,
+        names: Names::default(),
+    };
     assert_eq!(client.ask(&export("a\n\"b")).unwrap(), b"Request(\"a\\n\\\"b\") Cpu Folded\nof two lines");
     assert_eq!(client.ask(&Request::Tasks).unwrap(), b"[]");
+    let names = Names { raw_frames: false, debug_dirs: vec!["/srv/debug".into()] };
+    let noted = Request::Export { select: Selection::All, metric: Metric::Cpu, format: Format::Folded, names };
+    assert_eq!(client.ask_with_notes(&noted).unwrap().notes, ["/srv/debug"]);
     let error = client.ask(&export("unknown")).unwrap_err();
     assert_eq!(error.to_string(), "no request unknown was seen");
     assert_eq!(code(Err(error)), Code::NotFound);

@@ -1,8 +1,8 @@
 //! An ELF file as the loader sees it: bytes, segments and relocated words by virtual address.
 
 use object::elf::{
-    EM_X86_64, ET_DYN, PF_X, PT_LOAD, R_X86_64_64, R_X86_64_RELATIVE, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_NULL, SHT_RELA,
-    SHT_RELR,
+    EM_X86_64, ET_DYN, PF_X, PT_LOAD, ProgramHeader64, R_X86_64_64, R_X86_64_RELATIVE, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS,
+    SHT_NULL, SHT_RELA, SHT_RELR,
 };
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, Rela, SectionHeader, Sym};
 use object::{LittleEndian, Object, ObjectSection};
@@ -63,7 +63,7 @@ impl<'d> Image<'d> {
         if machine != EM_X86_64 {
             return Err(InspectError::WrongArchitecture(format!("{:?}", file.architecture())));
         }
-        let segments = segments(&file)?;
+        let segments = segments(file.elf_program_headers())?;
         let sections = sections(&file);
         let words = relocated_words(&file)?;
         Ok(Self { pie: header.e_type(LittleEndian) == ET_DYN, file, segments, sections, data, words })
@@ -131,9 +131,9 @@ impl<'d> Image<'d> {
     }
 }
 
-fn segments(file: &ElfFile64<'_, LittleEndian>) -> Result<Vec<Segment>, InspectError> {
+/// The `PT_LOAD` segments among the program headers.
+pub(crate) fn segments(headers: &[ProgramHeader64<LittleEndian>]) -> Result<Vec<Segment>, InspectError> {
     let endian = LittleEndian;
-    let headers = file.elf_program_headers();
     if headers.len() as u64 > MAX_SEGMENTS {
         let count = headers.len() as u64;
         return Err(InspectError::TooLarge { what: "program headers", address: 0, count, limit: MAX_SEGMENTS });

@@ -9,6 +9,7 @@
 //! | `value`, `machine`, `interpreter` | what a stretch of code stores for a given state word |
 //! | `tokio/` | Tokio's vtables, transitions, wakers and spawns |
 //! | `usdt` | the annotation's probes |
+//! | `unwind/` | `.eh_frame` as rows for the kernel side |
 
 mod class;
 mod code;
@@ -26,6 +27,7 @@ mod robustness;
 mod specimen;
 mod symbols;
 mod tokio;
+pub mod unwind;
 mod usdt;
 mod value;
 

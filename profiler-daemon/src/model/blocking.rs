@@ -104,6 +104,10 @@ pub struct LongPolls {
     pub request: Option<RequestName>,
     /// Samples that fell into them.
     pub samples: u64,
+    /// The function of the user's own that most of them were in or below, see [`Place::own`]. `None`: there is none.
+    pub own: Option<Code>,
+    /// How many were.
+    pub own_samples: u64,
     /// Where these were, the most time first, at most [`LONG_POLL_STACKS`].
     pub stacks: Vec<SampledStack>,
 }

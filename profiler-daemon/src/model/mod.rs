@@ -9,6 +9,7 @@ pub mod blocking;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod folding;
 pub mod gather;
 pub mod graph;
 pub mod held;

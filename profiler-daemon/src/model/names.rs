@@ -5,7 +5,11 @@
 //! `load::{closure#0}`, debug information `load::{async_fn_env#0}` for the type and `load::{async_fn#0}` for the scope
 //! (rustc `compiler/rustc_codegen_ssa/src/debuginfo/type_names.rs`, `push_closure_or_coroutine_name`).
 
+mod short;
+
 use std::borrow::Cow;
+
+pub use short::shortened;
 
 /// A demangled name without what the compiler added.
 ///

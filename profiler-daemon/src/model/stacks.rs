@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 pub use merged::{Merged, Share, Weighed, call_sites, weigh};
 pub use split::split_exactly;
 
+use super::folding::{Executor, fold};
 use super::states::State;
 use super::symbols::Symbolize;
 use super::text::printable;
@@ -112,6 +113,7 @@ impl Resolved {
         for address in addresses.iter().rev() {
             stack.extend(self.frames.get(address).into_iter().flatten());
         }
+        fold(&mut stack, |&id| Executor::of_shown(&frames.name(id)?.text));
         stack
     }
 }

@@ -6,21 +6,30 @@ mod error;
 mod probes;
 mod record;
 mod render;
+mod ring;
 mod run;
 mod service;
 mod start;
+mod unwind;
 
 pub use error::SessionError;
 pub use record::{Recorded, record};
-pub use render::{Form, render};
+pub use render::{ExecutorFrames, Form, holders, render};
 pub use run::{Ended, run};
-pub use start::{Look, Subject, look_at_file, look_at_process};
+pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use profiler_common::loss::Loss;
+use profiler_common::unwind::End;
+
+use unwind::Unwinding;
+
 use crate::attach::Attached;
-use crate::collect::{Collected, Collector};
+use crate::collect::{Collected, Collector, walks};
 use crate::inspect::Inspection;
 use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Symbols};
@@ -34,7 +43,9 @@ pub struct Session {
     attached: Attached,
     collector: Collector,
     setting: Setting,
-    symbols: Symbols,
+    modules: Modules,
+    /// Behind a lock of its own: names take seconds to look up, in which the session must go on draining.
+    symbols: Arc<Mutex<Symbols>>,
     target: Target,
     plan: Plan,
     inspection: Inspection,
@@ -43,6 +54,7 @@ pub struct Session {
     /// Those of them that have ended at least once.
     ended: HashSet<Vec<u8>>,
     closed: bool,
+    unwinding: Unwinding,
     kernel_said: Vec<String>,
 }
 
@@ -51,8 +63,12 @@ const MAX_LINES: usize = 1000;
 
 impl Session {
     /// Attaches to process `pid` and opens the window.
-    pub fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Self, SessionError> {
-        start::start(pid, subject, rate_hz)
+    ///
+    /// Debug files are looked for in `debug_dirs` first, once somebody asks for names.
+    pub fn start(pid: u32, subject: &Subject, manner: &Manner, debug_dirs: &[PathBuf]) -> Result<Self, SessionError> {
+        let session = start::start(pid, subject, manner)?;
+        session.symbols.lock().unwrap_or_else(PoisonError::into_inner).add_debug_dirs(debug_dirs);
+        Ok(session)
     }
 
     /// The target.
@@ -76,12 +92,32 @@ impl Session {
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
     pub fn tick(&mut self) -> Result<(), SessionError> {
         let _: usize = self.collector.drain(&mut self.attached)?;
+        if !self.closed {
+            self.attached.sample_fast(self.collector.is_request_in_flight())?;
+            self.follow_mappings()?;
+        }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
         let Self { collector, awaited, ended, .. } = self;
         ended.extend(collector.take_ended_ids().into_iter().filter(|id| awaited.contains(id)));
         let room = MAX_LINES.saturating_sub(self.kernel_said.len());
         self.kernel_said.extend(self.attached.said().into_iter().take(room));
         Ok(())
+    }
+
+    /// Looks at the target's mappings again where walks have met code that was not there before.
+    fn follow_mappings(&mut self) -> Result<(), SessionError> {
+        let unknown = walks(&mut self.attached)?.ended(End::NoMapping);
+        if !self.target.has_exited() && self.unwinding.refresh_if_unknown(&mut self.attached, self.target.pid(), unknown)? {
+            self.setting.unwind_tables = self.unwinding.tables();
+            self.refresh_modules();
+        }
+        Ok(())
+    }
+
+    /// Files of the target whose code has no unwind table, a sentence each.
+    #[must_use]
+    pub fn code_without_table(&self) -> &[String] {
+        self.unwinding.warnings()
     }
 
     /// What the kernel side has said since the start, the first lines of it.
@@ -97,24 +133,34 @@ impl Session {
     }
 
     /// Everything known now, the window open or closed.
-    pub fn capture(&mut self) -> Result<Capture, SessionError> {
+    pub fn capture(&mut self, detail: Detail) -> Result<Capture, SessionError> {
         if !self.closed {
             self.setting.window.end_ns = clock::monotonic_ns();
         }
-        let collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        let mut collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        for (loss, count) in &mut collected.losses {
+            if *loss == Loss::UnwindFileUnreadable {
+                *count += self.unwinding.unreadable();
+            }
+        }
+        if detail == Detail::Stacks {
+            self.collector.collect_stacks(&mut collected);
+        }
         Ok(gather(&self.setting, &collected))
     }
 
-    /// Names for the addresses in stacks.
-    pub const fn symbols(&mut self) -> &mut Symbols {
-        &mut self.symbols
+    /// What names the addresses in stacks, with the mappings as they are now. Nothing is looked up by this.
+    #[must_use]
+    pub fn naming(&mut self) -> Naming {
+        self.refresh_modules();
+        Naming { symbols: Arc::clone(&self.symbols), modules: self.modules.clone() }
     }
 
     /// Looks at the target's mappings again: libraries may have come since the attach. A target that has gone keeps what was known.
-    pub fn refresh_modules(&mut self) {
+    fn refresh_modules(&mut self) {
         if !self.target.has_exited() {
             // A failure leaves the mappings as they were, and addresses outside them are shown as such.
-            let _ = self.symbols.modules_mut().update(self.target.pid());
+            let _ = self.modules.update(self.target.pid());
         }
     }
 
@@ -129,6 +175,33 @@ impl Session {
         self.tick()?;
         self.attached.detach();
         Ok(())
+    }
+}
+
+/// How much of what was seen a capture holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Stacks,
+    /// Times and counts, without samples, stretches off the CPU, polls and wakes: they are many, and tables show none.
+    NoStacks,
+}
+
+/// Names for addresses, apart from the session that they come from.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    symbols: Arc<Mutex<Symbols>>,
+    modules: Modules,
+}
+
+impl Naming {
+    /// The names, for as long as the guard is held. Debug files are also looked for in these folders, from now on.
+    pub fn lock(&self, debug_dirs: &[PathBuf]) -> MutexGuard<'_, Symbols> {
+        // A panic in one look-up leaves names that are right: each is put in whole.
+        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        symbols.update(self.modules.clone());
+        symbols.add_debug_dirs(debug_dirs);
+        symbols
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Session, SessionError, Subject, TICK};
+use super::ring::RingWatch;
+use super::{Detail, Session, SessionError, Subject, TICK};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -26,6 +27,7 @@ pub async fn record(
     interrupt: impl Future<Output = ()>,
 ) -> Result<Recorded, SessionError> {
     let mut ticks = tokio::time::interval(TICK);
+    let ring = RingWatch::of(&mut session)?;
     let over = tokio::time::sleep(duration);
     let (mut target_lost, mut interrupted) = (false, false);
     {
@@ -43,6 +45,7 @@ pub async fn record(
                     break;
                 }
                 _ = ticks.tick() => {}
+                told = ring.told() => told?,
             }
             session.tick()?;
             if until_ended.is_some_and(|id| session.has_ended(id)) {
@@ -51,7 +54,7 @@ pub async fn record(
         }
     }
     session.finish()?;
-    let capture = session.capture()?;
+    let capture = session.capture(Detail::Stacks)?;
     Ok(Recorded { session, capture, target_lost, interrupted })
 }
 

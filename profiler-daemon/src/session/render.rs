@@ -2,7 +2,10 @@
 
 use super::SessionError;
 use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
-use crate::model::{Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted};
+use crate::model::folding::Folded;
+use crate::model::{
+    Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted,
+};
 
 /// The form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +37,27 @@ impl Form {
     }
 }
 
+/// Which frames of the executor are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExecutorFrames {
+    /// Each run of them as one frame ([`crate::model::folding`]).
+    #[default]
+    Folded,
+    /// All.
+    Raw,
+}
+
 /// Writes the selected part of `capture`.
 pub fn render(
     capture: &Capture,
     selection: &Selection,
     metric: Metric,
     form: Form,
+    executor: ExecutorFrames,
     symbols: &mut dyn Symbolize,
 ) -> Result<Vec<u8>, SessionError> {
+    let mut folded = Folded(symbols);
+    let symbols: &mut dyn Symbolize = if executor == ExecutorFrames::Raw { &mut *folded.0 } else { &mut folded };
     let mut bytes = Vec::new();
     let draw = |metric, symbols: &mut dyn Symbolize| graph(capture, selection, metric, GraphOptions::default(), symbols);
     match form {
@@ -72,4 +88,12 @@ pub fn render(
         }
     }
     Ok(bytes)
+}
+
+/// What holds the workers, its stacks folded as in a result.
+pub fn holders(capture: &Capture, question: Question, executor: ExecutorFrames, symbols: &mut dyn Symbolize) -> Blocking {
+    match executor {
+        ExecutorFrames::Raw => blocking(capture, question, symbols),
+        ExecutorFrames::Folded => blocking(capture, question, &mut Folded(symbols)),
+    }
 }

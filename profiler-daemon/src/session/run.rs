@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::ring::RingWatch;
 use super::service::SessionService;
-use super::{Session, SessionError, TICK};
+use super::{Detail, ExecutorFrames, Session, SessionError, TICK};
 use crate::control::server::Limits;
 use crate::control::{ControlListener, serve};
 use crate::model::Capture;
@@ -15,7 +16,7 @@ use crate::model::Capture;
 /// Why a daemon ended, and what it saw.
 #[derive(Debug)]
 pub struct Ended {
-    /// Everything seen.
+    /// Everything seen but stacks.
     pub capture: Capture,
     /// Whether the target ended.
     pub target_lost: bool,
@@ -27,11 +28,12 @@ pub struct Ended {
 pub async fn run(
     session: Session,
     listener: ControlListener,
+    executor: ExecutorFrames,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Ended, SessionError> {
     let stop = Arc::new(tokio::sync::Notify::new());
     let session = Arc::new(Mutex::new(session));
-    let service = Arc::new(SessionService::new(Arc::clone(&session), Arc::clone(&stop)));
+    let service = Arc::new(SessionService::new(Arc::clone(&session), Arc::clone(&stop), executor));
     let over = Arc::new(tokio::sync::Notify::new());
     let shutdown = Arc::clone(&over);
     let server = tokio::spawn(serve(listener, service, Limits::default(), async move { shutdown.notified().await }));
@@ -43,7 +45,7 @@ pub async fn run(
     let (capture, kernel_said) = {
         let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
         session.finish()?;
-        (session.capture()?, session.kernel_said().to_vec())
+        (session.capture(Detail::NoStacks)?, session.kernel_said().to_vec())
     };
     over.notify_one();
     server
@@ -71,6 +73,7 @@ async fn watch(
     interrupt: impl Future<Output = ()>,
 ) -> Result<bool, SessionError> {
     let mut ticks = tokio::time::interval(TICK);
+    let ring = RingWatch::of(&mut session.lock().unwrap_or_else(PoisonError::into_inner))?;
     tokio::pin!(exited, interrupt);
     loop {
         tokio::select! {
@@ -81,6 +84,7 @@ async fn watch(
                 return Ok(true);
             }
             _ = ticks.tick() => {}
+            told = ring.told() => told?,
         }
         session.lock().unwrap_or_else(PoisonError::into_inner).tick()?;
     }

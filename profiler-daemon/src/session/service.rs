@@ -5,20 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::{Form, Session, SessionError, render};
-use crate::control::protocol::{Format, Metric as AskedMetric, Selection as AskedSelection};
-use crate::control::{Service, ServiceError};
-use crate::model::{Filter, Metric, Question, RequestId, Selection, blocking, report};
+use super::{Detail, ExecutorFrames, Form, Session, SessionError, holders, render};
+use crate::control::protocol::{Format, Metric as AskedMetric, Names, Selection as AskedSelection};
+use crate::control::{Answer, Service, ServiceError};
+use crate::model::{Filter, Metric, Question, RequestId, Selection, report};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
     session: Arc<Mutex<Session>>,
     stop: Arc<Notify>,
+    /// What exports draw unless they ask for more.
+    executor: ExecutorFrames,
 }
 
 impl SessionService {
-    pub(super) const fn new(session: Arc<Mutex<Session>>, stop: Arc<Notify>) -> Self {
-        Self { session, stop }
+    pub(super) const fn new(session: Arc<Mutex<Session>>, stop: Arc<Notify>, executor: ExecutorFrames) -> Self {
+        Self { session, stop, executor }
     }
 
     /// A panic in one answer must not end the others: the session's rows live in the kernel, not behind the lock.
@@ -43,7 +45,7 @@ impl From<SessionError> for ServiceError {
 impl Service for SessionService {
     fn status(&self) -> Result<Vec<u8>, ServiceError> {
         let mut session = self.session();
-        let capture = session.capture()?;
+        let capture = session.capture(Detail::NoStacks)?;
         let status = json!({
             "target": capture.target,
             "window": capture.window,
@@ -56,29 +58,38 @@ impl Service for SessionService {
     }
 
     fn requests(&self) -> Result<Vec<u8>, ServiceError> {
-        let capture = self.session().capture()?;
+        let capture = self.session().capture(Detail::Stacks)?;
         serde_json::to_vec(&report(&capture, &Filter::All).requests).map_err(failed)
     }
 
     fn tasks(&self) -> Result<Vec<u8>, ServiceError> {
-        let capture = self.session().capture()?;
+        let capture = self.session().capture(Detail::NoStacks)?;
         serde_json::to_vec(&report(&capture, &Filter::All).tasks).map_err(failed)
     }
 
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
-        let capture = self.session().capture()?;
+        let capture = self.session().capture(Detail::Stacks)?;
         serde_json::to_vec(&report(&capture, &Filter::All)).map_err(failed)
     }
 
-    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Vec<u8>, ServiceError> {
+    fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError> {
         let question = Question { threshold_ns, top: usize::try_from(top).unwrap_or(usize::MAX) };
-        let mut session = self.session();
-        session.refresh_modules();
-        let capture = session.capture()?;
-        serde_json::to_vec(&blocking(&capture, question, session.symbols())).map_err(failed)
+        let (capture, naming) = {
+            let mut session = self.session();
+            (session.capture(Detail::Stacks)?, session.naming())
+        };
+        let mut symbols = naming.lock(&[]);
+        let payload = serde_json::to_vec(&holders(&capture, question, self.executor, &mut *symbols)).map_err(failed)?;
+        Ok(Answer { payload, notes: symbols.warnings() })
     }
 
-    fn export(&self, select: &AskedSelection, metric: AskedMetric, format: Format) -> Result<Vec<u8>, ServiceError> {
+    fn export(
+        &self,
+        select: &AskedSelection,
+        metric: AskedMetric,
+        format: Format,
+        names: &Names,
+    ) -> Result<Answer, ServiceError> {
         let selection = match select {
             AskedSelection::All => Selection::All,
             AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
@@ -98,10 +109,15 @@ impl Service for SessionService {
             Format::Firefox => Form::Firefox,
             Format::Perfetto => Form::Perfetto,
         };
-        let mut session = self.session();
-        session.refresh_modules();
-        let capture = session.capture()?;
-        Ok(render(&capture, &selection, metric, form, session.symbols())?)
+        // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
+        let (capture, naming) = {
+            let mut session = self.session();
+            (session.capture(Detail::Stacks)?, session.naming())
+        };
+        let executor = if names.raw_frames { ExecutorFrames::Raw } else { self.executor };
+        let mut symbols = naming.lock(&names.debug_dirs);
+        let payload = render(&capture, &selection, metric, form, executor, &mut *symbols)?;
+        Ok(Answer { payload, notes: symbols.warnings() })
     }
 
     fn stop(&self) {

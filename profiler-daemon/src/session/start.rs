@@ -1,19 +1,22 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
+use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
-use crate::attach::{self, Attached, LinkKind, Order, UprobeMulti};
+use crate::attach::{self, Attached, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
 use crate::collect::Collector;
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::gather::Setting;
-use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, Window};
+use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
+use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
 use crate::target::program::Program;
 
@@ -26,6 +29,28 @@ pub enum Subject {
     AllRequests,
     /// These requests.
     Requests(Vec<Vec<u8>>),
+}
+
+/// How a session measures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight.
+    pub rate_hz: Option<u32>,
+    /// Whether every poll and wake is wanted, not only the long ones.
+    pub timeline: bool,
+}
+
+/// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
+const SLOW_HZ: u32 = 99;
+
+impl Manner {
+    fn rate(self, subject: &Subject) -> Rate {
+        match (self.rate_hz, subject) {
+            (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
+            (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
+            (None, _) => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
+        }
+    }
 }
 
 /// A program seen through: what is in it and what can be done with it here.
@@ -79,12 +104,12 @@ fn wanted(inspection: &Inspection) -> Wanted {
 }
 
 /// See [`Session::start`].
-pub(super) fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Session, SessionError> {
+pub(super) fn start(pid: u32, subject: &Subject, manner: &Manner) -> Result<Session, SessionError> {
     let kernel = KernelVersion::running()?;
     kernel.check()?;
     let target = Target::open(pid)?;
     Privileges::read()?.check()?;
-    let result = attach_to(&target, kernel, subject, rate_hz);
+    let result = attach_to(&target, kernel, subject, manner);
     match result {
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
@@ -97,19 +122,21 @@ pub(super) fn start(pid: u32, subject: &Subject, rate_hz: u32) -> Result<Session
 struct Parts {
     attached: Attached,
     setting: Setting,
-    symbols: Symbols,
+    modules: Modules,
     plan: Plan,
     inspection: Inspection,
+    unwinding: Unwinding,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, symbols, plan, inspection } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding } = self;
         Session {
             attached,
             collector: Collector::default(),
             setting,
-            symbols,
+            symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
+            modules,
             target,
             plan,
             inspection,
@@ -119,12 +146,13 @@ impl Parts {
             },
             ended: std::collections::HashSet::new(),
             closed: false,
+            unwinding,
             kernel_said: Vec::new(),
         }
     }
 }
 
-fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz: u32) -> Result<Parts, SessionError> {
+fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: &Manner) -> Result<Parts, SessionError> {
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() {
@@ -133,7 +161,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
     let seccomp = target.seccomp()?.filtered > 0;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
     let bias = target.load_bias(&program)?;
-    let symbols = Symbols::new(modules_of(target.pid())?);
+    let modules = modules_of(target.pid())?;
     let probes = probes::probes(&plan)?;
     let types: Vec<(u64, TypeRow)> = (0_u32..)
         .zip(&inspection.task_types)
@@ -147,6 +175,8 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
         _ => &[],
     };
     let every_poll = matches!(subject, Subject::AllTasks);
+    let rate = manner.rate(subject);
+    let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
         exe: &target.proc_path("exe"),
@@ -155,18 +185,25 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, rate_hz:
         types: &types,
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
-        rate_hz: Some(rate_hz),
+        rate: Some(rate),
         all_requests: !matches!(subject, Subject::Requests(_)),
         sample_all: every_poll,
-        poll_record_ns: POLL_RECORD_NS,
-        wake_all: false,
+        poll_record_ns,
+        wake_all: manner.timeline && every_poll,
         wanted,
     })?;
+    let mut unwinding = Unwinding::default();
+    unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
-    let setting = setting(target, &inspection, &plan, Opened { start_ns, scopes_before, rate_hz, every_poll });
-    Ok(Parts { attached, setting, symbols, plan, inspection })
+    let setting = setting(
+        target,
+        &inspection,
+        &plan,
+        Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables() },
+    );
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding })
 }
 
 fn links(plan: &Plan) -> LinkKind {
@@ -178,15 +215,17 @@ fn links(plan: &Plan) -> LinkKind {
 struct Opened {
     start_ns: u64,
     scopes_before: Option<u64>,
-    rate_hz: u32,
+    rate: Rate,
     every_poll: bool,
+    poll_record_ns: u64,
+    unwind_tables: UnwindTables,
 }
 
 fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { start_ns, scopes_before, rate_hz, every_poll }: Opened,
+    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables }: Opened,
 ) -> Setting {
     use crate::inspect::Role;
     Setting {
@@ -215,10 +254,10 @@ fn setting(
                 },
             })
             .collect(),
-        sample_period_ns: Some(1_000_000_000 / u64::from(rate_hz.max(1))),
+        sample_period_ns: Some(rate.period_ns(false)),
         every_poll,
-        poll_record_ns: POLL_RECORD_NS,
-        unwind_tables: crate::model::UnwindTables::default(),
+        poll_record_ns,
+        unwind_tables,
         scopes_before,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use thiserror::Error;
 
 use super::maps::{Mapping, parse_lines};
@@ -48,10 +50,13 @@ pub struct Location<'m> {
 /// The descriptors come through `/proc/PID/map_files`, so they are the mapped files themselves, whatever container the
 /// target lives in and whatever stands at their path today. Where that is not permitted the path is opened through
 /// `/proc/PID/root` and taken if its inode is the mapped one.
-#[derive(Debug, Default)]
+///
+/// A clone is cheap and stays as it is: names are looked up in one while the original goes on.
+#[derive(Clone, Debug, Default)]
 pub struct Modules {
     mappings: Vec<Mapping>,
-    files: HashMap<FileKey, Result<File, io::Error>>,
+    files: HashMap<FileKey, Result<Arc<File>, Arc<io::Error>>>,
+    root: Option<Arc<File>>,
     unreadable: usize,
 }
 
@@ -85,14 +90,24 @@ impl Modules {
         let (mut mappings, unreadable) = parse_lines(&text);
         mappings.retain(|mapping| mapping.executable);
         self.unreadable = self.unreadable.max(unreadable);
+        if self.root.is_none() {
+            // Debug files are looked for there when names are, and the process may be gone by then. Without it: only in ours.
+            self.root = File::open(format!("/proc/{pid}/root")).ok().map(Arc::new);
+        }
         for mapping in &mappings {
             let key = FileKey::of(mapping);
             if mapping.inode != 0 && self.files.len() < FILES_MAX && !self.files.contains_key(&key) {
-                self.files.insert(key, open_mapped(pid, mapping));
+                self.files.insert(key, open_mapped(pid, mapping).map(Arc::new).map_err(Arc::new));
             }
         }
         self.add(mappings);
         Ok(())
+    }
+
+    /// The target's root directory, held open. `None`: it may not be read.
+    #[must_use]
+    pub fn root(&self) -> Option<&File> {
+        self.root.as_deref()
     }
 
     fn add(&mut self, newer: Vec<Mapping>) {
@@ -118,7 +133,7 @@ impl Modules {
     fn begin_of<'m>(&'m self, mapping: &'m Mapping) -> Location<'m> {
         Location {
             path: mapping.name(),
-            file: self.files.get(&FileKey::of(mapping)).and_then(|file| file.as_ref().ok()),
+            file: self.files.get(&FileKey::of(mapping)).and_then(|file| file.as_deref().ok()),
             file_offset: mapping.offset,
         }
     }
@@ -148,7 +163,7 @@ impl Modules {
     }
 }
 
-fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
+pub(super) fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
     let itself = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
     let file = match open_to_read(Path::new(&itself)) {
         Ok(file) => file,
@@ -168,6 +183,21 @@ fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {
 fn open_by_path(pid: u32, mapping: &Mapping) -> io::Result<File> {
     let inside = mapping.name().strip_prefix(b"/").ok_or(io::ErrorKind::NotFound)?;
     open_to_read(&Path::new(&format!("/proc/{pid}/root")).join(OsStr::from_bytes(inside)))
+}
+
+/// Opens a regular file to read.
+///
+/// Under `root`, symbolic links lead as they do for a process that has it as its root directory: none leads out of it
+/// (`RESOLVE_IN_ROOT`, openat2(2), Linux 5.6). Without `root`, the path is taken in our own view.
+pub fn open_regular(root: Option<&File>, path: &Path) -> io::Result<File> {
+    let file = match root {
+        Some(root) => {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+            File::from(openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)?)
+        }
+        None => open_to_read(path)?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// `O_NONBLOCK`: a target may have put a FIFO in its file's place, and opening that would wait for a writer.

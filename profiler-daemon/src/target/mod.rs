@@ -3,6 +3,7 @@
 //! Everything is read through one `/proc/PID` folder that is opened once, beside a pidfd: if the process dies and its pid
 //! is given to another one, reads fail instead of telling about the wrong process.
 
+pub mod code;
 pub mod error;
 pub mod kernel;
 pub mod mapped;

@@ -44,7 +44,11 @@ pub(super) fn ready(folder: &Path) -> Result<Option<Compiler>> {
     }
 }
 
-/// Whether apt can give the packages, after refreshing its lists where they are empty.
+/// The oldest release of the compiler whose LLVM the linker knows. Debian moves the packages forward in its updates, so lists that are some
+/// months old name one that will not do.
+const OLDEST: (u32, u32) = (1, 96);
+
+/// Whether apt can give the packages, after refreshing its lists where they are empty or old.
 fn packages_known() -> Result<bool> {
     if candidate()? {
         return Ok(true);
@@ -57,7 +61,19 @@ fn packages_known() -> Result<bool> {
 
 fn candidate() -> Result<bool> {
     let text = quiet(Command::new("apt-cache").arg("policy").args(WANTED))?;
-    Ok(text.lines().filter(|line| line.trim().starts_with("Candidate:") && !line.contains("(none)")).count() == WANTED.len())
+    Ok(new_enough(&text) == WANTED.len())
+}
+
+/// How many packages of `apt-cache policy` can be had in a release that will do.
+fn new_enough(policy: &str) -> usize {
+    let candidates = policy.lines().filter_map(|line| line.trim().strip_prefix("Candidate:"));
+    candidates.filter(|version| release(version.trim()).is_some_and(|release| release >= OLDEST)).count()
+}
+
+/// The compiler's release in a package's version: `1.96.0+dfsg1-1~deb12u2`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Downloads and unpacks beside `root`, then moves the result there in one rename.
@@ -175,6 +191,14 @@ mod tests {
         let text = "libstd-rust-web-dev\n  Depends: libstd-rust-web-1.96\n |Depends: gcc\n  Conflicts: <rustup>\n  Depends: <libc-dev>\n    libc6-dev\n";
         let names: Vec<&str> = dependencies(text).collect();
         assert_eq!(names, ["libstd-rust-web-1.96", "gcc", "<libc-dev>"]);
+    }
+
+    /// Check that old lists, and lists without the packages, are told from good ones.
+    #[test]
+    fn old_candidates_do_not_count() {
+        let policy = "rustc-web:\n  Installed: (none)\n  Candidate: 1.85.0+dfsg3-1~deb12u3\ncargo-web:\n  Candidate: (none)\nrust-web-src:\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n";
+        assert_eq!(new_enough(policy), 1);
+        assert_eq!(new_enough(""), 0);
     }
 
     /// Check that a folder without a compiler says which file is missing.

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 /// The lines of this module's docs, which other programs are written after.
 #[test]
 fn the_documented_lines() {
-    let export = |select, metric, format| Request::Export { select, metric, format };
+    let export = |select, metric, format| Request::Export { select, metric, format, names: Names::default() };
+    let names = Names { raw_frames: true, debug_dirs: vec!["/srv/debug".into()] };
     let cases = [
         (r#"{"v":1,"cmd":"status"}"#, Request::Status),
         (r#"{"v":1,"cmd":"requests"}"#, Request::Requests),
@@ -25,6 +26,10 @@ fn the_documented_lines() {
             export(Selection::All, Metric::Wall, Format::Json),
         ),
         (r#"{"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}"#, Request::Blocking { threshold_ns: 1_000_000, top: 20 }),
+        (
+            r#"{"v":1,"cmd":"export","select":"all","metric":"cpu","format":"folded","names":{"raw_frames":true,"debug_dirs":["/srv/debug"]}}"#,
+            Request::Export { select: Selection::All, metric: Metric::Cpu, format: Format::Folded, names },
+        ),
         (r#"{"v":1,"cmd":"stop"}"#, Request::Stop),
     ];
     for (line, request) in cases {
@@ -33,8 +38,12 @@ fn the_documented_lines() {
         let docs = include_str!("../protocol.rs");
         assert!(docs.contains(&format!("//! {line}\n")), "{line} is not in the docs");
     }
-    let header = Header::Ok { bytes: 5120 };
+    let header = Header::Ok { bytes: 5120, notes: Vec::new() };
     assert_eq!(header.line().unwrap(), b"{\"v\":1,\"ok\":true,\"bytes\":5120}\n");
+    let noted = Header::Ok { bytes: 7, notes: vec!["cannot read symbols of /srv/lib.so: ...".to_owned()] };
+    let line = "{\"v\":1,\"ok\":true,\"bytes\":7,\"notes\":[\"cannot read symbols of /srv/lib.so: ...\"]}\n";
+    assert_eq!(noted.line().unwrap(), line.as_bytes());
+    assert_eq!(Header::parse(line.as_bytes()), Ok(noted));
     let error = Header::Error { code: Code::NotFound, message: "no request order-42 was seen".to_owned() };
     let line = "{\"v\":1,\"ok\":false,\"code\":\"not_found\",\"message\":\"no request order-42 was seen\"}\n";
     assert_eq!(error.line().unwrap(), line.as_bytes());
@@ -59,6 +68,7 @@ fn what_is_refused() {
         r#"{"v":1,"cmd":"status","top":20}"#,
         r#"{"v":1,"cmd":"export","select":{"request":"a","task":1},"metric":"wall","format":"json"}"#,
         r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","depth":3}"#,
+        r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","names":{"short":true}}"#,
         r#"{"v":1,"cmd":"export","select":{"task":-1},"metric":"wall","format":"json"}"#,
     ];
     for line in malformed {
@@ -80,9 +90,15 @@ fn what_is_refused() {
 #[test]
 fn no_command_takes_an_unknown_field() {
     for command in ["status", "requests", "tasks", "report", "blocking", "stop"] {
-        for field in
-            [r#""force":true"#, r#""select":"all""#, r#""metric":"cpu""#, r#""cmd":"stop""#, r#""top":1"#, r#""threshold_ns":1"#]
-        {
+        for field in [
+            r#""force":true"#,
+            r#""select":"all""#,
+            r#""metric":"cpu""#,
+            r#""cmd":"stop""#,
+            r#""top":1"#,
+            r#""threshold_ns":1"#,
+            r#""names":{}"#,
+        ] {
             let line = format!(r#"{{"v":1,"cmd":"{command}",{field}}}"#);
             assert!(Request::parse(line.as_bytes()).is_err(), "{line}");
         }
@@ -93,7 +109,7 @@ fn no_command_takes_an_unknown_field() {
 fn the_longest_sound_request_fits_a_line() {
     // \u0000 is the longest escape: six bytes for one.
     let select = Selection::Request("\0".repeat(ID_MAX));
-    let request = Request::Export { select, metric: Metric::Wall, format: Format::Flamegraph };
+    let request = Request::Export { select, metric: Metric::Wall, format: Format::Flamegraph, names: Names::default() };
     let line = request.line().unwrap();
     assert!(line.len() <= LINE_MAX, "{}", line.len());
     assert_eq!(Request::parse(&line), Ok(request));
@@ -115,7 +131,12 @@ fn requests() -> impl Strategy<Value = Request> {
         Just(Format::Firefox),
         Just(Format::Perfetto),
     ];
-    let exports = (selections, metrics, formats).prop_map(|(select, metric, format)| Request::Export { select, metric, format });
+    let exports = (selections, metrics, formats).prop_map(|(select, metric, format)| Request::Export {
+        select,
+        metric,
+        format,
+        names: Names::default(),
+    });
     prop_oneof![Just(Request::Status), Just(Request::Tasks), Just(Request::Stop), exports]
 }
 
@@ -130,8 +151,8 @@ proptest! {
 
     #[test]
     fn headers_too(bytes in any::<u64>(), message in "\\PC{0,80}\n?") {
-        let error = Header::Error { code: Code::Failed, message };
-        for header in [Header::Ok { bytes }, error] {
+        let error = Header::Error { code: Code::Failed, message: message.clone() };
+        for header in [Header::Ok { bytes, notes: vec![message] }, error] {
             let line = header.line().unwrap();
             prop_assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
             prop_assert_eq!(Header::parse(&line), Ok(header));

@@ -8,10 +8,11 @@ use profiler_common::loss::Loss;
 use super::own::own;
 use super::{Blocking, Code, LONG_POLL_STACKS, LongPolls, Place, PoolTotals, SampledStack};
 use crate::model::capture::{BlockedPlace, Capture, PollSpan, Sample, ScopeSeq, TaskKind, TypeIndex};
+use crate::model::folding::{Executor, fold};
 use crate::model::report::{RequestName, request_name};
 use crate::model::spans::{ByThread, is_on_worker};
 use crate::model::stacks::call_sites;
-use crate::model::symbols::Symbolize;
+use crate::model::symbols::{Frame, Symbolize};
 use crate::model::syscalls::syscall_name;
 
 /// What is asked.
@@ -81,14 +82,23 @@ impl Codes {
         let addresses: BTreeSet<u64> = stacks.flat_map(call_sites).collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
         let named = symbols.symbolize(&addresses);
-        let codes = named.into_iter().map(|frames| {
-            frames.into_iter().map(|frame| Code { function: frame.function, file: frame.file, line: frame.line }).collect()
-        });
+        let codes = named.into_iter().map(|frames| frames.into_iter().map(code).collect());
         Self(addresses.into_iter().zip(codes).collect())
     }
 
     fn stack(&self, frames: &[u64]) -> Vec<Code> {
-        call_sites(frames).iter().flat_map(|address| self.0.get(address).into_iter().flatten().cloned()).collect()
+        let codes = call_sites(frames);
+        let mut stack: Vec<Code> = codes.iter().flat_map(|address| self.0.get(address).into_iter().flatten().cloned()).collect();
+        fold(&mut stack, |line| Executor::of_shown(&line.function));
+        stack
+    }
+}
+
+/// A folded frame stands for many lines, so it has none of its own.
+fn code(frame: Frame) -> Code {
+    match Executor::of_shown(&frame.function) {
+        Some(_) => Code { function: frame.function, ..Code::default() },
+        None => Code { function: frame.function, file: frame.file, line: frame.line },
     }
 }
 
@@ -164,6 +174,8 @@ impl Group<'_> {
     ) -> LongPolls {
         let longest = self.polls.iter().max_by_key(|poll| poll.running_ns());
         let request = longest.and_then(|poll| stays.request_of(poll));
+        let stacks = self.stacks(codes);
+        let (own, own_samples) = mostly(&stacks);
         LongPolls {
             type_name: index.map(|index| capture.type_name(index)),
             kind: kind(capture, index),
@@ -172,7 +184,9 @@ impl Group<'_> {
             longest_ns: longest.map_or(0, |poll| poll.running_ns()),
             request: request.and_then(|scope| names.get(&scope).cloned()),
             samples: self.samples.len() as u64,
-            stacks: self.stacks(codes),
+            own,
+            own_samples,
+            stacks: stacks.into_iter().take(LONG_POLL_STACKS).collect(),
         }
     }
 
@@ -191,7 +205,19 @@ impl Group<'_> {
         });
         let mut stacks: Vec<SampledStack> = stacks.collect();
         stacks.sort_by_key(|row| Reverse(row.sampled_ns));
-        stacks.truncate(LONG_POLL_STACKS);
         stacks
     }
+}
+
+/// The user's function in most of the samples: many stacks and lines lead through one function.
+fn mostly(stacks: &[SampledStack]) -> (Option<Code>, u64) {
+    let mut by_function: BTreeMap<&str, (u64, &Code)> = BTreeMap::new();
+    for row in stacks {
+        if let Some(own) = &row.own {
+            // Of its lines the first: stacks are sorted.
+            by_function.entry(&own.function).or_insert((0, own)).0 += row.samples;
+        }
+    }
+    let most = by_function.into_values().max_by_key(|(samples, _)| *samples);
+    most.map_or((None, 0), |(samples, code)| (Some(code.clone()), samples))
 }

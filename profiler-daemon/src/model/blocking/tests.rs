@@ -56,6 +56,8 @@ fn long_polls_ran_on_the_cpu_and_have_the_stacks_of_their_samples() {
     assert_eq!(long.type_name.as_deref(), Some("orders::audit"));
     assert_eq!(long.request.as_ref().map(|name| name.instance), Some(2));
     let stacks: Vec<_> = long.stacks.iter().map(|row| (row.samples, row.sampled_ns, functions(&row.stack))).collect();
+    let own = long.own.as_ref().map(|code| code.function.as_str());
+    assert_eq!((long.samples, own, long.own_samples), (3, Some("orders::tax"), 2));
     let serialize = vec!["<[u8; 8] as serde::Serialize>::serialize", "orders::load"];
     assert_eq!(stacks, [(2, 2_000_000, vec!["orders::tax", "orders::price"]), (1, 1_000_000, serialize)]);
 }

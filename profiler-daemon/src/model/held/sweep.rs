@@ -4,7 +4,7 @@
 //! and takes the difference when it closes, so its cost does not depend on how many polls ran meanwhile: n log n for
 //! sorting, and for each wait the number of types.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::gaps::Gap;
 use super::length;
@@ -105,8 +105,10 @@ struct Clock<'c> {
     now_ns: u64,
     running: u64,
     covered_ns: u64,
-    /// By type, with its place in every list of noted lanes.
-    lanes: BTreeMap<Option<TypeIndex>, Lane<'c>>,
+    /// In order of their types, as in every list of noted lanes.
+    lanes: Vec<Lane<'c>>,
+    /// Places of the lanes with a poll that runs: few, however many types there are.
+    busy: BTreeSet<usize>,
 }
 
 impl Clock<'_> {
@@ -118,8 +120,27 @@ impl Clock<'_> {
         }
         self.covered_ns = self.covered_ns.saturating_add(passed_ns);
         let each = u128::from(passed_ns) * UNITS / u128::from(self.running);
-        for lane in self.lanes.values_mut() {
-            lane.units += each * lane.running.len() as u128;
+        for place in &self.busy {
+            if let Some(lane) = self.lanes.get_mut(*place) {
+                lane.units += each * lane.running.len() as u128;
+            }
+        }
+    }
+}
+
+impl<'c> Clock<'c> {
+    fn poll(&mut self, place: usize, poll: &'c PollSpan, starts: bool) {
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        if starts {
+            lane.start(poll);
+            self.running += 1;
+            self.busy.insert(place);
+        } else {
+            lane.end(poll);
+            self.running = self.running.saturating_sub(1);
+            if lane.running.is_empty() {
+                self.busy.remove(&place);
+            }
         }
     }
 }
@@ -130,35 +151,31 @@ pub(super) fn sweep<'c>(polls: &[&'c PollSpan], gaps: &[Gap]) -> HashMap<ScopeSe
     if gaps.is_empty() {
         return sums;
     }
-    let mut clock = Clock::default();
-    for poll in polls {
-        clock.lanes.entry(poll.task_type).or_default();
-    }
+    let types: BTreeSet<Option<TypeIndex>> = polls.iter().map(|poll| poll.task_type).collect();
+    let places: BTreeMap<Option<TypeIndex>, usize> = types.into_iter().zip(0..).collect();
+    let mut clock = Clock { lanes: places.iter().map(|_| Lane::default()).collect(), ..Clock::default() };
     let mut open: HashMap<usize, (u64, Vec<Noted<'_>>)> = HashMap::new();
     for (at_ns, event) in events(polls, gaps) {
         clock.advance(at_ns);
         match event {
             Event::Start(at) | Event::End(at) => {
-                let Some(&poll) = polls.get(at) else { continue };
-                let lane = clock.lanes.entry(poll.task_type).or_default();
-                if let Event::Start(_) = event {
-                    lane.start(poll);
-                    clock.running += 1;
-                } else {
-                    lane.end(poll);
-                    clock.running = clock.running.saturating_sub(1);
+                if let Some((&poll, &place)) = polls.get(at).and_then(|poll| Some((poll, places.get(&poll.task_type)?))) {
+                    clock.poll(place, poll, matches!(event, Event::Start(_)));
                 }
             }
             Event::Open(at) => {
-                open.insert(at, (clock.covered_ns, clock.lanes.values().map(Lane::noted).collect()));
+                open.insert(at, (clock.covered_ns, clock.lanes.iter().map(Lane::noted).collect()));
             }
             Event::Close(at) => {
                 if let (Some(gap), Some((covered_ns, noted))) = (gaps.get(at), open.remove(&at)) {
                     let sum = sums.entry(gap.scope).or_default();
                     sum.waited_ns = sum.waited_ns.saturating_add(gap.end_ns - gap.start_ns);
                     sum.covered_ns = sum.covered_ns.saturating_add(clock.covered_ns - covered_ns);
-                    for ((task_type, lane), noted) in clock.lanes.iter().zip(&noted) {
-                        add(sum.lanes.entry(*task_type).or_default(), &lane.since(noted));
+                    for ((task_type, lane), noted) in places.keys().zip(&clock.lanes).zip(&noted) {
+                        let found = lane.since(noted);
+                        if found.polls > 0 {
+                            add(sum.lanes.entry(*task_type).or_default(), &found);
+                        }
                     }
                 }
             }

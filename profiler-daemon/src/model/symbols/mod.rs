@@ -5,8 +5,12 @@
 //! files may be deleted or replaced.
 
 mod blaze;
+mod debug_file;
+mod elf;
+mod known;
+mod places;
 
-pub use blaze::Symbols;
+pub use known::Symbols;
 
 /// One function at an address. An address has several where functions were inlined into one another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,5 +1,7 @@
 //! Names of real functions of real processes: this one, and one that is gone.
 
+mod debug_files;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

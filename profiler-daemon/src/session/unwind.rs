@@ -1,0 +1,133 @@
+//! Keeps the kernel side's unwind tables in step with the target's mappings: at the attach, and when walks meet code that was not there.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::SessionError;
+use crate::attach::{Attached, Code, LoadedRows, UnwindRows};
+use crate::inspect::Segment;
+use crate::inspect::unwind::{UnwindTable, unwind_table};
+use crate::model::UnwindTables;
+use crate::target::code::{Behind, Stretch, stretches};
+
+/// How often the mappings are read again at most.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What is loaded for the target.
+#[derive(Debug, Default)]
+pub(super) struct Unwinding {
+    files: HashMap<Behind, Option<Loaded>>,
+    stretches: Vec<Stretch>,
+    tables: UnwindTables,
+    /// Files whose tables could not be read, with the reason.
+    unreadable: Vec<String>,
+    /// How often walks had met unknown code when the mappings were last read.
+    unknown_seen: u64,
+    looked: Option<Instant>,
+}
+
+/// A file whose rows are in the kernel.
+#[derive(Debug)]
+struct Loaded {
+    rows: LoadedRows,
+    /// The address in the file from which its rows' pcs count.
+    base: u64,
+    segments: Vec<Segment>,
+}
+
+impl Unwinding {
+    /// Reads the mappings of process `pid` and loads what is new.
+    pub(super) fn refresh(&mut self, attached: &mut Attached, pid: u32) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.looked = Some(started);
+        let stretches = stretches(pid)?;
+        if stretches == self.stretches {
+            return Ok(());
+        }
+        for stretch in &stretches {
+            let behind = stretch.behind();
+            if behind != Behind::Nothing && !self.files.contains_key(&behind) {
+                let loaded = self.load(attached, stretch)?;
+                self.files.insert(behind, loaded);
+            }
+        }
+        let code: Vec<Code<'_>> = stretches.iter().map(|stretch| self.code(stretch)).collect();
+        attached.set_code(&code)?;
+        self.stretches = stretches;
+        let memory = attached.unwind_memory();
+        self.tables.bytes = memory.bytes;
+        self.tables.build_ns += u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Reads the mappings again if walks have met unknown code since, but not all the time: code made at run time is never known.
+    pub(super) fn refresh_if_unknown(&mut self, attached: &mut Attached, pid: u32, unknown: u64) -> Result<bool, SessionError> {
+        if unknown == self.unknown_seen || self.looked.is_some_and(|looked| looked.elapsed() < PATIENCE) {
+            return Ok(false);
+        }
+        self.unknown_seen = unknown;
+        self.refresh(attached, pid)?;
+        Ok(true)
+    }
+
+    /// Loads the rows of the file behind `stretch`. `None` where it has none: its frame pointers are tried.
+    fn load(&mut self, attached: &mut Attached, stretch: &Stretch) -> Result<Option<Loaded>, SessionError> {
+        let table = match stretch.bytes() {
+            Ok(bytes) => unwind_table(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let UnwindTable { base, rows, rules, segments, .. } = match table {
+            Ok(table) => table,
+            Err(error) => {
+                self.unreadable.push(format!("no unwind table of the code at {:#x}: {error}", stretch.start()));
+                return Ok(None);
+            }
+        };
+        let pcs: Vec<u32> = rows.iter().map(|row| row.pc).collect();
+        let places: Vec<u16> = rows.iter().map(|row| row.rule).collect();
+        let rows = attached.add_unwind_rows(&UnwindRows { pcs: &pcs, places: &places, rules: &rules })?;
+        self.tables.files += 1;
+        self.tables.rows += pcs.len() as u64;
+        Ok(Some(Loaded { rows, base, segments }))
+    }
+
+    fn code(&self, stretch: &Stretch) -> Code<'_> {
+        let (start, end) = (stretch.start(), stretch.end());
+        let loaded = self.files.get(&stretch.behind()).and_then(Option::as_ref);
+        let placed = loaded.and_then(|loaded| Some((loaded, bias(stretch, &loaded.segments)?)));
+        match placed {
+            Some((loaded, bias)) => Code { start, end, base: bias.wrapping_add(loaded.base), rows: Some(&loaded.rows) },
+            None => Code { start, end, base: 0, rows: None },
+        }
+    }
+
+    /// What there is.
+    pub(super) const fn tables(&self) -> UnwindTables {
+        self.tables
+    }
+
+    /// Files whose tables could not be read.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.unreadable.len() as u64
+    }
+
+    /// The same, a sentence each.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.unreadable
+    }
+}
+
+/// By how much a file's addresses are moved where `stretch` is mapped: the loader maps whole pages, so a segment's first page may begin
+/// before the segment does.
+fn bias(stretch: &Stretch, segments: &[Segment]) -> Option<u64> {
+    const PAGE: u64 = 4096;
+    // The vDSO is mapped whole, from the start of its image.
+    let offset = if stretch.behind() == Behind::Vdso { 0 } else { stretch.offset() };
+    let segment = segments.iter().find(|segment| {
+        let first = segment.file_offset & !(PAGE - 1);
+        let executable = segment.executable;
+        executable && first <= offset && offset < segment.file_offset.saturating_add(segment.file_size.max(1))
+    })?;
+    let vaddr = offset.wrapping_sub(segment.file_offset).wrapping_add(segment.vaddr);
+    Some(stretch.start().wrapping_sub(vaddr))
+}

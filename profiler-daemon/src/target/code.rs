@@ -1,0 +1,123 @@
+//! The code that the target has mapped, for those who read it: where it lies, and the bytes of the file behind it.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use super::mapped::{ModulesError, open_mapped};
+use super::maps::{Backing, Mapping, parse_lines};
+
+/// A stretch of executable memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    mapping: Mapping,
+    pid: u32,
+}
+
+/// What is behind a stretch. Two stretches of one file have equal ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Behind {
+    /// A file: device and inode.
+    File((u32, u32), u64),
+    /// The kernel's own page of code.
+    Vdso,
+    /// No file: code made at run time.
+    Nothing,
+}
+
+/// The largest file that is read.
+const LARGEST: u64 = 4 << 30;
+/// The vDSO is a page or two.
+const LARGEST_VDSO: u64 = 1 << 20;
+
+/// The stretches of process `pid`, by address. The trampoline page of uprobes is left out: nothing of the target's runs there.
+pub fn stretches(pid: u32) -> Result<Vec<Stretch>, ModulesError> {
+    let path = PathBuf::from(format!("/proc/{pid}/maps"));
+    let text = fs::read(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
+    let (mut mappings, _) = parse_lines(&text);
+    mappings.retain(|mapping| mapping.executable && mapping.name() != b"[uprobes]" && mapping.name() != b"[vsyscall]");
+    mappings.sort_by_key(|mapping| mapping.start);
+    Ok(mappings.into_iter().map(|mapping| Stretch { mapping, pid }).collect())
+}
+
+impl Stretch {
+    /// Its first address.
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.mapping.start
+    }
+
+    /// The address behind it.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.mapping.end
+    }
+
+    /// Where it begins in what is behind it (bytes).
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.mapping.offset
+    }
+
+    /// What is behind it.
+    #[must_use]
+    pub fn behind(&self) -> Behind {
+        match &self.mapping.backing {
+            Backing::File { .. } => Behind::File(self.mapping.device, self.mapping.inode),
+            Backing::Special(name) if name == "[vdso]" => Behind::Vdso,
+            Backing::Special(_) | Backing::Anonymous => Behind::Nothing,
+        }
+    }
+
+    /// The bytes behind it: the whole file as it is mapped, even if another one stands at its path by now; the vDSO from the target's memory.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        match self.behind() {
+            Behind::File(..) => {
+                let mut file = open_mapped(self.pid, &self.mapping)?;
+                let size = file.metadata()?.len();
+                if size > LARGEST {
+                    return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+                }
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+                let _: usize = file.by_ref().take(LARGEST).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+            Behind::Vdso => {
+                let size = (self.end() - self.start()).min(LARGEST_VDSO);
+                let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+                File::open(format!("/proc/{}/mem", self.pid))?.read_exact_at(&mut bytes, self.start())?;
+                Ok(bytes)
+            }
+            Behind::Nothing => Err(io::Error::from(io::ErrorKind::NotFound)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that our own program, its libraries and the vDSO can be read, each an ELF file.
+    #[test]
+    fn our_own_code_can_be_read() {
+        let ours = stretches(std::process::id()).unwrap();
+        let here = our_own_code_can_be_read as fn() as usize as u64;
+        assert!(ours.iter().any(|stretch| stretch.start() <= here && here < stretch.end()));
+        assert!(ours.iter().any(|stretch| stretch.behind() == Behind::Vdso), "{ours:?}");
+        for stretch in ours.iter().filter(|stretch| stretch.behind() != Behind::Nothing) {
+            assert_eq!(stretch.bytes().unwrap().get(..4), Some(b"\x7fELF".as_slice()), "{stretch:?}");
+        }
+    }
+
+    /// Check that a process that is not there is an error, and code without a file as well.
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        assert!(stretches(4_194_305).is_err());
+        let backing = Backing::Anonymous;
+        let (readable, writable, executable) = (true, false, true);
+        let mapping =
+            Mapping { start: 4096, end: 8192, readable, writable, executable, offset: 0, device: (0, 0), inode: 0, backing };
+        assert!(Stretch { mapping, pid: std::process::id() }.bytes().is_err());
+    }
+}

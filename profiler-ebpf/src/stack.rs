@@ -1,0 +1,102 @@
+//! Records with a stack: of a thread inside a wanted poll, at a tick of the sampling clock or when it leaves its CPU.
+
+use core::ffi::c_void;
+use core::mem::offset_of;
+
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, pt_regs};
+use aya_ebpf::helpers::generated::bpf_ringbuf_output;
+use profiler_common::gate::Gate;
+use profiler_common::limits::{FRAME_DEPTH, STACK_FRAMES};
+use profiler_common::loss::Loss;
+use profiler_common::record::{NO_SYSCALL, RecordKind, SAMPLE_REQUESTS, STACK_RECORD_HEAD};
+use profiler_common::thread::ThreadRow;
+
+use crate::losses::lose;
+use crate::maps::{RECORDS, TASKS};
+use crate::unwind;
+
+/// What is to be recorded.
+pub struct Event {
+    /// [`RecordKind::Sample`] or [`RecordKind::Off`].
+    pub kind: RecordKind,
+    /// The thread.
+    pub tid: u32,
+    /// When (ns).
+    pub now_ns: u64,
+    /// [`profiler_common::thread::OffReason`] as a number.
+    pub reason: u32,
+}
+
+/// Records the current thread, whose row is `thread`. False if it is in no poll, in none that is wanted, or if the ring buffer is full.
+#[inline(always)]
+pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
+    let Some(top) = thread.frames.top() else { return false };
+    if gate.sample_all == 0 && top.request == 0 {
+        return false;
+    }
+    let Some(walk) = unwind::scratch() else { return false };
+    let registers = unwind::user_registers();
+    let record = &mut walk.record;
+    record.kind = event.kind as u32;
+    record.tid = event.tid;
+    record.time_ns = event.now_ns;
+    record.task = top.task;
+    (record.task_id, record.task_type) = (0, u32::MAX);
+    if let Some(task) = TASKS.get_ptr_mut(top.task) {
+        // SAFETY: a map value lives as long as the program runs; these two words are written once.
+        (record.task_id, record.task_type) = unsafe { ((*task).id, (*task).task_type) };
+    }
+    record.requests = requests(thread);
+    record.poll_start_ns = top.start_ns;
+    record.reason = event.reason;
+    record.detail = if event.kind as u32 == RecordKind::Sample as u32 { gate.sample_period_ns } else { syscall(registers) };
+    // A scope outside any task has a stack pointer above all others.
+    unwind::walk(registers, top.sp, gate);
+    let Some(walk) = unwind::scratch() else { return false };
+    let frames = walk.record.frames as usize;
+    let frames = if frames > STACK_FRAMES { STACK_FRAMES } else { frames };
+    let bytes = STACK_RECORD_HEAD + frames * size_of::<u64>();
+    let from = &raw mut walk.record;
+    // SAFETY: the record is that long, and the map is ours.
+    let result = unsafe {
+        bpf_ringbuf_output(
+            (&raw const RECORDS).cast_mut().cast::<c_void>(),
+            from.cast(),
+            bytes as u64,
+            u64::from(BPF_RB_NO_WAKEUP),
+        )
+    };
+    if result != 0 {
+        lose(if event.kind as u32 == RecordKind::Sample as u32 { Loss::RingFullSample } else { Loss::RingFullOffCpu });
+        return false;
+    }
+    true
+}
+
+/// The system call that the thread is in. The kernel leaves its number in `orig_ax`, and -1 there for what is none
+/// (arch/x86/entry/entry_64.S); an interrupt's vector is not below 0 either, but far from any number of a call.
+#[inline(always)]
+fn syscall(registers: *const c_void) -> u64 {
+    const CALLS: u64 = 1024;
+    let number = unwind::register(registers, offset_of!(pt_regs, orig_rax));
+    if number < CALLS { number } else { NO_SYSCALL }
+}
+
+/// The requests that the thread is inside, innermost first.
+#[inline(always)]
+fn requests(thread: &ThreadRow) -> [u64; SAMPLE_REQUESTS] {
+    let mut found = [0; SAMPLE_REQUESTS];
+    let mut count = 0;
+    let depth = thread.frames.depth as usize;
+    for down in 0..FRAME_DEPTH {
+        if down >= depth || count >= SAMPLE_REQUESTS {
+            break;
+        }
+        let request = thread.frames.frames[(depth - 1 - down) & (FRAME_DEPTH - 1)].request;
+        if request != 0 && (count == 0 || found[(count - 1) & (SAMPLE_REQUESTS - 1)] != request) {
+            found[count & (SAMPLE_REQUESTS - 1)] = request;
+            count += 1;
+        }
+    }
+    found
+}

@@ -1,0 +1,227 @@
+//! Walks the current thread's user stack by the daemon's tables. What a step does is `profiler_common::unwind`'s; here stands what only the
+//! kernel can do: the registers, the target's memory, the tables' maps, and a loop that the verifier accepts.
+//!
+//! Only programs that cannot be interrupted by one another on a CPU walk (`sched_switch` and the sampling clock, both with interrupts
+//! off), so one [`Walk`] a CPU suffices.
+
+use core::ffi::c_void;
+use core::mem::offset_of;
+
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_loop, bpf_task_pt_regs};
+use profiler_common::gate::Gate;
+use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
+use profiler_common::record::StackRecord;
+use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Region, RegionKind, RegionTable, Rule, search};
+
+use crate::losses::lose;
+use crate::maps::{REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WALK, WALKS};
+use crate::memory::{read_kernel, read_user};
+use crate::{hidden, threads};
+
+/// A walk under way. It lies in a map because the loop's body may know nothing else, and because a record is larger than the stack.
+#[repr(C)]
+pub struct Walk {
+    /// The frame it is at.
+    cursor: Cursor,
+    /// The frame it began at.
+    first: Cursor,
+    /// Where the return address of the task's poll lies.
+    poll_sp: u64,
+    /// The current region table.
+    table: u32,
+    /// [`End`] as a number.
+    end: u32,
+    /// What it is for: the frames go there.
+    pub record: StackRecord,
+}
+
+/// The target's memory at the current thread.
+struct User;
+
+impl Memory for User {
+    #[inline(always)]
+    fn word(&self, address: u64) -> Option<u64> {
+        read_user(address)
+    }
+}
+
+/// The walk of this CPU. A reference to it must not live across [`walk`], whose loop's body looks it up anew: the compiler would take what is
+/// behind the reference for unchanged.
+#[inline(always)]
+pub fn scratch() -> Option<&'static mut Walk> {
+    // SAFETY: a map value lives as long as the program runs, and no two programs that walk run on a CPU at a time.
+    WALK.get_ptr_mut(0).map(|walk| unsafe { &mut *walk })
+}
+
+/// The user registers with which the current thread entered the kernel. They lie at the top of its kernel stack whatever it was that
+/// made it enter (arch/x86/include/asm/processor.h, `task_pt_regs`).
+#[inline(always)]
+pub fn user_registers() -> *const c_void {
+    // SAFETY: the current task has registers to point at.
+    unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const c_void }
+}
+
+/// The register at `offset` (bytes) of what [`user_registers`] gave; 0 where it cannot be read, which is a place that no walk goes on from.
+#[inline(always)]
+pub fn register(registers: *const c_void, offset: usize) -> u64 {
+    read_kernel(registers, offset as u32).unwrap_or(0)
+}
+
+/// Walks the stack of the current thread from its user `registers` into the record of this CPU's walk, up to the poll whose return address
+/// lies at `poll_sp`, and counts how it ended.
+#[inline(always)]
+pub fn walk(registers: *const c_void, poll_sp: u64, gate: &Gate) {
+    let started_ns = threads::now_ns();
+    let cursor = Cursor {
+        pc: hidden::original(register(registers, offset_of!(pt_regs, rip))),
+        sp: register(registers, offset_of!(pt_regs, rsp)),
+        bp: register(registers, offset_of!(pt_regs, rbp)),
+        is_return: 0,
+    };
+    let Some(begun) = scratch() else { return };
+    begun.cursor = cursor;
+    begun.first = cursor;
+    begun.poll_sp = poll_sp;
+    begun.table = gate.regions;
+    begun.end = End::TooDeep as u32;
+    begun.record.frames = 0;
+    // A few more than frames, for a trampoline among them and a walk begun anew.
+    // SAFETY: the body is a function of this object, and takes nothing of the context.
+    unsafe { bpf_loop(STACK_FRAMES as u32 + 4, frame as *mut c_void, core::ptr::null_mut(), 0) };
+    let Some(walk) = scratch() else { return };
+    walk.record.end = walk.end;
+    if let Some(walks) = WALKS.get_ptr_mut(0) {
+        let end = end_of(walk.end);
+        // SAFETY: a map value of this CPU, written by programs that walk only.
+        unsafe { (*walks).add(end, walk.record.frames, threads::now_ns() - started_ns) };
+        if let Some(loss) = end.loss() {
+            lose(loss);
+        }
+    }
+}
+
+/// One frame. 1 ends the loop.
+extern "C" fn frame(_index: u64, _context: *mut c_void) -> i64 {
+    let Some(walk) = scratch() else { return 1 };
+    let end = one_frame(walk);
+    if end as u32 == End::Going as u32 || end as u32 != End::Poll as u32 && at_a_breakpoint(walk) {
+        return 0;
+    }
+    walk.end = end as u32;
+    1
+}
+
+/// Whether a walk that came to nothing in its first step began at a probe whose trap is not handled yet: the pc is then one behind the
+/// breakpoint, and the instruction under it has not run. A thread can lose its CPU there, on its way back from the trap
+/// (kernel/entry/common.c, `exit_to_user_mode_loop`: rescheduling comes before uprobes). The walk begins anew before the breakpoint.
+#[inline(always)]
+fn at_a_breakpoint(walk: &mut Walk) -> bool {
+    const BREAKPOINT: u8 = 0xcc;
+    if walk.record.frames > 2 || walk.first.is_return != 0 {
+        return false;
+    }
+    let before = walk.first.pc.wrapping_sub(1);
+    if read_user::<u8>(before) != Some(BREAKPOINT) {
+        return false;
+    }
+    walk.cursor = Cursor { pc: before, ..walk.first };
+    // Once.
+    walk.first.is_return = 1;
+    walk.record.frames = 0;
+    true
+}
+
+#[inline(always)]
+fn one_frame(walk: &mut Walk) -> End {
+    let at = walk.cursor.lookup();
+    let rule = find(walk.table, at);
+    if rule.is_none() && walk.cursor.is_return != 0 {
+        // A return probe has put its trampoline in the place of the return address, which lies right below this frame.
+        if let Some(pc) = hidden::caller(walk.cursor.sp.wrapping_sub(8)) {
+            walk.cursor.pc = pc;
+            return End::Going;
+        }
+    }
+    let place = walk.record.frames as usize;
+    if place >= STACK_FRAMES {
+        return End::TooDeep;
+    }
+    // All but the first are looked up one byte before, so what is no return address goes one further.
+    let exact = if place != 0 && walk.cursor.is_return == 0 { 1 } else { 0 };
+    walk.record.stack[place & (STACK_FRAMES - 1)] = walk.cursor.pc + exact;
+    walk.record.frames = place as u32 + 1;
+    match rule {
+        Some(rule) => walk.cursor.step(&rule, walk.poll_sp, &User),
+        None => End::NoMapping,
+    }
+}
+
+/// The rule at `address`. `None`: it lies in no known mapping.
+#[inline(always)]
+fn find(table: u32, address: u64) -> Option<Rule> {
+    // The lower half: `search` counts on it.
+    if address >> 47 != 0 {
+        return None;
+    }
+    let table = REGION_TABLES.get_ptr(table & 1)?;
+    // SAFETY: a map value lives as long as the program runs; the daemon does not write the current table.
+    let table = unsafe { &*table };
+    let region = table.regions[place(table, address) as usize & (REGIONS - 1)];
+    if region.kind == RegionKind::None as u32 {
+        return None;
+    }
+    if region.kind == RegionKind::FramePointers as u32 {
+        return Some(Rule::of(CfaKind::FramePointer));
+    }
+    Some(in_chunk(&region, address).unwrap_or(Rule::of(CfaKind::Gap)))
+}
+
+/// The place of the region of `address`. A function of its own, so that the object's type information describes the table: it says nothing of
+/// what only a map's definition names.
+#[inline(never)]
+fn place(table: &RegionTable, address: u64) -> u64 {
+    search::region(address, opaque, |place| table.starts[place as usize & (REGIONS - 1)])
+}
+
+#[inline(always)]
+fn in_chunk(region: &Region, address: u64) -> Option<Rule> {
+    let pc = address.wrapping_sub(region.base);
+    if pc >> 32 != 0 {
+        return None;
+    }
+    // On the stack: LLVM would share a constant 0 with a global that is 0 in the object, and the loader puts another value there.
+    let only = core::hint::black_box(0_u32);
+    let chunk = UNWIND_CHUNKS.get_value(region.chunk, &only)?;
+    let first = u64::from(region.first);
+    let row_pc = |place: u64| chunk.pcs[(first + place) as usize & (CHUNK_ROWS - 1)];
+    let place = search::row(pc as u32, region.rows, opaque, row_pc);
+    let rule = chunk.rules[(first + place) as usize & (CHUNK_ROWS - 1)];
+    UNWIND_RULES.get(u32::from(rule)).copied()
+}
+
+/// Gives `word` back in a way that the compiler cannot look through, see [`search`].
+#[inline(always)]
+fn opaque(mut word: u64) -> u64 {
+    // One instruction, because with none the lines before and after would share an address, which the kernel refuses ("Invalid line_info").
+    // SAFETY: a register is moved to itself.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) word, options(pure, nomem, nostack)) };
+    word
+}
+
+/// The end of this number, by a table that the verifier need not follow: only those that a walk ends with.
+#[inline(always)]
+fn end_of(number: u32) -> End {
+    match number {
+        1 => End::Poll,
+        2 => End::Root,
+        3 => End::NoMapping,
+        4 => End::NoRow,
+        5 => End::Unsupported,
+        6 => End::Unreadable,
+        7 => End::NoProgress,
+        9 => End::FramePointer,
+        10 => End::Trampoline,
+        _ => End::TooDeep,
+    }
+}
