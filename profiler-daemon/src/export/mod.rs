@@ -5,6 +5,7 @@
 
 pub mod flamegraph;
 pub mod folded;
+mod hover;
 pub mod json;
 
 pub mod table;
