@@ -109,10 +109,11 @@ impl Session {
         if !self.closed {
             self.setting.window.end_ns = clock::monotonic_ns();
         }
-        let mut collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
-        if detail == Detail::Stacks {
-            self.collector.collect_stacks(&mut collected);
-        }
+        let Self { collector, attached, setting, .. } = self;
+        let collected: Collected = match detail {
+            Detail::Stacks => collector.collect(attached, setting.window.end_ns)?,
+            Detail::NoStacks => collector.collect_rows(attached, setting.window.end_ns)?,
+        };
         Ok(gather(&self.setting, &collected))
     }
 
