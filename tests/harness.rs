@@ -1,17 +1,19 @@
 //! The harness and the fixtures, without the profiler: what is right passes, what is wrong fails.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fixture_service::truth::{Kind, Outcome, Row};
+use profiler_tests::chained::Chained;
 use profiler_tests::daemon::to_end;
 use profiler_tests::expect::{Attempts, Truth};
 use profiler_tests::fixture::Fixture;
 use profiler_tests::process::Process;
 use profiler_tests::report::{Report, Times, is_of};
 use profiler_tests::serial::turn;
-use profiler_tests::{Failure, Result, binaries, text};
+use profiler_tests::{Failure, Result, binaries, cells, failure, text};
 
 #[test]
 fn the_fixtures_own_states_add_up() -> Result<()> {
@@ -321,4 +323,27 @@ fn type_names_match_by_whole_words() {
     let name = "fixture_service::measured::Measured<fixture_service::known_times::await_step::{async_fn_env#0}>";
     assert!(is_of(name, "await_step"));
     assert!(!is_of(name, "wait_step") && !is_of(name, "await"));
+}
+
+/// Check in each profile that the stack fixture runs, that it tells every phase, and that each function of a chain begins where its symbol
+/// says. Building them here, not as root, leaves nothing for the tests that are.
+#[test]
+fn the_stack_fixture_knows_its_functions() -> Result<()> {
+    let mut wrong = Vec::new();
+    for cell in cells::tried() {
+        let mut fixture = Chained::start(cell, 5)?;
+        let phases = fixture.round(|| Ok(()))?;
+        let functions = fixture.functions()?;
+        fixture.end()?;
+        assert_eq!(phases.len(), stack_fixture::phase::plans().len());
+        for phase in &phases {
+            let ended = (phase.end_ns - phase.start_ns) >= 5_000_000;
+            let unknown = phase.chain.iter().filter(|function| !functions.holds(function.address, function.address));
+            let unknown: BTreeSet<_> = unknown.map(|function| &function.name).collect();
+            if !ended || !unknown.is_empty() {
+                wrong.push(format!("{cell}: {}: {} ns, without symbol: {unknown:?}", phase.name, phase.end_ns - phase.start_ns));
+            }
+        }
+    }
+    failure::all_right(wrong)
 }

@@ -76,6 +76,13 @@ impl Failure {
     }
 }
 
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// `Ok` where nothing is wrong, else everything that is.
 pub fn all_right(wrong: Vec<String>) -> Result<()> {
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Wrong(wrong)) }

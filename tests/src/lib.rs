@@ -5,6 +5,9 @@
 //! else (`harness.rs`): what it accepts, and that it refuses what is wrong.
 
 pub mod binaries;
+pub mod cells;
+pub mod chain;
+pub mod chained;
 pub mod daemon;
 pub mod expect;
 pub mod failure;

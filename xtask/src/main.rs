@@ -20,6 +20,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Bench(verbs::bench::Arguments),
     BuildEbpf(verbs::build_ebpf::Arguments),
     Demo(verbs::demo::Arguments),
     Lint(verbs::lint::Arguments),
@@ -29,6 +30,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
+        Verb::Bench(arguments) => verbs::bench::run(&arguments),
         Verb::BuildEbpf(arguments) => verbs::build_ebpf::run(&arguments),
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),

@@ -104,10 +104,10 @@ impl Session {
         Ok(())
     }
 
-    /// Looks at the target's mappings again where walks have met code that was not there before.
+    /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
     fn follow_mappings(&mut self) -> Result<(), SessionError> {
         let unknown = walks(&mut self.attached)?.ended(End::NoMapping);
-        if !self.target.has_exited() && self.unwinding.refresh_if_unknown(&mut self.attached, self.target.pid(), unknown)? {
+        if !self.target.has_exited() && self.unwinding.refresh_in_time(&mut self.attached, self.target.pid(), unknown)? {
             self.setting.unwind_tables = self.unwinding.tables();
             self.refresh_modules();
         }

@@ -193,7 +193,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         wanted,
     })?;
     let mut unwinding = Unwinding::default();
-    unwinding.refresh(&mut attached, target.pid())?;
+    let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));

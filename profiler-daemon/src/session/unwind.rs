@@ -10,8 +10,11 @@ use crate::inspect::unwind::{UnwindTable, unwind_table};
 use crate::model::UnwindTables;
 use crate::target::code::{Behind, Stretch, stretches};
 
-/// How often the mappings are read again at most.
+/// How often the mappings are read again while walks meet unknown code: code made at run time is never known.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How often they are read again in any case, so that a library that was just loaded is known before it is first sampled. Reading them
+/// takes some 0.1 ms for a service with a few dozen libraries.
+const REGULARLY: Duration = Duration::from_millis(500);
 
 /// What is loaded for the target.
 #[derive(Debug, Default)]
@@ -36,13 +39,13 @@ struct Loaded {
 }
 
 impl Unwinding {
-    /// Reads the mappings of process `pid` and loads what is new.
-    pub(super) fn refresh(&mut self, attached: &mut Attached, pid: u32) -> Result<(), SessionError> {
+    /// Reads the mappings of process `pid` and loads what is new. Whether anything was.
+    pub(super) fn refresh(&mut self, attached: &mut Attached, pid: u32) -> Result<bool, SessionError> {
         let started = Instant::now();
         self.looked = Some(started);
         let stretches = stretches(pid)?;
         if stretches == self.stretches {
-            return Ok(());
+            return Ok(false);
         }
         for stretch in &stretches {
             let behind = stretch.behind();
@@ -57,17 +60,18 @@ impl Unwinding {
         let memory = attached.unwind_memory();
         self.tables.bytes = memory.bytes;
         self.tables.build_ns += u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Ok(())
+        Ok(true)
     }
 
-    /// Reads the mappings again if walks have met unknown code since, but not all the time: code made at run time is never known.
-    pub(super) fn refresh_if_unknown(&mut self, attached: &mut Attached, pid: u32, unknown: u64) -> Result<bool, SessionError> {
-        if unknown == self.unknown_seen || self.looked.is_some_and(|looked| looked.elapsed() < PATIENCE) {
+    /// Reads the mappings again if it is time to, and sooner if walks have met `unknown` code more often than at the last time. Whether
+    /// there was anything new.
+    pub(super) fn refresh_in_time(&mut self, attached: &mut Attached, pid: u32, unknown: u64) -> Result<bool, SessionError> {
+        let patience = if unknown == self.unknown_seen { REGULARLY } else { PATIENCE };
+        if self.looked.is_some_and(|looked| looked.elapsed() < patience) {
             return Ok(false);
         }
         self.unknown_seen = unknown;
-        self.refresh(attached, pid)?;
-        Ok(true)
+        self.refresh(attached, pid)
     }
 
     /// Loads the rows of the file behind `stretch`. `None` where it has none: its frame pointers are tried.

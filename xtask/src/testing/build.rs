@@ -43,6 +43,13 @@ pub(crate) fn ingredients() -> Result<Ingredients> {
     })
 }
 
+/// A benchmark of the tests of the whole, with the optimisation that its numbers are about.
+pub(crate) fn benchmark(name: &str) -> Result<PathBuf> {
+    let messages = build(&["bench", "--no-run", "--package", "profiler-tests", "--bench", name])?;
+    let mut ours = messages.iter().filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some(name));
+    ours.find_map(executable).with_context(|| format!("cargo built no benchmark `{name}`"))
+}
+
 /// Runs cargo and returns its messages, one an artifact.
 fn build(arguments: &[&str]) -> Result<Vec<Value>> {
     let mut command = cargo();

@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The package of the tests of the whole.
 const WHOLE: &str = "profiler-tests";
 /// Its tests that load programs into the kernel; every other test runs as whoever runs it.
-const ROOT_TESTS: [&str; 3] = ["kernel", "end_to_end", "bad_input"];
+const ROOT_TESTS: [&str; 4] = ["kernel", "stacks", "end_to_end", "bad_input"];
 
 /// A built test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ mod tests {
         Program { package: package.to_owned(), target: target.to_owned(), file: "/bin/true".into(), folder: "/".into() }
     }
 
-    /// Check that only the three tests of the whole ask for root.
+    /// Check that only those tests of the whole ask for root.
     #[test]
     fn root_is_asked_for_where_it_is_needed() {
         assert!(program("profiler-tests", "kernel").needs_root());

@@ -18,8 +18,6 @@ const WANTED: &str = "demo-wanted";
 const WANTED_PATH: &str = "/orders/42-slow";
 /// How long the load lasts; the wanted request is sent in its middle.
 const LOAD: &str = "6s";
-/// Samples a second: one request is short, and only its samples are taken.
-const RATE: &str = "4000";
 /// How many clients send other requests meanwhile.
 const CLIENTS: &str = "64";
 /// How long a program may take to get ready on a busy machine.
@@ -27,9 +25,9 @@ const READY: Duration = Duration::from_mins(1);
 
 /// Profile one named request of a real service under load.
 ///
-/// Builds the profiler, and the demo service with frame pointers; starts the service and 64 clients; attaches the profiler as root (through
-/// sudo where you are not root, which is said), measuring only the request `demo-wanted`; and leaves wall.svg, cpu.svg and report.json under
-/// target/demo. Prints the request's wall time, its five states and its tasks. Everything it starts is ended, also where something fails.
+/// Builds the profiler and the demo service as `cargo build --release` does; starts the service and 64 clients; attaches the profiler as
+/// root (through sudo where you are not root, which is said), measuring only the request `demo-wanted`; and leaves flamegraphs, the report
+/// and the other formats under target/demo. Prints the request's wall time, its five states and its tasks. Everything it starts is ended, also where something fails.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -42,7 +40,7 @@ struct Programs {
 
 /// Runs the verb.
 pub(crate) fn run() -> Result<()> {
-    let programs = step("demo: building the profiler, and the service with frame pointers", build)?;
+    let programs = step("demo: building the profiler and the service, `cargo build --release`", build)?;
     let folder = place::target().join("demo");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
 
@@ -52,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
 
     let target = service.pid().to_owned();
     let profiler = step(&format!("demo: attaching to process {target} for the request `{WANTED}`"), || {
-        let arguments = ["run", "--pid", &target, "--request", WANTED, "--rate", RATE];
+        let arguments = ["run", "--pid", &target, "--request", WANTED];
         let mut profiler = Running::start_as_root("the profiler", programs.profiler.as_os_str(), &arguments)?;
         profiler.wait_for("that it has attached", READY, |line| line.contains("attached").then_some(()))?;
         Ok(profiler)
@@ -94,28 +92,27 @@ fn check(report: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is exported, and how.
-const RESULTS: [(&str, [&str; 4]); 3] = [
-    ("wall.svg", ["--metric", "wall", "--format", "flamegraph"]),
-    ("cpu.svg", ["--metric", "cpu", "--format", "flamegraph"]),
-    ("report.json", ["--metric", "wall", "--format", "json"]),
+/// What is exported: the file, which tells the format, and the metric. Formats that show when things happened show all metrics at once.
+const RESULTS: [(&str, &str); 7] = [
+    ("wall.svg", "wall"),
+    ("cpu.svg", "cpu"),
+    ("profile.pb.gz", "wall"),
+    ("profile.speedscope.json", "wall"),
+    ("profile.firefox.json", "wall"),
+    ("profile.pftrace", "wall"),
+    ("report.json", "wall"),
 ];
 
 fn build() -> Result<Programs> {
-    let mut profiler = cargo();
-    profiler.current_dir(place::repository()).args(["build", "--release", "--locked", "--package", "profiler-daemon"]);
-    loud(profiler.args(["--bin", "profiler-daemon"]))?;
-    // A target folder of its own: with other flags in the same one, each would make the other build again.
-    let folder = place::target().join("demo-build");
-    let mut service = cargo();
-    service.current_dir(place::repository()).args(["build", "--release", "--locked", "--package", "demo-service", "--bins"]);
-    service.arg("--target-dir").arg(&folder).env("RUSTFLAGS", "-C force-frame-pointers=yes");
-    // Line tables alone do not name inlined functions in full: LLVM writes no linkage names with them.
-    loud(service.env("CARGO_PROFILE_RELEASE_DEBUG", "limited"))?;
+    let mut build = cargo();
+    build.current_dir(place::repository()).args(["build", "--release", "--locked", "--bins"]);
+    // One call, so that what both depend on is built once.
+    loud(build.args(["--package", "profiler-daemon", "--package", "demo-service"]))?;
+    let folder = place::target().join("release");
     Ok(Programs {
-        profiler: place::target().join("release/profiler-daemon"),
-        service: folder.join("release/demo-service"),
-        load: folder.join("release/demo-load"),
+        profiler: folder.join("profiler-daemon"),
+        service: folder.join("demo-service"),
+        load: folder.join("demo-load"),
     })
 }
 
@@ -143,26 +140,39 @@ fn load(program: &Path, address: &str) -> Result<String> {
     ))
 }
 
-/// Writes the results and returns the report. They come through standard output, so that they belong to whoever runs this.
+/// Writes the results and returns the report, which is the last of them. They come through standard output, so that they belong to whoever
+/// runs this.
 fn export(profiler: &Path, target: &str, folder: &Path) -> Result<String> {
-    let mut last = String::new();
-    for (file, shape) in RESULTS {
-        let mut arguments = vec!["export", "--pid", target, "--request", WANTED, "--output", "-"];
-        arguments.extend(shape);
+    let mut last = Vec::new();
+    for (file, metric) in RESULTS {
+        let format = format_of(file);
+        let arguments = ["--pid", target, "--request", WANTED, "--metric", metric, "--format", format, "--output", "-"];
         last = ask(profiler, &arguments)?;
         let path = folder.join(file);
         fs::write(&path, &last).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(last)
+    String::from_utf8(last).context("the report is no text")
 }
 
-/// Asks the running profiler.
-fn ask(profiler: &Path, arguments: &[&str]) -> Result<String> {
+/// The format of a file's name, as the profiler too would take it from the name if it wrote the file itself.
+fn format_of(file: &str) -> &'static str {
+    let formats = [
+        (".svg", "flamegraph"),
+        (".pb.gz", "pprof"),
+        (".speedscope.json", "speedscope"),
+        (".firefox.json", "firefox"),
+        (".pftrace", "perfetto"),
+    ];
+    formats.into_iter().find(|(end, _)| file.ends_with(end)).map_or("json", |(_, format)| format)
+}
+
+/// Asks the running profiler for an export.
+fn ask(profiler: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     let mut command = as_root(profiler, "asking the profiler", &[("NO_COLOR", OsStr::new("1"))])?;
-    let output = captured(command.args(arguments))?;
+    let output = captured(command.arg("export").args(arguments))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        bail!("`profiler-daemon {}` failed: {said}", arguments.join(" "));
+        bail!("`profiler-daemon export {}` failed: {said}", arguments.join(" "));
     }
-    String::from_utf8(output.stdout).context("the profiler's answer is no text")
+    Ok(output.stdout)
 }

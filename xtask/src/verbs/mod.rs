@@ -1,5 +1,6 @@
 //! The verbs of `cargo xtask`, one a file.
 
+pub(crate) mod bench;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
 pub(crate) mod lint;

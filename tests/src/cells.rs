@@ -1,0 +1,223 @@
+//! The stack fixture in the ways that services are built: four release profiles, each with four kinds of debug information.
+//!
+//! All are built in one target directory, `target/stacks`: cargo keeps the dependencies of each profile apart there, and what runs on the
+//! build machine (procedural macros) is compiled once. The program and its library are then copied to a folder of their own. A stamp in
+//! it (sources, lock file, compiler) saves asking cargo again, and a test that runs as root from building anything.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::fs;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Failure, Result, binaries};
+
+/// How the fixture is optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// `cargo build --release`.
+    Release,
+    /// With `lto = "thin"`.
+    Thin,
+    /// With `lto = "fat"`, one codegen unit and `panic = "abort"`.
+    Fat,
+    /// With `opt-level = "z"`.
+    Small,
+}
+
+/// What debug information it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Debug {
+    /// `debug = 0`: the symbol table only.
+    None,
+    /// `debug = "line-tables-only"`.
+    Lines,
+    /// `debug = 2`.
+    Full,
+    /// `debug = 2`, moved to a file of its own that the stripped program names in `.gnu_debuglink`, as distributions do.
+    Split,
+}
+
+/// One way to build the fixture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// How it is optimised.
+    pub profile: Profile,
+    /// What debug information it has.
+    pub debug: Debug,
+}
+
+/// The profiles, plain first.
+pub const PROFILES: [Profile; 4] = [Profile::Release, Profile::Thin, Profile::Fat, Profile::Small];
+/// The kinds of debug information, least first.
+pub const DEBUGS: [Debug; 4] = [Debug::None, Debug::Lines, Debug::Full, Debug::Split];
+
+/// The variable that asks for all sixteen.
+pub const ALL_VARIABLE: &str = "PROFILER_STACKS_ALL";
+
+/// The cells that are tried: each profile without debug information, for unwinding does not look at it, and the release profile with
+/// each kind of it, for names do. All sixteen where [`ALL_VARIABLE`] is set.
+#[must_use]
+pub fn tried() -> Vec<Cell> {
+    let all = std::env::var_os(ALL_VARIABLE).is_some();
+    let cells = PROFILES.into_iter().flat_map(|profile| DEBUGS.into_iter().map(move |debug| Cell { profile, debug }));
+    cells.filter(|cell| all || cell.profile == Profile::Release || cell.debug == Debug::None).collect()
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let debug = match self.debug {
+            Debug::None => "none",
+            Debug::Lines => "lines",
+            Debug::Full => "full",
+            Debug::Split => "split",
+        };
+        write!(to, "{}-{debug}", self.profile.name())
+    }
+}
+
+impl Profile {
+    /// Its name in tables and folders.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Thin => "thin",
+            Self::Fat => "fat",
+            Self::Small => "small",
+        }
+    }
+
+    /// What it sets, beyond cargo's own release profile. Everything is said, so that the workspace's profile plays no part.
+    const fn settings(self) -> [(&'static str, &'static str); 4] {
+        let (lto, units, panic, level) = match self {
+            Self::Release => ("false", "16", "unwind", "3"),
+            Self::Thin => ("thin", "16", "unwind", "3"),
+            Self::Fat => ("fat", "1", "abort", "3"),
+            Self::Small => ("false", "16", "unwind", "z"),
+        };
+        [
+            ("CARGO_PROFILE_RELEASE_LTO", lto),
+            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", units),
+            ("CARGO_PROFILE_RELEASE_PANIC", panic),
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", level),
+        ]
+    }
+}
+
+/// The fixture's program, and what lies beside it.
+const PROGRAM: &str = "stack-fixture";
+const PLUGIN: &str = "libstack_plugin.so";
+const DEBUG_FILE: &str = "stack-fixture.debug";
+
+impl Cell {
+    /// The program, built where it is not there yet or not of these sources.
+    pub fn program(self) -> Result<PathBuf> {
+        let folder = folder().join(self.to_string());
+        let (program, stamp_file) = (folder.join(PROGRAM), folder.join("stamp"));
+        let stamp = self.stamp()?;
+        if program.exists() && fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
+            return Ok(program);
+        }
+        eprintln!("building the stack fixture: {self}");
+        let built = self.build()?;
+        fs::create_dir_all(&folder).map_err(Failure::io(folder.display().to_string()))?;
+        for name in [PROGRAM, PLUGIN] {
+            // A program that still runs cannot be written, but its name can be given away.
+            let to = folder.join(name);
+            drop(fs::remove_file(&to));
+            fs::copy(built.join(name), &to).map_err(Failure::io(to.display().to_string()))?;
+        }
+        if self.debug == Debug::Split {
+            split(&folder)?;
+        }
+        fs::write(&stamp_file, stamp).map_err(Failure::io(stamp_file.display().to_string()))?;
+        Ok(program)
+    }
+
+    /// The file that holds the symbol table of [`Self::program`].
+    pub fn symbols(self) -> Result<PathBuf> {
+        let program = self.program()?;
+        Ok(if self.debug == Debug::Split { program.with_file_name(DEBUG_FILE) } else { program })
+    }
+
+    fn build(self) -> Result<PathBuf> {
+        let target = folder();
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .current_dir(binaries::repository())
+            .args(["build", "--quiet", "--locked", "--release", "--package", "stack-fixture", "--package", "stack-plugin"])
+            .arg("--target-dir")
+            .arg(&target)
+            .envs(self.profile.settings())
+            .env(
+                "CARGO_PROFILE_RELEASE_DEBUG",
+                match self.debug {
+                    Debug::None => "none",
+                    Debug::Lines => "line-tables-only",
+                    Debug::Full | Debug::Split => "full",
+                },
+            )
+            // What is unwound is rustc's default code, whatever the profiler itself is built with.
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .env_remove("RUSTFLAGS");
+        let output = command.output().map_err(Failure::io("cargo"))?;
+        if !output.status.success() {
+            return Err(Failure::Build {
+                package: format!("{PROGRAM} ({self})"),
+                status: output.status.to_string(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        Ok(target.join("release"))
+    }
+
+    /// What the files depend on, hashed.
+    fn stamp(self) -> Result<String> {
+        let mut hasher = DefaultHasher::new();
+        let root = binaries::repository();
+        for folder in ["tests/stack-fixture", "tests/fixture-service/src", "profiler-annotate/src"] {
+            hash_folder(&root.join(folder), &mut hasher)?;
+        }
+        hash_file(&root.join("Cargo.lock"), &mut hasher)?;
+        self.profile.settings().hash(&mut hasher);
+        let compiler = Command::new("rustc").arg("-vV").output().map_err(Failure::io("rustc"))?;
+        compiler.stdout.hash(&mut hasher);
+        Ok(format!("{:016x}", hasher.finish()))
+    }
+}
+
+/// `target/stacks`.
+fn folder() -> PathBuf {
+    binaries::target().join("stacks")
+}
+
+fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    let entries = fs::read_dir(folder).map_err(Failure::io(folder.display().to_string()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() { hash_folder(&path, hasher)? } else { hash_file(&path, hasher)? }
+    }
+    Ok(())
+}
+
+fn hash_file(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    fs::read(path).map_err(Failure::io(path.display().to_string()))?.hash(hasher);
+    Ok(())
+}
+
+/// Moves the program's debug information and symbol table to a file of its own, by binutils' `objcopy`.
+fn split(folder: &Path) -> Result<()> {
+    let link = format!("--add-gnu-debuglink={DEBUG_FILE}");
+    for arguments in [["--only-keep-debug", PROGRAM, DEBUG_FILE].as_slice(), &["--strip-all", &link, PROGRAM]] {
+        let output = Command::new("objcopy").current_dir(folder).args(arguments).output().map_err(Failure::io("objcopy"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(Failure::Wrong(vec![format!("objcopy {}: {said}", arguments.join(" "))]));
+        }
+    }
+    Ok(())
+}

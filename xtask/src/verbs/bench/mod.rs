@@ -1,0 +1,29 @@
+//! `cargo xtask bench WHAT`: numbers for the documents, each from one command.
+
+mod document;
+mod report;
+mod unwind;
+
+use anyhow::Result;
+
+/// Measure, and write the numbers that the documents show.
+///
+/// Each benchmark compares things in one run on one machine: take ratios from it, not absolute times. Needs root, through sudo where you
+/// are not root, which is said.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    Unwind(unwind::Arguments),
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.what {
+        What::Unwind(arguments) => unwind::run(arguments),
+    }
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask bench unwind`: what unwinding costs and how often it succeeds.
+
+use super::document;
+use super::report::Report;
+use crate::chore::command::{captured, loud};
+use crate::chore::place;
+use crate::chore::root::as_root;
+use crate::chore::step::{note, step};
+use crate::testing::build;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::process::Command;
+
+/// Measure unwinding: tables, the kernel side's walks, and perf and framehop on the same fixture.
+///
+/// Makes unwind tables of the fixture and of the compiler's own libraries (150 and 200 MB); profiles a fixture that knows its own call
+/// chain in four release profiles; records the same fixture with `perf record --call-graph dwarf`, where there is perf; and unwinds the
+/// stacks that perf dumped with framehop and with our own tables. Prints the tables and writes them to docs/unwind.md.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// One profile and one round only; the document is left as it is.
+    #[arg(long)]
+    quick: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// How the numbers are printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// Tables for people.
+    Table,
+    /// The report as it was measured.
+    Json,
+}
+
+/// Runs the verb.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let program = step("bench: building", || build::benchmark("unwind"))?;
+    // Not as root: what is built must belong to whoever runs this.
+    step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let text = step("bench: measuring", || {
+        let mut command = as_root(&program, "measuring the kernel side's walks", &[])?;
+        if arguments.quick {
+            command.arg("--quick");
+        }
+        let output = captured(command.current_dir(place::repository()))?;
+        if !output.status.success() {
+            bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        String::from_utf8(output.stdout).context("the benchmark's report is no text")
+    })?;
+    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    match arguments.format {
+        Format::Json => print!("{text}"),
+        Format::Table => print!("{}", document::tables(&report)),
+    }
+    if !report.quick {
+        let file = place::repository().join("docs/unwind.md");
+        fs::write(&file, document::document(&report, &setting()?)).with_context(|| format!("cannot write {}", file.display()))?;
+        note(&format!("written to {}", place::shown(&file)));
+    }
+    Ok(())
+}
+
+/// What the numbers depend on, in a sentence.
+fn setting() -> Result<String> {
+    let first_line = |program: &str, argument: &str| -> Option<String> {
+        let output = captured(Command::new(program).arg(argument)).ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
+    };
+    let rustc = first_line("rustc", "--version").context("rustc does not tell its version")?;
+    let perf = first_line("perf", "--version").unwrap_or_else(|| "no perf".to_owned());
+    let kernel = first_line("uname", "-r").context("uname does not tell the kernel's version")?;
+    // What follows the first dash names the machine's own build.
+    let kernel = kernel.split('-').next().unwrap_or_default().to_owned();
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(format!("Linux {kernel}, x86-64, {cpus} CPUs; {rustc}; {perf}."))
+}
