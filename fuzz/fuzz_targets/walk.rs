@@ -7,15 +7,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use profiler_common::limits::STACK_FRAMES;
-use profiler_common::unwind::search::last_at_or_before;
-use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Rule};
+use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Rule, search};
 
-/// Rows are searched as the kernel side does: among a power of two.
-const ROW_BITS: u32 = 5;
-const ROWS: usize = 1 << ROW_BITS;
-
-/// Behind every row in use.
-const NEVER: u64 = 1 << 62;
+/// More rows would only be more of the same.
+const ROWS: usize = 32;
 
 /// The words of the stack; everything outside cannot be read.
 struct Stack {
@@ -57,13 +52,13 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
     let (pc, sp, bp, poll_sp) = (input.word(), input.word(), input.word(), input.word());
     let [count] = input.take();
-    let (mut pcs, mut rules, mut at) = ([NEVER; ROWS], [Rule::of(CfaKind::Gap); ROWS], 0);
-    for row in 0..usize::from(count).clamp(1, ROWS) {
-        pcs[row] = at;
-        at += 1 + u64::from(u16::from_le_bytes(input.take()));
+    let (mut pcs, mut rules, mut at) = (Vec::new(), Vec::new(), 0_u32);
+    for _ in 0..usize::from(count).clamp(1, ROWS) {
+        pcs.push(at);
+        at += 1 + u32::from(u16::from_le_bytes(input.take()));
         let [cfa, rbp] = input.take();
         let (offset, addend, rbp_offset) = (input.small(), input.small(), input.small());
-        rules[row] = Rule { cfa, rbp, padding: 0, offset, addend, rbp_offset };
+        rules.push(Rule { cfa, rbp, padding: 0, offset, addend, rbp_offset });
     }
     let mut words = Vec::new();
     while !input.0.is_empty() {
@@ -74,10 +69,10 @@ fuzz_target!(|bytes: &[u8]| {
     let mut cursor = Cursor { pc, sp, bp, is_return: 0 };
     for _ in 1..STACK_FRAMES {
         let before = cursor;
-        // Pcs are 32 bits from their region's base.
-        let pc = cursor.lookup() & 0xffff_ffff;
-        let place = last_at_or_before(ROW_BITS, pc, |mask| mask, |place| pcs[place as usize]);
-        let place = usize::try_from(place).unwrap_or(0);
+        // Pcs are 32 bits from their region's base. What is no row may be anything: here it is the last pc there is.
+        let pc = cursor.lookup() as u32;
+        let row_pc = |place| usize::try_from(place).ok().and_then(|place| pcs.get(place).copied()).unwrap_or(u32::MAX);
+        let place = search::row(pc, pcs.len() as u32, |number| number, row_pc) as usize;
         assert!(pcs[place] <= pc && pcs.get(place + 1).is_none_or(|next| *next > pc), "the row of a pc");
         match cursor.step(&rules[place], poll_sp, &memory) {
             End::Going if rules[place].cfa == CfaKind::Signal as u8 => assert_eq!(cursor.is_return, 0),

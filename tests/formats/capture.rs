@@ -110,7 +110,7 @@ pub(crate) fn capture() -> Capture {
         samples: vec![
             sample(2, stack(7, 12, &[0x1000, 0x2001])),
             sample(3, stack(7, 12, &[0x3000, 0x2001])),
-            sample(42, stack(8, 13, &[0x4000])),
+            sample(38, stack(8, 13, &[0x4000])),
         ],
         sample_period_ns: Some(MS),
         off_cpu: vec![OffCpu {

@@ -4,7 +4,7 @@ mod capture;
 mod readers;
 
 use profiler_daemon::model::{Capture, Metric, Selection};
-use profiler_daemon::session::{Form, render};
+use profiler_daemon::session::{ExecutorFrames, Form, render};
 use profiler_tests::{Failure, Result};
 use serde_json::Value;
 
@@ -25,7 +25,8 @@ macro_rules! readers_or_skip {
 }
 
 fn exported(capture: &Capture, selection: &Selection, metric: Metric, form: Form) -> Result<Vec<u8>> {
-    render(capture, selection, metric, form, &mut Names).map_err(|error| Failure::Wrong(vec![error.to_string()]))
+    render(capture, selection, metric, form, ExecutorFrames::Folded, &mut Names)
+        .map_err(|error| Failure::Wrong(vec![error.to_string()]))
 }
 
 fn strings(value: &Value) -> Vec<&str> {

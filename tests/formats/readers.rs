@@ -56,7 +56,7 @@ fn install() -> Result<Readers> {
         }
         run(Command::new("python3").args(["-m", "venv", "--clear", "python"]), &folder)?;
         run(Command::new("python/bin/pip").args(["install", "--quiet", "--require-hashes", "-r", "requirements.txt"]), &folder)?;
-        run(&mut with_node("npm", &folder).args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]), &folder)?;
+        run(with_node("npm", &folder).args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]), &folder)?;
         write("installed", &stamp)?;
     }
     for (name, text) in SCRIPTS {
@@ -94,7 +94,8 @@ impl Readers {
         let place = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
         let path = place.path().join(file);
         fs::write(&path, bytes).map_err(Failure::io(path.display().to_string()))?;
-        let interpreter = if script.ends_with(".py") { "python3" } else { "node" };
+        let is_python = Path::new(script).extension().is_some_and(|end| end == "py");
+        let interpreter = if is_python { "python3" } else { "node" };
         let mut command = with_node(interpreter, &self.folder);
         command.arg(self.folder.join(script)).arg(&path).env("HOME", place.path());
         let printed = run(&mut command, &self.folder)?;

@@ -1,9 +1,6 @@
 //! The command line, checked: the high form. Every combination that makes no sense is gone here.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     args::{
@@ -297,28 +294,6 @@ impl Record {
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
-    }
-}
-
-/// Ends of file names, the longer of two that fit first.
-const ENDS: [(&str, Format); 9] = [
-    (".speedscope.json", Format::Speedscope),
-    (".firefox.json", Format::Firefox),
-    (".perfetto-trace", Format::Perfetto),
-    (".pftrace", Format::Perfetto),
-    (".pb.gz", Format::Pprof),
-    (".json", Format::Json),
-    (".folded", Format::Folded),
-    (".txt", Format::Folded),
-    (".svg", Format::Flamegraph),
-];
-
-impl Format {
-    /// The format that a file's name asks for.
-    fn by_name(path: &Path) -> Self {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let end = ENDS.iter().find(|(end, _)| name.len() > end.len() && name.ends_with(end));
-        end.map_or(Self::Flamegraph, |&(_, format)| format)
     }
 }
 

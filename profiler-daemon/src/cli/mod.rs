@@ -10,6 +10,7 @@ pub mod command;
 mod escape;
 mod examples;
 pub mod exit;
+mod file_name;
 pub mod manual;
 pub mod output;
 pub mod progress;

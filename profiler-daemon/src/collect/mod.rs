@@ -263,6 +263,17 @@ impl Collector {
 
     /// Reads the maps and puts everything together. `at_ns` is the moment up to which live rows are divided: the window's end, or now.
     pub fn collect(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
+        let mut collected = self.collect_rows(attached, at_ns)?;
+        collected.samples.extend(self.samples.iter().cloned());
+        collected.blocking = self.blocking.all();
+        collected.off_cpu.extend(self.off_cpu.iter().cloned());
+        collected.polls.extend(self.polls.iter().copied());
+        collected.wakes.extend(self.wakes.iter().copied());
+        Ok(collected)
+    }
+
+    /// As [`Collector::collect`], without what is much and in no table: samples, stretches off the CPU and their places, polls and wakes.
+    pub fn collect_rows(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
         let _: usize = self.drain(attached)?;
         let threads = read_threads(attached)?;
         let mut collected = Collected { at_ns, ..Collected::default() };
@@ -292,15 +303,6 @@ impl Collector {
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached)?;
         Ok(collected)
-    }
-
-    /// Adds what [`Collector::collect`] leaves out because it is much: samples, stretches off the CPU and their places, polls and wakes.
-    pub fn collect_stacks(&self, collected: &mut Collected) {
-        collected.samples.extend(self.samples.iter().cloned());
-        collected.blocking = self.blocking.all();
-        collected.off_cpu.extend(self.off_cpu.iter().cloned());
-        collected.polls.extend(self.polls.iter().copied());
-        collected.wakes.extend(self.wakes.iter().copied());
     }
 
     fn lose(&mut self, loss: Loss) {

@@ -46,11 +46,12 @@ pub(super) fn report(client: &mut Client) -> Result<Report> {
 pub(super) fn blocking(question: &cli::command::Blocking, color: Color) -> Result<Exit> {
     let mut client = connect(&question.daemon)?;
     let threshold_ns = u64::try_from(question.threshold.as_nanos()).unwrap_or(u64::MAX);
-    let answer = client.ask(&Request::Blocking { threshold_ns, top: question.top })?;
+    let answer = client.ask_with_notes(&Request::Blocking { threshold_ns, top: question.top })?;
+    super::tell_notes(&answer.notes);
     match question.format {
-        Listing::Json => print_line(answer),
+        Listing::Json => print_line(answer.payload),
         Listing::Table => {
-            let told: Blocking = serde_json::from_slice(&answer)
+            let told: Blocking = serde_json::from_slice(&answer.payload)
                 .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
             print(table::blocking(&told, question.stacks, colours_if(color.stdout)).as_bytes())
         }

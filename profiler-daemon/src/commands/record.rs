@@ -4,8 +4,8 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Metric, Question, RequestId, Selection, blocking, report},
-    session::{Form, Manner, Recorded, Session, Subject, record, render},
+    model::{Filter, Metric, Question, RequestId, Selection, report},
+    session::{Form, Manner, Recorded, Session, Subject, holders, record, render},
 };
 
 use super::signals;
@@ -23,7 +23,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let recorded = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: false };
+        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: form(order.shape.format).wants_timeline() };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
@@ -62,6 +62,8 @@ fn finish(
         } else {
             format!("request {id} did not come within {}", super::seconds(order.duration))
         };
+        // It may have come and been lost.
+        super::tell_losses(&report(&capture, &Filter::All), color);
         let exit = if target_lost { Exit::TargetLost } else { Exit::RequestNeverCame };
         return Err(Failure::new(exit, sentence).into());
     }
@@ -78,7 +80,7 @@ fn finish(
         eprint!("{}", table::request(row, super::colours(color)));
     }
     if selection == Selection::All {
-        let worst = blocking(&capture, Question::default(), &mut *symbols);
+        let worst = holders(&capture, Question::default(), executor, &mut *symbols);
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);

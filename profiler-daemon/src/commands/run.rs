@@ -35,6 +35,8 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
         eprintln!("listening on {}", listener.path().display());
         anyhow::Ok(serve(session, listener, super::executor_frames(&order.names), interrupt).await?)
     })?;
+    // A client may still wait for names. Its connection is closed by now, and the end waits for no look-up.
+    runtime.shutdown_background();
     super::tell_kernel_said(&ended.kernel_said, verbosity);
     let told = report(&ended.capture, &Filter::All);
     eprint!("{}", summary(&told, color));

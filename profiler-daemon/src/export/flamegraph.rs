@@ -1,5 +1,6 @@
 //! A flamegraph as SVG, drawn by inferno. Widths are nanoseconds; the file needs nothing but a browser.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Color, PaletteMap};
@@ -7,6 +8,7 @@ use inferno::flamegraph::{Options, Palette, from_lines};
 
 use super::ExportError;
 use super::folded::{frame, lines};
+use super::hover::with_full_names;
 use super::time::ms;
 use crate::model::stacks::FrameKind;
 use crate::model::{Graph, Metric, State};
@@ -31,8 +33,16 @@ pub fn write(graph: &Graph, mut out: impl Write) -> Result<(), ExportError> {
     // inferno's own order is by bytes of whole lines, where `a::b;x` comes between `a 1` and `a;x`, and `a` is drawn
     // twice. Ours is by frames; of all its modes only this one takes lines in the order given, and wants them reversed.
     options.flame_chart = true;
-    from_lines(&mut options, lines.iter().rev().map(String::as_str), &mut out)?;
+    let mut svg = Vec::new();
+    from_lines(&mut options, lines.iter().rev().map(String::as_str), &mut svg)?;
+    out.write_all(with_full_names(&String::from_utf8_lossy(&svg), &full_names(graph)).as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// The full name of each text that stands for a longer one.
+fn full_names(graph: &Graph) -> HashMap<String, String> {
+    let ids = graph.lines.iter().flat_map(|line| &line.stack);
+    ids.filter_map(|&id| Some((frame(&graph.frames.name(id)?.text), graph.frames.full(id)?.to_owned()))).collect()
 }
 
 /// The numbers that the picture alone does not show, the exact ones first.
@@ -105,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::model::fixture::{self, Names};
-    use crate::model::{Capture, GraphOptions, Selection, graph};
+    use crate::model::{Capture, Frame, GraphOptions, Selection, Symbolize, graph};
 
     fn svg(capture: &Capture, selection: &Selection, metric: Metric) -> String {
         let drawn = graph(capture, selection, metric, GraphOptions::default(), &mut Names).unwrap();
@@ -237,5 +247,22 @@ mod tests {
         for svg in [with_symbol, with_id] {
             assert!(!svg.contains(|c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r'));
         }
+    }
+
+    #[test]
+    fn pointing_at_a_shortened_name_tells_it_in_full() {
+        struct Short;
+        impl Symbolize for Short {
+            fn symbolize(&mut self, addresses: &[u64]) -> Vec<Vec<Frame>> {
+                let frame = Frame { full: "Vec<orders::Order>::push".to_owned(), ..Frame::named("Vec<_>::push") };
+                addresses.iter().map(|_| vec![frame.clone()]).collect()
+            }
+        }
+        let drawn = graph(&fixture::capture(), &Selection::All, Metric::Cpu, GraphOptions::default(), &mut Short).unwrap();
+        let mut out = Vec::new();
+        write(&drawn, &mut out).unwrap();
+        let (texts, ..) = parsed(&String::from_utf8(out).unwrap());
+        let tips: Vec<&String> = texts.iter().filter(|text| text.starts_with("Vec<_>::push (")).collect();
+        assert!(!tips.is_empty() && tips.iter().all(|tip| tip.ends_with("; Vec<orders::Order>::push)")), "{tips:?}");
     }
 }

@@ -6,6 +6,7 @@
 pub mod firefox;
 pub mod flamegraph;
 pub mod folded;
+mod hover;
 pub mod json;
 pub mod perfetto;
 pub mod pprof;

@@ -36,13 +36,14 @@ impl Executor {
         [Self::Std, Self::Tokio].into_iter().find(|executor| executor.shown() == text)
     }
 
-    /// Whether a frame is an executor's, by its full name. A frame of line tables has a name without a path, as
+    /// Whether a frame is an executor's, by its name. A frame of line tables has a name without a path, as
     /// `call_once`: of those the source file tells.
     #[must_use]
     pub fn of(frame: &Frame) -> Option<Self> {
-        let name = frame.full.as_str();
+        // The short name: in it v0 and legacy symbols read the same.
+        let name = frame.function.as_str();
         match frame.file.as_deref() {
-            Some(file) if !name.contains("::") => by_file(name, file),
+            Some(file) if has_no_path(name) => by_file(name, file),
             _ => by_name(name),
         }
     }
@@ -58,7 +59,7 @@ const TOKIO: [&str; 6] = [
     "tokio::macros::scoped_tls::",
 ];
 
-const STD: [&str; 19] = [
+const STD: [&str; 20] = [
     "std::rt::",
     "std::panicking::",
     "std::panic::catch_unwind",
@@ -68,6 +69,7 @@ const STD: [&str; 19] = [
     "std::sys::pal::unix::thread::Thread::new",
     "std::sys::unix::thread::Thread::new",
     "std::thread::Builder::spawn",
+    "std::thread::builder::Builder::spawn",
     "std::thread::lifecycle::",
     "std::thread::spawnhook::",
     "std::thread::local::LocalKey",
@@ -116,7 +118,8 @@ fn passes_on(name: &str) -> bool {
     let calls = ["poll", "call_once", "call_mut", "call"]
         .iter()
         .any(|method| called == *method || called.starts_with(&format!("{method}::")));
-    calls && passes.iter().any(|begin| of_type.starts_with(begin))
+    // v0's `call_once::{shim:vtable#0}` stands between a boxed closure and its caller, whoever wrote the closure.
+    calls && (called.contains("::{shim") || passes.iter().any(|begin| of_type.starts_with(begin)))
 }
 
 /// By the source file of a function whose name has no path.
@@ -148,6 +151,11 @@ fn by_file(name: &str, file: &str) -> Option<Executor> {
 /// `-1.54.0` of a registry's folder, or nothing.
 fn is_version(text: &str) -> bool {
     text.is_empty() || text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Whether a name is a function's last segment alone; its generic arguments may have paths.
+fn has_no_path(name: &str) -> bool {
+    !name.starts_with('<') && !bare(name).contains("::")
 }
 
 /// A name without its generic arguments.

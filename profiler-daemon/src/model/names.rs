@@ -131,6 +131,10 @@ mod tests {
             ("orders::load::{{closure}}", "orders::load"),
             ("orders::load::{{closure}}::{{closure}}::h0123456789abcdef", "orders::load"),
             ("orders::load::{closure#0}", "orders::load"),
+            // v0 symbols, as rustc-demangle's alternate form prints them.
+            ("<orders::Db>::load::{closure#0}::{closure#1}", "<orders::Db>::load"),
+            ("orders::load::<i32>::{closure#0}", "orders::load::<i32>"),
+            ("<orders::Db as store::Load>::load::{closure#0}", "<orders::Db as store::Load>::load"),
             ("orders::load::{async_fn_env#0}", "orders::load"),
             ("orders::load::{async_fn_env#0}<i32>", "orders::load<i32>"),
             ("<orders::load::{{closure}} as core::future::Future>::poll", "<orders::load as core::future::Future>::poll"),

@@ -15,7 +15,7 @@ pub use split::split_exactly;
 
 use super::folding::{Executor, fold};
 use super::states::State;
-use super::symbols::Symbolize;
+use super::symbols::{Frame, Symbolize};
 use super::text::printable;
 
 /// A frame's number in [`Frames`].
@@ -65,6 +65,7 @@ impl FrameName {
 pub struct Frames {
     names: Vec<FrameName>,
     ids: HashMap<FrameName, FrameId>,
+    full: HashMap<FrameId, String>,
 }
 
 impl Frames {
@@ -78,6 +79,19 @@ impl Frames {
         self.names.push(name.clone());
         self.ids.insert(name, id);
         id
+    }
+
+    /// Notes the full name that a frame's text is short for. Several may be short for one: the first is an example of them.
+    pub fn note_full(&mut self, id: FrameId, frame: &Frame) {
+        if frame.full != frame.function {
+            self.full.entry(id).or_insert_with(|| printable(frame.full.as_bytes()));
+        }
+    }
+
+    /// The full name that a frame's text is short for, printable. `None`: it is not short.
+    #[must_use]
+    pub fn full(&self, id: FrameId) -> Option<&str> {
+        self.full.get(&id).map(String::as_str)
     }
 
     /// The frame of a number. `None`: the number is of another graph.
@@ -102,7 +116,12 @@ impl Resolved {
         let named = symbols.symbolize(&addresses);
         let ids = named.iter().map(|functions| {
             let functions = functions.iter().rev();
-            functions.map(|frame| frames.id(FrameName::new(FrameKind::Code, &frame.function))).collect()
+            let id = |frame: &Frame| {
+                let id = frames.id(FrameName::new(FrameKind::Code, &frame.function));
+                frames.note_full(id, frame);
+                id
+            };
+            functions.map(id).collect()
         });
         Self { frames: addresses.iter().copied().zip(ids).collect() }
     }

@@ -14,7 +14,7 @@ mod unwind;
 
 pub use error::SessionError;
 pub use record::{Recorded, record};
-pub use render::{ExecutorFrames, Form, render};
+pub use render::{ExecutorFrames, Form, holders, render};
 pub use run::{Ended, run};
 pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
@@ -137,14 +137,15 @@ impl Session {
         if !self.closed {
             self.setting.window.end_ns = clock::monotonic_ns();
         }
-        let mut collected: Collected = self.collector.collect(&mut self.attached, self.setting.window.end_ns)?;
+        let Self { collector, attached, setting, .. } = self;
+        let mut collected: Collected = match detail {
+            Detail::Stacks => collector.collect(attached, setting.window.end_ns)?,
+            Detail::NoStacks => collector.collect_rows(attached, setting.window.end_ns)?,
+        };
         for (loss, count) in &mut collected.losses {
             if *loss == Loss::UnwindFileUnreadable {
                 *count += self.unwinding.unreadable();
             }
-        }
-        if detail == Detail::Stacks {
-            self.collector.collect_stacks(&mut collected);
         }
         Ok(gather(&self.setting, &collected))
     }

@@ -3,7 +3,9 @@
 use super::SessionError;
 use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
 use crate::model::folding::Folded;
-use crate::model::{Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted};
+use crate::model::{
+    Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted,
+};
 
 /// The form of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,4 +88,12 @@ pub fn render(
         }
     }
     Ok(bytes)
+}
+
+/// What holds the workers, its stacks folded as in a result.
+pub fn holders(capture: &Capture, question: Question, executor: ExecutorFrames, symbols: &mut dyn Symbolize) -> Blocking {
+    match executor {
+        ExecutorFrames::Raw => blocking(capture, question, symbols),
+        ExecutorFrames::Folded => blocking(capture, question, &mut Folded(symbols)),
+    }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::{Detail, ExecutorFrames, Form, Session, SessionError, render};
+use super::{Detail, ExecutorFrames, Form, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Metric as AskedMetric, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
-use crate::model::{Filter, Metric, Question, RequestId, Selection, blocking, report};
+use crate::model::{Filter, Metric, Question, RequestId, Selection, report};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
@@ -79,7 +79,7 @@ impl Service for SessionService {
             (session.capture(Detail::Stacks)?, session.naming())
         };
         let mut symbols = naming.lock(&[]);
-        let payload = serde_json::to_vec(&blocking(&capture, question, &mut *symbols)).map_err(failed)?;
+        let payload = serde_json::to_vec(&holders(&capture, question, self.executor, &mut *symbols)).map_err(failed)?;
         Ok(Answer { payload, notes: symbols.warnings() })
     }
 

@@ -58,7 +58,8 @@ impl Process {
         let mut objects: Vec<Object> = Vec::new();
         let mut modules = UnwinderNative::new();
         for line in std::fs::read_to_string("/proc/self/maps").unwrap().lines() {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            // A path may hold spaces.
+            let words: Vec<&str> = line.splitn(6, ' ').map(str::trim_start).collect();
             let [range, rights, offset, _, _, name] = words[..] else { continue };
             if !rights.contains('x') || !(name.starts_with('/') || name == "[vdso]") {
                 continue;

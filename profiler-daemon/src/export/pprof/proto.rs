@@ -84,6 +84,7 @@ pub(super) struct Label {
 }
 
 /// `Mapping`.
+#[expect(clippy::struct_excessive_bools, reason = "the published message has them")]
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(super) struct Mapping {
     /// From 1.

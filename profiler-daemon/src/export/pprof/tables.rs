@@ -85,10 +85,10 @@ impl Places {
         self.by_address.insert(address, id);
     }
 
-    /// What readers are told of a mapping: that looking names up again is not needed.
-    fn mapping_of(&mut self, address: u64) -> u64 {
-        let holds = |mapping: &&mut Mapping| (mapping.memory_start..mapping.memory_limit).contains(&address);
-        self.mappings.iter_mut().find(holds).map_or(0, |mapping| mapping.id)
+    /// The mapping that an address lies in. 0: in none.
+    fn mapping_of(&self, address: u64) -> u64 {
+        let holds = |mapping: &&Mapping| (mapping.memory_start..mapping.memory_limit).contains(&address);
+        self.mappings.iter().find(holds).map_or(0, |mapping| mapping.id)
     }
 
     fn function(&mut self, name: i64, system_name: i64, filename: i64) -> u64 {
@@ -129,7 +129,7 @@ const fn count(len: usize) -> u64 {
     (len as u64).saturating_add(1)
 }
 
-/// Readers take the first mapping for that of the main program; the files are in address order, and so is it.
+/// The mapped files. That names, lines and inlined functions are there tells readers not to look them up again.
 fn mappings(files: &[MappedFile], strings: &mut Strings) -> Vec<Mapping> {
     let mappings = files.iter().zip(1..).map(|(file, id)| Mapping {
         id,

@@ -191,21 +191,30 @@ fn mostly(row: &LongPolls) -> String {
     }
 }
 
-/// ` (orders.rs:12)`: the folder before it stands under `--stacks`.
+/// ` (orders.rs:12)`, of a dependency ` (flume-0.12.0/src/lib.rs:429)`: the folders of the user's own stand under `--stacks`.
 fn file_name(line: &Code) -> String {
     let Some(file) = &line.file else { return String::new() };
-    let name = end(&shown(file.rsplit('/').next().unwrap_or(file)), NAME_WIDTH);
-    line.line.map_or_else(|| format!(" ({name})"), |number| format!(" ({name}:{number})"))
+    let inside = without_home(file);
+    let name = if inside.len() < file.len() { inside } else { file.rsplit('/').next().unwrap_or(file) };
+    at_line(&end(&shown(name), NAME_WIDTH), line.line)
 }
 
 /// `orders::load (src/orders.rs:12)`.
 fn code(line: &Code) -> String {
-    let function = shown(&line.function);
-    match (&line.file, line.line) {
-        (Some(file), Some(number)) => format!("{function} ({}:{number})", shown(file)),
-        (Some(file), None) => format!("{function} ({})", shown(file)),
-        (None, _) => function,
-    }
+    let place = line.file.as_ref().map(|file| at_line(&shown(without_home(file)), line.line));
+    format!("{}{}", shown(&line.function), place.unwrap_or_default())
+}
+
+fn at_line(file: &str, line: Option<u32>) -> String {
+    line.map_or_else(|| format!(" ({file})"), |number| format!(" ({file}:{number})"))
+}
+
+/// A dependency's file from its own folder on, one of the standard library from `library/` on: what stands before is cargo's registry
+/// with the name of its index, and `/rustc/HASH/`.
+fn without_home(file: &str) -> &str {
+    let registry = file.split_once("/registry/src/").and_then(|(_, inside)| inside.split_once('/'));
+    let rustc = file.strip_prefix("/rustc/").and_then(|inside| inside.split_once('/'));
+    registry.or(rustc).map_or(file, |(_, inside)| inside)
 }
 
 fn task(name: Option<&str>, kind: TaskKind) -> String {
@@ -324,6 +333,20 @@ not listed: 70.000 ms on threads of the blocking pool, where no task waits for t
         let nothing = blocking(&Blocking { every_poll: true, ..Blocking::default() }, false, Colours::Off);
         assert!(nothing.contains("\nno worker was blocked\n") && nothing.ends_with("\nno poll did\n"), "{nothing}");
         assert_eq!(worst_places(&Blocking::default(), 3, Colours::Off), "");
+    }
+
+    #[test]
+    fn files_are_told_from_where_they_are_known() {
+        let at = |file: &str| Code { function: "f".to_owned(), file: Some(file.to_owned()), line: Some(7) };
+        let flume = at("/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/flume-0.12.0/src/lib.rs");
+        assert_eq!(
+            (file_name(&flume), code(&flume)),
+            (" (flume-0.12.0/src/lib.rs:7)".into(), "f (flume-0.12.0/src/lib.rs:7)".into())
+        );
+        assert_eq!(code(&at("/rustc/59807616e1fa/library/core/src/pin.rs")), "f (library/core/src/pin.rs:7)");
+        let own = at("/srv/shop/src/orders.rs");
+        assert_eq!((file_name(&own), code(&own)), (" (orders.rs:7)".into(), "f (/srv/shop/src/orders.rs:7)".into()));
+        assert_eq!(code(&Code { file: None, ..own }), "f");
     }
 
     #[test]

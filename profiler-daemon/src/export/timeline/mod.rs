@@ -142,10 +142,14 @@ impl<'c> Timeline<'c> {
         }
         let mut led: HashMap<PollKey, Vec<u64>> = HashMap::new();
         for (wake, number) in self.wakes().zip(1..) {
-            let polls = wake.task_id.and_then(|id| begins.get(&id));
-            let next = polls.and_then(|polls| polls.get(polls.partition_point(|poll| poll.start_ns < wake.at_ns)));
-            // A wake whose poll was not recorded must not be tied to a later one: its task became ready at the wake.
-            if let Some(poll) = next.filter(|poll| poll.ready_ns.is_none_or(|ready_ns| ready_ns <= wake.at_ns)) {
+            let Some(polls) = wake.task_id.and_then(|id| begins.get(&id)) else { continue };
+            let place = polls.partition_point(|poll| poll.start_ns < wake.at_ns);
+            // A task that is woken while it is polled becomes ready when that poll ends.
+            let (before, after) = polls.split_at(place);
+            let meanwhile = before.last().is_some_and(|poll| poll.end_ns >= wake.at_ns);
+            // A wake whose poll was not recorded must not be tied to a later one: its task was ready since the wake.
+            let since_wake = |poll: &&&PollSpan| meanwhile || poll.ready_ns.is_none_or(|ready_ns| ready_ns <= wake.at_ns);
+            if let Some(poll) = after.first().filter(since_wake) {
                 led.entry(PollKey::of(poll)).or_default().push(number);
             }
         }

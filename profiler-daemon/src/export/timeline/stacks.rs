@@ -16,9 +16,9 @@ impl Stacks {
     pub(in crate::export) fn of<'s>(stacks: impl Iterator<Item = &'s Stack>, symbols: &mut dyn Symbolize) -> Self {
         let addresses: BTreeSet<u64> = stacks.flat_map(|stack| call_sites(&stack.frames)).collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
-        let named = symbols.symbolize(&addresses).into_iter();
+        let frames = symbols.symbolize(&addresses).into_iter();
         // Outermost first, as everything here is read.
-        let names = named.map(|frames| frames.iter().rev().map(|frame| printable(frame.function.as_bytes())).collect());
+        let names = frames.map(|inlined| inlined.iter().rev().map(|frame| printable(frame.function.as_bytes())).collect());
         Self { names: addresses.into_iter().zip(names).collect() }
     }
 

@@ -20,6 +20,21 @@ fn wakes_lead_to_the_next_poll() {
     assert_eq!(led.get(&PollKey::of(poll)), Some(&vec![1]));
 }
 
+/// Check that a wake inside a poll of the same task leads to the next, and one whose own poll was not recorded does not.
+#[test]
+fn wakes_lead_to_no_other_poll() {
+    let led_to = |at_ns, ready_ns| {
+        let mut capture = woken();
+        capture.wakes.truncate(1);
+        capture.wakes[0].at_ns = at_ns;
+        let poll = capture.polls.iter_mut().find(|poll| poll.start_ns == 2_005_050_000).unwrap();
+        poll.ready_ns = Some(ready_ns);
+        Timeline::of(&capture, &Selection::All).unwrap().led_to().len()
+    };
+    assert_eq!(led_to(2_001_400_000, 2_001_500_000), 1);
+    assert_eq!(led_to(2_002_000_000, 2_005_000_000), 0);
+}
+
 /// Check that a request's timeline holds its time and what ran in it, and nothing after it.
 #[test]
 fn a_selection_is_a_stretch_of_time() {

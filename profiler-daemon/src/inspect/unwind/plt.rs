@@ -11,12 +11,15 @@ use super::{Row, UnwindTable};
 /// The sections with stubs: lazy ones, those of functions whose address is taken, of indirect branch tracking, and of IFUNCs.
 const SECTIONS: [&[u8]; 4] = [b".plt", b".plt.got", b".plt.sec", b".iplt"];
 
+/// A jump of 6 bytes, a `push` of 5, a jump (lld's `X86_64::writePlt`; the same in GNU's).
+const STUB: Rule = Rule { offset: 8, addend: 11, ..Rule::of(CfaKind::Plt) };
+
 /// Gives the stubs a row where they lie in a gap. Without section headers there is nothing to know them by.
 pub(super) fn mark(table: &mut UnwindTable, data: &[u8]) {
     for (start, end) in stubs(data) {
         let pc = |address: u64| u32::try_from(address.checked_sub(table.base)?).ok();
         if let (Some(from), Some(to)) = (pc(start), pc(end)) {
-            fill(table, from, to, Rule::of(CfaKind::Plt));
+            fill(table, from, to, STUB);
         }
     }
 }
@@ -74,7 +77,7 @@ mod tests {
         let rules = vec![Rule::of(CfaKind::Gap), Rule { offset: 8, ..Rule::of(CfaKind::Rsp) }];
         let rows = rows.iter().map(|&(pc, rule)| Row { pc, rule }).collect();
         let mut table = UnwindTable { base: 0, rows, rules, segments: Vec::new(), coverage: Coverage::default() };
-        fill(&mut table, from, to, Rule::of(CfaKind::Plt));
+        fill(&mut table, from, to, STUB);
         table.rows.iter().map(|row| (row.pc, ['g', 'c', 'p'][usize::from(row.rule)])).collect()
     }
 

@@ -8,10 +8,11 @@ use profiler_common::loss::Loss;
 use super::own::own;
 use super::{Blocking, Code, LONG_POLL_STACKS, LongPolls, Place, PoolTotals, SampledStack};
 use crate::model::capture::{BlockedPlace, Capture, PollSpan, Sample, ScopeSeq, TaskKind, TypeIndex};
+use crate::model::folding::{Executor, fold};
 use crate::model::report::{RequestName, request_name};
 use crate::model::spans::{ByThread, is_on_worker};
 use crate::model::stacks::call_sites;
-use crate::model::symbols::Symbolize;
+use crate::model::symbols::{Frame, Symbolize};
 use crate::model::syscalls::syscall_name;
 
 /// What is asked.
@@ -81,14 +82,23 @@ impl Codes {
         let addresses: BTreeSet<u64> = stacks.flat_map(call_sites).collect();
         let addresses: Vec<u64> = addresses.into_iter().collect();
         let named = symbols.symbolize(&addresses);
-        let codes = named.into_iter().map(|frames| {
-            frames.into_iter().map(|frame| Code { function: frame.function, file: frame.file, line: frame.line }).collect()
-        });
+        let codes = named.into_iter().map(|frames| frames.into_iter().map(code).collect());
         Self(addresses.into_iter().zip(codes).collect())
     }
 
     fn stack(&self, frames: &[u64]) -> Vec<Code> {
-        call_sites(frames).iter().flat_map(|address| self.0.get(address).into_iter().flatten().cloned()).collect()
+        let codes = call_sites(frames);
+        let mut stack: Vec<Code> = codes.iter().flat_map(|address| self.0.get(address).into_iter().flatten().cloned()).collect();
+        fold(&mut stack, |line| Executor::of_shown(&line.function));
+        stack
+    }
+}
+
+/// A folded frame stands for many lines, so it has none of its own.
+fn code(frame: Frame) -> Code {
+    match Executor::of_shown(&frame.function) {
+        Some(_) => Code { function: frame.function, ..Code::default() },
+        None => Code { function: frame.function, file: frame.file, line: frame.line },
     }
 }
 

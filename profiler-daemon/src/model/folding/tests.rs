@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::model::fixture::Names;
+use crate::model::names::shortened;
 use proptest::prelude::*;
 
 fn executor(full: &str) -> Option<Executor> {
-    Executor::of(&Frame::named(full))
+    Executor::of(&Frame { full: full.to_owned(), ..Frame::named(&shortened(full)) })
 }
 
 #[test]
@@ -31,6 +32,10 @@ fn what_runs_a_future_is_an_executor() {
         "<&mut F as core::future::future::Future>::poll",
         "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll",
         "std::sys::thread::unix::Thread::new::thread_start",
+        "<std::sys::thread::unix::Thread>::new::thread_start",
+        "std::thread::builder::Builder::spawn_unchecked",
+        "std::thread::lifecycle::spawn_unchecked::{closure 1}",
+        "<orders::main::{closure 0} as core::ops::function::FnOnce<()>>::call_once::{shim:vtable#0}",
         "start_thread",
     ] {
         assert_eq!(executor(name), Some(Executor::Std), "{name}");
@@ -50,6 +55,7 @@ fn what_the_user_called_or_wrote_is_not() {
         "<alloc::boxed::Box<T> as core::fmt::Display>::fmt",
         "alloc::vec::Vec<T>::push",
         "orders::main",
+        "<orders::Load as core::ops::function::FnOnce<()>>::call_once",
         "std::thread::sleep",
         "std::sys::thread::unix::sleep",
         "tokio_util::codec::framed::Framed<T>::new",
@@ -65,6 +71,8 @@ fn of_a_name_without_a_path_the_file_tells() {
     let tokio = "/home/u/.cargo/registry/src/index/tokio-1.54.0/src/";
     for (name, file, whose) in [
         ("call_once<F, ()>", format!("{library}core/src/ops/function.rs"), Some(Executor::Std)),
+        ("call_once<a::B, ()>", format!("{library}core/src/ops/function.rs"), Some(Executor::Std)),
+        ("<a::B as core::ops::function::FnOnce<()>>::call_once", "/home/u/orders/src/main.rs".to_owned(), None),
         ("poll<F>", format!("{library}core/src/pin.rs"), Some(Executor::Std)),
         ("poll<F>", format!("{library}core/src/future/future.rs"), Some(Executor::Std)),
         ("new", format!("{library}core/src/pin.rs"), None),

@@ -1,5 +1,6 @@
 //! Names of real functions of real processes: this one, and one that is gone.
 
+mod cost;
 mod debug_files;
 
 use std::process::{Command, Stdio};

@@ -1,0 +1,27 @@
+//! The format that a result's file name asks for, where no `--format` is given.
+
+use std::path::Path;
+
+use super::args::Format;
+
+/// Ends of file names, the longer of two that fit first.
+const ENDS: [(&str, Format); 9] = [
+    (".speedscope.json", Format::Speedscope),
+    (".firefox.json", Format::Firefox),
+    (".perfetto-trace", Format::Perfetto),
+    (".pftrace", Format::Perfetto),
+    (".pb.gz", Format::Pprof),
+    (".json", Format::Json),
+    (".folded", Format::Folded),
+    (".txt", Format::Folded),
+    (".svg", Format::Flamegraph),
+];
+
+impl Format {
+    /// The format that a file's name asks for.
+    pub(super) fn by_name(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let end = ENDS.iter().find(|(end, _)| name.len() > end.len() && name.ends_with(end));
+        end.map_or(Self::Flamegraph, |&(_, format)| format)
+    }
+}
