@@ -110,17 +110,17 @@ fn wakes_leave_records() -> Result<()> {
     let _turn = turn();
     let wish = Wish { probes: all_probes(), wake_all: true, ..Wish::default() };
     let mut session = Session::open_with(&wish);
-    let (sleeper, waker) = (Task::new(Kind::First, 7), Task::new(Kind::Second, 8));
+    let (sleeper, other) = (Task::new(Kind::First, 7), Task::new(Kind::Second, 8));
     pending(&sleeper, || {});
     let mut moment = None;
-    pending(&waker, || {
+    pending(&other, || {
         moment = Some(wake(&sleeper));
     });
     pending(&sleeper, || {});
     let view = session.collect();
-    let wakes: Vec<_> = view.0.wakes.iter().map(|wake| (wake.task_id, wake.by_task_id)).collect();
-    assert_eq!(wakes, [(7, 8)]);
-    let moment = moment.expect("the waker was polled");
+    let seen: Vec<_> = view.0.wakes.iter().map(|record| (record.task_id, record.by_task_id)).collect();
+    assert_eq!(seen, [(7, 8)]);
+    let moment = moment.expect("the other was polled");
     assert!((moment.before..=moment.after).contains(&view.0.wakes[0].time_ns));
     view.lost(&[]);
     Ok(())

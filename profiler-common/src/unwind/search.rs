@@ -48,13 +48,18 @@ pub fn row(pc: u32, rows: u32, opaque: impl Fn(u64) -> u64, row_pc: impl Fn(u64)
 mod tests {
     use super::{last_at_or_before, row};
 
+    /// Anything may stand where there is no row.
+    fn at<T: Copy + Default>(of: &[T], place: u64) -> T {
+        usize::try_from(place).ok().and_then(|place| of.get(place)).copied().unwrap_or_default()
+    }
+
     /// Check every place and what lies between against a linear search.
     #[test]
     fn finds_what_a_linear_search_finds() {
         let starts = [0_u64, 3, 4, 9, 9, 20, 1 << 62, 1 << 62];
-        for at in 0..30 {
-            let expected = starts.iter().rposition(|start| *start <= at).unwrap_or(0) as u64;
-            assert_eq!(last_at_or_before(3, at, |mask| mask, |place| starts[place as usize]), expected, "{at}");
+        for address in 0..30 {
+            let expected = starts.iter().rposition(|start| *start <= address).unwrap_or(0) as u64;
+            assert_eq!(last_at_or_before(3, address, |word| word, |place| at(&starts, place)), expected, "{address}");
         }
     }
 
@@ -62,11 +67,11 @@ mod tests {
     #[test]
     fn rows_end_with_their_region() {
         let pcs = [0_u32, 4, 9, 1, 2];
-        for count in 1..=3 {
+        for rows in 1..=3_u32 {
             for pc in 0..12 {
-                let expected = pcs[..count].iter().rposition(|start| *start <= pc).unwrap_or(0) as u64;
-                let found = row(pc, count as u32, |mask| mask, |place| pcs.get(place as usize).copied().unwrap_or(0));
-                assert_eq!(found, expected, "{pc} of {count}");
+                let expected = pcs[..rows as usize].iter().rposition(|start| *start <= pc).unwrap_or(0) as u64;
+                let found = row(pc, rows, |word| word, |place| at(&pcs, place));
+                assert_eq!(found, expected, "{pc} of {rows}");
             }
         }
     }

@@ -110,7 +110,9 @@ impl Unwind {
             }
             let first = u32::try_from(*used).unwrap_or(0);
             *used += count;
-            map.set(0, **chunk, 0).map_err(|source| AttachError::Map { map: "UNWIND_CHUNKS", source })?;
+            // By reference: too much for a stack.
+            let filled: &Chunk = chunk;
+            map.set(0, filled, 0).map_err(|source| AttachError::Map { map: "UNWIND_CHUNKS", source })?;
             let pc = taken.first().map_or(0, |(pc, _)| *pc);
             loaded.pieces.push(Piece { pc, chunk: self.chunks - 1, first, rows: u32::try_from(count).unwrap_or(0) });
         }
@@ -163,7 +165,8 @@ impl Unwind {
         let (regions, left_out) = regions(code);
         self.regions_left_out = left_out;
         let mut map: Array<_, RegionTable> = typed(ebpf, "REGION_TABLES")?;
-        map.set(table, *table_of(&regions), 0).map_err(|source| AttachError::Map { map: "REGION_TABLES", source })
+        let filled: &RegionTable = &table_of(&regions);
+        map.set(table, filled, 0).map_err(|source| AttachError::Map { map: "REGION_TABLES", source })
     }
 
     pub(super) const fn memory(&self) -> UnwindMemory {
@@ -176,8 +179,10 @@ impl Unwind {
 /// The place of the rule for what has no place.
 const UNSUPPORTED: u16 = 0;
 
+/// Zeros on the heap: too much for a stack. The rule 0 is [`UNSUPPORTED`].
 fn empty_chunk() -> Box<Chunk> {
-    Box::new(Chunk { pcs: [0; CHUNK_ROWS], rules: [UNSUPPORTED; CHUNK_ROWS] })
+    // SAFETY: integers and arrays of them, for which zeros are values.
+    unsafe { Box::new_zeroed().assume_init() }
 }
 
 const NONE: Region = Region { base: 0, kind: RegionKind::None as u32, chunk: 0, first: 0, rows: 0 };
@@ -225,7 +230,9 @@ fn of_stretch(stretch: &Code<'_>) -> Vec<(u64, Region)> {
 }
 
 fn table_of(regions: &[(u64, Region)]) -> Box<RegionTable> {
-    let mut table = Box::new(RegionTable { starts: [i64::MAX.cast_unsigned(); REGIONS], regions: [NONE; REGIONS] });
+    // SAFETY: as in `empty_chunk`; a region of zeros is `NONE`.
+    let mut table: Box<RegionTable> = unsafe { Box::new_zeroed().assume_init() };
+    table.starts.fill(i64::MAX.cast_unsigned());
     for ((to, of), (start, region)) in table.starts.iter_mut().zip(&mut table.regions).zip(regions) {
         (*to, *of) = (*start, *region);
     }

@@ -6,6 +6,7 @@ use super::{
     args::{Format, Listing, Metric, SortColumn},
     command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     output::Output,
+    value::Rate,
     *,
 };
 
@@ -79,7 +80,7 @@ fn run_measures_everything_or_requests_or_the_named_ones() {
     assert_eq!((run.pid, run.wanted, run.socket, run.rate), (7, Wanted::Everything, None, None));
     let Command::Run(run) = command("run --pid 7 --all-requests --rate 4000 --socket /x.sock") else { panic!() };
     assert_eq!(
-        (run.wanted, run.socket, run.rate.map(|rate| rate.hz())),
+        (run.wanted, run.socket, run.rate.map(Rate::hz)),
         (Wanted::AllRequests, Some(PathBuf::from("/x.sock")), Some(4000))
     );
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };

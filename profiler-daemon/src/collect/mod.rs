@@ -383,7 +383,7 @@ impl Collector {
 pub fn walks(attached: &mut Attached) -> Result<Walks, AttachError> {
     let map: PerCpuArray<_, Walks> = typed(attached.ebpf(), "WALKS")?;
     let values = map.get(&0, 0).map_err(|source| AttachError::Map { map: "WALKS", source })?;
-    Ok(values.iter().fold(Walks::NONE, |sum, cpu| sum.plus(cpu)))
+    Ok(values.iter().fold(Walks::NONE, Walks::plus))
 }
 
 /// The ring buffer's file descriptor: readable when something is in it that somebody waits for (a request has begun).

@@ -23,7 +23,10 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let recorded = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(|rate| rate.hz()), timeline: form(order.shape.format).wants_timeline() };
+        let manner = Manner {
+            rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
+            timeline: form(order.shape.format).wants_timeline(),
+        };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
         super::say_attached(&session);
