@@ -95,7 +95,8 @@ pub struct CodeRange {
     pub name: String,
 }
 
-fn code_of(pid: u32) -> Result<Vec<CodeRange>> {
+/// The code of process `pid`.
+pub fn code_of(pid: u32) -> Result<Vec<CodeRange>> {
     let path = format!("/proc/{pid}/maps");
     let mappings = maps::parse_lines(&std::fs::read(&path).map_err(Failure::io(path))?).0;
     let code = mappings.iter().filter(|mapping| mapping.executable).map(|mapping| CodeRange {

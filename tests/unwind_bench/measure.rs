@@ -6,7 +6,7 @@ use profiler_daemon::session::Subject;
 use profiler_tests::Result;
 use profiler_tests::cells::{Cell, Debug, PROFILES, Profile};
 use profiler_tests::chain::Functions;
-use profiler_tests::chained::{Chained, Profiled, is_inside, profiled};
+use profiler_tests::chained::{Chained, Profiled, code_of, is_inside, profiled};
 use stack_fixture::truth::{Kind, Phase};
 
 use crate::dumps;
@@ -82,7 +82,7 @@ fn perf(fixture: &mut Chained, dump: u32, rounds: usize) -> Result<Vec<Stacks>> 
     let dumps = dumps::read(&recorded.file())?;
     let bytes = dumps.iter().map(dumps::Dump::bytes).sum::<u64>().checked_div(dumps.len() as u64);
 
-    let by_perf = recorded.unwound()?;
+    let by_perf = recorded.unwound(&code_of(fixture.pid())?)?;
     let (known, complete) = complete(&by_perf, &phases, &functions);
     let frames = by_perf.iter().map(|seen| seen.frames.len() as u64).sum();
     let walks = by_perf.len() as u64;
@@ -91,16 +91,23 @@ fn perf(fixture: &mut Chained, dump: u32, rounds: usize) -> Result<Vec<Stacks>> 
     // Once to bring caches and pages in, then for the record.
     let _: (Unwound, Unwound) = (code.by_framehop(&dumps), code.by_rows(&dumps));
     let (framehop, by_rows) = (code.by_framehop(&dumps), code.by_rows(&dumps));
-    let alike = framehop.stacks.iter().zip(&by_rows.stacks).filter(|(theirs, ours)| same(&theirs.frames, &ours.frames)).count();
+    let pairs = framehop.stacks.iter().zip(&by_rows.stacks).filter(|(seen, _)| !is_below_a_signal(&phases, seen));
+    let (compared, alike) = pairs
+        .fold((0, 0), |(compared, alike), (theirs, ours)| (compared + 1, alike + u64::from(same(&theirs.frames, &ours.frames))));
     rows.push(Stacks { bytes_per_sample: bytes, ..unwound(row("framehop"), &framehop, &phases, &functions) });
     let ours = unwound(row("profiler-daemon, in user space"), &by_rows, &phases, &functions);
-    rows.push(Stacks { bytes_per_sample: bytes, as_framehop: Some(alike as u64), ..ours });
+    rows.push(Stacks { bytes_per_sample: bytes, as_framehop: Some(alike), compared, ..ours });
     Ok(rows)
 }
 
-/// Whether two unwinders found the same. An interrupted frame below a signal's is an instruction, which framehop tells as such.
+/// Whether a stack has a signal's trampoline in it, which framehop does not follow.
+fn is_below_a_signal(phases: &[Phase], seen: &Seen) -> bool {
+    phases.iter().any(|phase| phase.name.ends_with("signal") && is_inside(phase, seen.tid, seen.at_ns))
+}
+
+/// Whether two unwinders found the same.
 fn same(theirs: &[u64], ours: &[u64]) -> bool {
-    theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(theirs, ours)| theirs.abs_diff(*ours) <= 1)
+    theirs == ours
 }
 
 fn unwound(row: Stacks, of: &Unwound, phases: &[Phase], functions: &Functions) -> Stacks {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use profiler_tests::chained::CodeRange;
 use profiler_tests::process::Process;
 use profiler_tests::{Failure, Result};
 use tempfile::TempDir;
@@ -78,26 +79,36 @@ impl Recorded {
         self.folder.path().join("perf.data")
     }
 
-    /// The stacks as perf unwinds them.
-    pub(crate) fn unwound(&self) -> Result<Vec<Seen>> {
+    /// The stacks as perf unwinds them, of a process with that `code`.
+    pub(crate) fn unwound(&self, code: &[CodeRange]) -> Result<Vec<Seen>> {
         let mut command = Command::new("perf");
-        command.args(["script", "--ns", "--no-inline", "--fields", "tid,time,ip", "--input"]).arg(self.file());
+        command.args(["script", "--ns", "--no-inline", "--fields", "tid,time,ip,dso", "--input"]).arg(self.file());
         let output = command.output().map_err(Failure::io("perf script"))?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             let status = profiler_tests::process::describe(output.status);
             return Err(Failure::Profiler { command: "perf script".to_owned(), status, stderr });
         }
-        Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+        Ok(parse(&String::from_utf8_lossy(&output.stdout), code))
     }
 }
 
-/// ` TID SECONDS.NANOSECONDS:`, then an address a line, leaf first, then an empty line.
-fn parse(text: &str) -> Vec<Seen> {
+/// ` TID SECONDS.NANOSECONDS:`, then `OFFSET (FILE)` a line, leaf first, then an empty line.
+fn parse(text: &str, code: &[CodeRange]) -> Vec<Seen> {
     let mut all: Vec<Seen> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
-        if let Some((tid, time)) = line.trim_end_matches(':').split_once(char::is_whitespace) {
+        if let Some((offset, file)) = line.strip_suffix(')').and_then(|line| line.split_once(" (")) {
+            let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
+            let file = file.rsplit('/').next().unwrap_or_default();
+            let range = code
+                .iter()
+                .find(|range| range.name == file && (range.offset..range.offset + (range.end - range.start)).contains(&offset));
+            if let Some(seen) = all.last_mut() {
+                // What lies in no known file has no place in any chain.
+                seen.frames.push(range.map_or(0, |range| range.start + (offset - range.offset)));
+            }
+        } else if let Some((tid, time)) = line.strip_suffix(':').and_then(|line| line.split_once(char::is_whitespace)) {
             let at_ns = time.trim().split_once('.').and_then(|(seconds, rest)| {
                 let rest: u64 = format!("{rest:0<9}").parse().ok()?;
                 Some(seconds.parse::<u64>().ok()? * 1_000_000_000 + rest)
@@ -105,8 +116,6 @@ fn parse(text: &str) -> Vec<Seen> {
             if let (Ok(tid), Some(at_ns)) = (tid.parse(), at_ns) {
                 all.push(Seen { tid, at_ns, frames: Vec::new() });
             }
-        } else if let (Some(seen), Ok(address)) = (all.last_mut(), u64::from_str_radix(line, 16)) {
-            seen.frames.push(address);
         }
     }
     all

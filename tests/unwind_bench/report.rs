@@ -59,6 +59,8 @@ pub(crate) struct Stacks {
     pub(crate) walk_ns: Option<u64>,
     /// What a sample takes on its way to user space, on the average (bytes).
     pub(crate) bytes_per_sample: Option<u64>,
-    /// Stacks on which it found the same frames as framehop.
+    /// Stacks on which it found the same frames as framehop, and how many were compared: those outside of signal handlers.
     pub(crate) as_framehop: Option<u64>,
+    /// See `as_framehop`.
+    pub(crate) compared: u64,
 }

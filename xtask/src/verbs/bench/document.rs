@@ -31,8 +31,11 @@ const STACKS: &str = "\
 `chain` counts the stacks that were taken while the fixture knew its call chain, and the part of them that holds the chain whole and in
 order. `ends` is the part of all stacks whose walk ended where a stack ends: at the task's poll function in the kernel, at the thread's
 root in user space; perf does not tell. `ns/frame` is what the unwinder took: in the kernel with the search of its tables, the reads of
-the stack and the verifier's checks, in user space on stacks that are in memory already. `as framehop` is the part of the same stacks on
-which both found the same frames. `bytes` is what a sample takes on its way from the kernel.
+the stack and the verifier's checks, in user space on stacks that are in memory already. `as framehop` is the part of the same stacks,
+outside of signal handlers, on which both found the same frames. `bytes` is what a sample takes on its way from the kernel.
+
+framehop (0.16) does not follow the trampoline of a signal, so the phases in a signal handler are beyond it. A dump of 8 KiB, perf's default,
+does not reach the root of the deeper nests.
 ";
 
 /// What stands after the tables.
@@ -85,7 +88,7 @@ fn stacks(all: &[Stacks]) -> String {
         cells.push(row.whole.map_or_else(unknown, |whole| percent(whole, row.walks)));
         cells.push(decimal(row.frames, row.walks));
         cells.push(row.walk_ns.map_or_else(unknown, |ns| decimal(ns, row.frames)));
-        cells.push(row.as_framehop.map_or_else(String::new, |alike| percent(alike, row.walks)));
+        cells.push(row.as_framehop.map_or_else(String::new, |alike| percent(alike, row.compared)));
         cells.push(row.bytes_per_sample.map_or_else(unknown, |bytes| bytes.to_string()));
         cells
     });

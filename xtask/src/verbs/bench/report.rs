@@ -39,4 +39,5 @@ pub(super) struct Stacks {
     pub(super) walk_ns: Option<u64>,
     pub(super) bytes_per_sample: Option<u64>,
     pub(super) as_framehop: Option<u64>,
+    pub(super) compared: u64,
 }
