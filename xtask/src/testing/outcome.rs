@@ -29,6 +29,11 @@ impl Outcome {
         self.skipped.extend(other.skipped);
     }
 
+    /// Whether no test was even tried.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.passed == 0 && self.failed.is_empty() && self.skipped.is_empty()
+    }
+
     /// What was skipped and why, what failed, then `N passed, N failed, N skipped` in a line of its own.
     pub(crate) fn summary(&self) -> String {
         let mut lines = Vec::new();
