@@ -53,7 +53,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} tests failed", whole.failed.len());
     }
     if !arguments.filter.is_empty() && whole.is_empty() {
-        bail!("no test's name holds {}: a test is named by its modules and its function, not by its program", arguments.filter.join(" or "));
+        bail!(
+            "no test's name holds {}: a test is named by its modules and its function, not by its program",
+            arguments.filter.join(" or ")
+        );
     }
     Ok(())
 }
