@@ -1,10 +1,14 @@
 //! What a user does, against services that print the truth about themselves. Needs root.
 
 mod attach;
+mod blocking;
 mod compare;
 mod ends;
+mod exports;
 mod inspect;
 mod known_times;
+mod off_cpu;
 mod requests;
 mod run;
 mod runtimes;
+mod sampling;

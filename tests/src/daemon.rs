@@ -46,7 +46,7 @@ pub fn to_end(mut process: Process) -> Result<Ended> {
     Ok(Ended { status, stdout: process.stdout.to_end(LIMIT)?, stderr: process.stderr.to_end(LIMIT)? })
 }
 
-/// A `record` that writes a JSON report.
+/// A `record` that writes a JSON report, or another form.
 pub struct Recording {
     process: Process,
     folder: TempDir,
@@ -56,19 +56,28 @@ pub struct Recording {
 impl Recording {
     /// Starts `record --pid PID --format json` with further arguments, and does not wait for anything.
     pub fn start(pid: u32, arguments: &[&str]) -> Result<Self> {
+        Self::start_as("json", pid, arguments)
+    }
+
+    fn start_as(format: &str, pid: u32, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
         let mut command = Command::new(binaries::profiler()?);
         command
-            .args(["record", "--pid", &pid.to_string(), "--format", "json", "-o"])
+            .args(["record", "--pid", &pid.to_string(), "--format", format, "-o"])
             .arg(folder.path().join("report.json"))
             .args(arguments);
         let name = format!("record {}", arguments.join(" "));
         Ok(Self { process: Process::start(&mut command)?, folder, name })
     }
 
-    /// The same, and waits until the probes are in.
+    /// The same as [`Self::start`], and waits until the probes are in.
     pub fn attach(pid: u32, arguments: &[&str]) -> Result<Self> {
-        let mut recording = Self::start(pid, arguments)?;
+        Self::attach_as("json", pid, arguments)
+    }
+
+    /// The same in another format than JSON; see [`Self::bytes`].
+    pub fn attach_as(format: &str, pid: u32, arguments: &[&str]) -> Result<Self> {
+        let mut recording = Self::start_as(format, pid, arguments)?;
         recording.process.stderr.wait("word of the attach", LIMIT, |line| line.contains("attached").then_some(()))?;
         Ok(recording)
     }
@@ -97,12 +106,25 @@ impl Recording {
 
     /// Waits for the end, which must be a good one, and reads the report.
     pub fn report(self) -> Result<Report> {
-        let (name, path) = (self.name.clone(), self.path());
-        let (ended, _folder) = self.ended()?;
-        if !ended.status.success() {
-            return Err(Failure::Profiler { command: name, status: describe(ended.status), stderr: ended.stderr });
-        }
+        let path = self.path();
+        let _folder = self.ended_well()?;
         Report::read(&path)
+    }
+
+    /// Waits for the end, which must be a good one, and reads what was written, whatever its form.
+    pub fn bytes(self) -> Result<Vec<u8>> {
+        let path = self.path();
+        let _folder = self.ended_well()?;
+        std::fs::read(&path).map_err(Failure::io(path.display().to_string()))
+    }
+
+    fn ended_well(self) -> Result<TempDir> {
+        let name = self.name.clone();
+        let (ended, folder) = self.ended()?;
+        if ended.status.success() {
+            return Ok(folder);
+        }
+        Err(Failure::Profiler { command: name, status: describe(ended.status), stderr: ended.stderr })
     }
 }
 

@@ -166,6 +166,12 @@ impl Attempts {
         self.open.as_ref().is_some_and(Vec::is_empty)
     }
 
+    /// How many comparisons were made.
+    #[must_use]
+    pub fn compared(&self) -> usize {
+        self.compared
+    }
+
     /// What never agreed; an error too if nothing was compared at all, or if three of four comparisons disagreed: that is no
     /// machine's noise.
     pub fn verdict(self) -> crate::Result<()> {

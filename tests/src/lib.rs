@@ -12,11 +12,13 @@ pub mod daemon;
 pub mod expect;
 pub mod failure;
 pub mod fixture;
+pub mod folded;
 pub mod lines;
 pub mod process;
 pub mod report;
 pub mod serial;
 pub mod skip;
 pub mod text;
+pub mod wire;
 
 pub use failure::{Failure, Result};

@@ -1,5 +1,8 @@
 //! `report.json` as the issue promises it, read without the product's own types: a change of the form shows here.
 
+mod held;
+mod stacks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +10,9 @@ use serde::Deserialize;
 
 use crate::failure::all_right;
 use crate::{Failure, Result, binaries};
+
+pub use held::{Behind, Blocking, Code, LongPolls, Place};
+pub use stacks::{Stacks, Tables};
 
 /// The report.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +27,8 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Live tasks, then finished ones by type.
     pub tasks: Vec<Task>,
+    /// How stacks were taken, and what walking them came to.
+    pub stacks: Stacks,
     /// Counters of what was lost, clamped or ambiguous.
     pub lost: BTreeMap<String, u64>,
 }
@@ -92,6 +100,16 @@ pub struct Request {
     pub wakes: u64,
     /// Could `scheduled` be told from `suspended`?
     pub scheduled_known: bool,
+    /// Samples of its root scope.
+    pub samples: u64,
+    /// CPU time that they stand for.
+    pub sampled_ns: u64,
+    /// By how much they are stretched to its `running_ns`; `None` without samples.
+    pub scale: Option<f64>,
+    /// What ran on the workers while it was ready, the most time first.
+    pub scheduled_behind: Vec<Behind>,
+    /// The part of `scheduled` in which no recorded poll ran.
+    pub scheduled_unrecorded_ns: u64,
     /// Tasks that it spawned.
     pub children: Vec<Child>,
 }

@@ -33,6 +33,17 @@ pub enum ExportError {
         /// What was asked of it.
         metric: Metric,
     },
+    /// Of what was selected no poll was long enough for a record, and no sample fell into it.
+    #[error(
+        "{title}: no poll of {} or longer and no sample to draw in this window; `record --format perfetto` or `firefox` has every poll",
+        time::ms(*poll_record_ns)
+    )]
+    NoRecordedPoll {
+        /// What was selected.
+        title: String,
+        /// How long a poll must be to leave a record (ns).
+        poll_record_ns: u64,
+    },
     /// Writing failed.
     #[error("cannot write the export")]
     Write(#[from] io::Error),

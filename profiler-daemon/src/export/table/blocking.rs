@@ -169,12 +169,21 @@ fn place_of(place: &Place) -> String {
     own(place.own.as_ref(), &place.stack, place.whole)
 }
 
+/// A function without a symbol, which may be anybody's. The vDSO is the kernel's.
+fn is_unnamed(code: &Code) -> bool {
+    code.function.starts_with('[') && code.function.contains("+0x") && !code.function.starts_with("[vdso+")
+}
+
 fn own(own: Option<&Code>, stack: &[Code], whole: bool) -> String {
     match (own, stack.first()) {
         (Some(line), _) => format!("{}{}", end(&shown(&line.function), NAME_WIDTH), file_name(line)),
         (None, None) => "[no stack]".to_owned(),
         (None, Some(leaf)) => {
-            let why = if whole { "only the runtime's code" } else { "the stack was cut" };
+            let why = match whole {
+                false => "the stack was cut",
+                true if stack.iter().any(is_unnamed) => "its callers have no names",
+                true => "only the runtime's code",
+            };
             format!("{} [{why}]", end(&shown(&leaf.function), NAME_WIDTH))
         }
     }
@@ -333,6 +342,17 @@ not listed: 70.000 ms on threads of the blocking pool, where no task waits for t
         let nothing = blocking(&Blocking { every_poll: true, ..Blocking::default() }, false, Colours::Off);
         assert!(nothing.contains("\nno worker was blocked\n") && nothing.ends_with("\nno poll did\n"), "{nothing}");
         assert_eq!(worst_places(&Blocking::default(), 3, Colours::Off), "");
+    }
+
+    /// Check what stands for a line that nobody of ours is known for: the runtime's own sleep, a stripped program, a cut stack.
+    #[test]
+    fn stacks_without_a_line_say_why() {
+        let code = |function: &str| Code { function: function.to_owned(), file: None, line: None };
+        let of = |frames: &[&str], whole| own(None, &frames.iter().map(|frame| code(frame)).collect::<Vec<_>>(), whole);
+        assert_eq!(of(&["epoll_wait", "[tokio]"], true), "epoll_wait [only the runtime's code]");
+        assert_eq!(of(&["[vdso+0xbe1]", "[tokio]"], true), "[vdso+0xbe1] [only the runtime's code]");
+        assert_eq!(of(&["clock_nanosleep", "[shop+0x1987f6]"], true), "clock_nanosleep [its callers have no names]");
+        assert_eq!(of(&["read"], false), "read [the stack was cut]");
     }
 
     #[test]

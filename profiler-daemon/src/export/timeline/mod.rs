@@ -49,7 +49,11 @@ impl<'c> Timeline<'c> {
         let (from_ns, until_ns) = stretch(capture, selection).unwrap_or((1, 0));
         let timeline = Self { capture, from_ns, until_ns };
         if timeline.polls().next().is_none() && timeline.samples().next().is_none() {
-            return Err(ExportError::NothingToDraw { title: title(selection), metric: Metric::Wall });
+            let title = title(selection);
+            return Err(match capture.poll_record_ns {
+                0 => ExportError::NothingToDraw { title, metric: Metric::Wall },
+                poll_record_ns => ExportError::NoRecordedPoll { title, poll_record_ns },
+            });
         }
         Ok(timeline)
     }

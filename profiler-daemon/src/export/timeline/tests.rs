@@ -46,6 +46,13 @@ fn a_selection_is_a_stretch_of_time() {
     let tids: Vec<u32> = one.threads().into_keys().collect();
     assert_eq!(tids, [77, 78, 79]);
     let error = Timeline::of(&capture, &Selection::Task { id: 4711 }).err().unwrap();
+    let every = "`record --format perfetto` or `firefox` has every poll";
+    assert_eq!(
+        error.to_string(),
+        format!("task 4711: no poll of 0.050 ms or longer and no sample to draw in this window; {every}")
+    );
+    capture.poll_record_ns = 0;
+    let error = Timeline::of(&capture, &Selection::Task { id: 4711 }).err().unwrap();
     assert_eq!(error.to_string(), "task 4711 has no wall time to draw in this window");
 }
 

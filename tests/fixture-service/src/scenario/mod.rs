@@ -6,6 +6,7 @@ use crate::args::Args;
 
 pub mod churn;
 pub mod ends;
+pub mod holders;
 pub mod known_times;
 pub mod requests;
 pub mod runtimes;
@@ -16,6 +17,7 @@ pub fn run(args: &Args) -> io::Result<()> {
         "known-times" => known_times::run(args),
         "runtimes" => runtimes::run(args),
         "ends" => ends::run(args),
+        "holders" => holders::run(args),
         "requests" => requests::run(args),
         "churn" => churn::run(args),
         "seccomp" => {
