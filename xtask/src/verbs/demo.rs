@@ -104,13 +104,21 @@ const RESULTS: [(&str, &str); 7] = [
 ];
 
 fn build() -> Result<Programs> {
-    let mut build = cargo();
-    build.current_dir(place::repository()).args(["build", "--release", "--locked", "--bins"]);
-    // One call, so that what both depend on is built once.
-    loud(build.args(["--package", "profiler-daemon", "--package", "demo-service"]))?;
-    let folder = place::target().join("release");
+    let release = || {
+        let mut build = cargo();
+        build.current_dir(place::repository()).args(["build", "--release", "--locked", "--bins"]);
+        build
+    };
+    loud(release().args(["--package", "profiler-daemon"]))?;
+    // For the names of inlined functions: LLVM writes them in full with `debug = 1`, and without their paths with line tables. In a
+    // folder of its own: with another profile in the same one, each would make the other build again.
+    let own = place::target().join("demo-build");
+    let mut service = release();
+    service.args(["--package", "demo-service", "--target-dir"]).arg(&own).env("CARGO_PROFILE_RELEASE_DEBUG", "limited");
+    loud(&mut service)?;
+    let folder = own.join("release");
     Ok(Programs {
-        profiler: folder.join("profiler-daemon"),
+        profiler: place::target().join("release/profiler-daemon"),
         service: folder.join("demo-service"),
         load: folder.join("demo-load"),
     })

@@ -30,8 +30,8 @@ const STACKS: &str = "\
 
 `chain` counts the stacks that were taken while the fixture knew its call chain, and the part of them that holds the chain whole and in
 order. `ends` is the part of all stacks whose walk ended where a stack ends: at the task's poll function in the kernel, at the thread's
-root in user space; perf does not tell. `ns/frame` is what the unwinder took: in the kernel with the search of its tables, the reads of
-the stack and the verifier's checks, in user space on stacks that are in memory already. `as framehop` is the part of the same stacks,
+root in user space; perf does not tell. `ns/frame` is what the unwinder took: in the kernel with the search of its tables and the checked
+reads of the stack, in user space on stacks that are in memory already. `as framehop` is the part of the same stacks,
 outside of signal handlers, on which both found the same frames. `bytes` is what a sample takes on its way from the kernel.
 
 framehop (0.16) does not follow the trampoline of a signal, so the phases in a signal handler are beyond it. A dump of 8 KiB, perf's default,
