@@ -93,8 +93,11 @@ pub fn walk(registers: *const c_void, poll_sp: u64, gate: &Gate) {
     walk.record.end = walk.end;
     if let Some(walks) = WALKS.get_ptr_mut(0) {
         let end = end_of(walk.end);
+        // Opaque: the compiler would check the number once, in a copy less one, and index by the other copy without a mask. The verifiers
+        // of 6.1 and 6.12 do not carry the bound over; that of 6.18 does (kernel/bpf/verifier.c, `sync_linked_regs`).
+        let number = opaque(u64::from(walk.end)) as u32;
         // SAFETY: a map value of this CPU, written by programs that walk only.
-        unsafe { (*walks).add(end, walk.record.frames, threads::now_ns() - started_ns) };
+        unsafe { (*walks).add(number, walk.record.frames, threads::now_ns() - started_ns) };
         if let Some(loss) = end.loss() {
             lose(loss);
         }

@@ -122,9 +122,9 @@ impl Walks {
         self.ends.get(end as usize).copied().unwrap_or(0)
     }
 
-    /// Notes a walk.
+    /// Notes a walk. `end` is the number of its [`End`]: of a number of its own the compiler knows no bound, and so leaves the mask in place.
     #[inline(always)]
-    pub fn add(&mut self, end: End, frames: u32, walk_ns: u64) {
+    pub fn add(&mut self, end: u32, frames: u32, walk_ns: u64) {
         self.walks += 1;
         self.frames += u64::from(frames);
         self.walk_ns += walk_ns;
