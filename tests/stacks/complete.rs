@@ -2,6 +2,7 @@
 
 use profiler_common::loss::Loss;
 use profiler_common::unwind::End;
+use profiler_daemon::model::Stack;
 use profiler_daemon::session::Subject;
 use profiler_tests::cells::tried;
 use profiler_tests::chained::{Chained, Profiled, profiled};
@@ -78,11 +79,20 @@ fn describe(seen: &Profiled, frames: &[u64]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Every stack that came, inside phases and outside.
+fn stacks(seen: &Profiled) -> impl Iterator<Item = &Stack> {
+    let off = seen.capture.off_cpu.iter().map(|off| &off.stack);
+    seen.capture.samples.iter().map(|sample| &sample.stack).chain(off)
+}
+
 /// What is wrong with the sums of all walks.
 fn walks(seen: &Profiled) -> Vec<String> {
     let walks = &seen.capture.walks;
     let whole: u64 = ["poll", "root"].iter().filter_map(|end| walks.ends.get(*end)).sum();
     let mut wrong = Vec::new();
+    for stack in stacks(seen).filter(|stack| !stack.end.is_whole()) {
+        eprintln!("cut by `{}`:\n{}", stack.end.name(), describe(seen, &stack.frames));
+    }
     eprintln!("{} of {} walks whole, {} frames: {:?}", whole, walks.walks, walks.frames, walks.ends);
     if walks.ends.values().sum::<u64>() != walks.walks {
         wrong.push(format!("{} walks, but ends of {:?}", walks.walks, walks.ends));

@@ -107,9 +107,15 @@ impl Session {
     /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
     fn follow_mappings(&mut self) -> Result<(), SessionError> {
         let unknown = walks(&mut self.attached)?.ended(End::NoMapping);
-        if !self.target.has_exited() && self.unwinding.refresh_in_time(&mut self.attached, self.target.pid(), unknown)? {
-            self.setting.unwind_tables = self.unwinding.tables();
-            self.refresh_modules();
+        match self.unwinding.refresh_in_time(&mut self.attached, self.target.pid(), unknown) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.setting.unwind_tables = self.unwinding.tables();
+                self.refresh_modules();
+            }
+            // What was seen of a target that has gone meanwhile is still to be told.
+            Err(_) if self.target.has_exited() => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

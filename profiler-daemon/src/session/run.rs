@@ -45,7 +45,7 @@ pub async fn run(
     let (capture, kernel_said) = {
         let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
         session.finish()?;
-        (session.capture(Detail::NoStacks)?, session.kernel_said().to_vec())
+        (session.capture(Detail::Stacks)?, session.kernel_said().to_vec())
     };
     over.notify_one();
     server

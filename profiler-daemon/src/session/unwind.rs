@@ -12,8 +12,7 @@ use crate::target::code::{Behind, Stretch, stretches};
 
 /// How often the mappings are read again while walks meet unknown code: code made at run time is never known.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often they are read again in any case, so that a library that was just loaded is known before it is first sampled. Reading them
-/// takes some 0.1 ms for a service with a few dozen libraries.
+/// How often they are read again in any case, so that a library that was just loaded is known before it is first sampled.
 const REGULARLY: Duration = Duration::from_millis(500);
 
 /// What is loaded for the target.
