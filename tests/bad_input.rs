@@ -26,6 +26,8 @@ mod code {
     pub(crate) const REQUEST_NEVER_CAME: i32 = 32;
     pub(crate) const SOCKET_IN_USE: i32 = 40;
     pub(crate) const NO_DAEMON: i32 = 42;
+    pub(crate) const NOT_FOUND: i32 = 44;
+    pub(crate) const DAEMON_FAILED: i32 = 45;
 }
 
 /// The code, and one sentence that has every one of `words`.
@@ -217,8 +219,38 @@ fn a_socket_in_use() -> Result<()> {
 fn no_daemon_to_ask() -> Result<()> {
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
     let socket = folder.path().join("nobody.sock");
-    refused(&run_to_end(["requests", "--socket", &*socket.to_string_lossy()])?, code::NO_DAEMON, &[]);
+    let socket = socket.to_string_lossy();
+    for command in [&["requests"][..], &["blocking"], &["export", "--all", "-o", "-"]] {
+        let words = [command, &["--socket", &*socket]].concat();
+        refused(&run_to_end(words)?, code::NO_DAEMON, &[&*socket]);
+    }
     Ok(())
+}
+
+/// A daemon that has no such thing says so, says what there is, and goes on; no file is left for what could not be drawn.
+#[test]
+fn an_export_of_nothing() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut fixture = Fixture::start("requests --concurrent 2")?;
+    let daemon = Daemon::attach(fixture.pid(), &["--request", "req-1"])?;
+    fixture.round()?;
+    let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
+    let path = folder.path().join("x.folded");
+    let output = path.to_string_lossy();
+    for (words, said) in [(["--request", "order-42"], ["order-42", "req-1"]), (["--task", "4711000"], ["4711000", "task"])] {
+        let ended = daemon.ask(&[&["export", "-o", &*output], &words[..]].concat())?;
+        refused(&ended, code::NOT_FOUND, &said);
+    }
+    let ended = daemon.ask(&["export", "-o", &*output, "--request", "req-1", "--metric", "blocked"])?;
+    // It awaits and computes; it sleeps in a poll only where the machine makes it.
+    if !ended.status.success() {
+        refused(&ended, code::DAEMON_FAILED, &["req-1", "no blocked time"]);
+        assert!(!path.exists(), "a file for nothing");
+    }
+    assert_eq!(daemon.ask(&["requests"])?.code(), 0);
+    assert_eq!(daemon.end(libc::SIGINT)?.code(), 0);
+    fixture.end()
 }
 
 #[test]
@@ -231,6 +263,14 @@ fn arguments_that_make_no_sense() -> Result<()> {
         &["record", "--pid", "1", "--request", "", "-o", "x.json"],
         &["record", "--pid", "1", "--request", &long, "-o", "x.json"],
         &["record", "--pid", "1", "--duration", "-3s", "-o", "x.json"],
+        &["record", "--pid", "1", "--rate", "0", "-o", "x.json"],
+        &["record", "--pid", "1", "--rate", "4001", "-o", "x.json"],
+        &["run", "--pid", "1", "--rate", "often"],
+        &["record", "--pid", "1", "--format", "svg", "-o", "x.svg"],
+        &["export", "--request", "order-42", "--metric", "time", "-o", "x.svg"],
+        &["export", "-o", "x.svg"],
+        &["blocking", "--threshold", "long"],
+        &["blocking", "--format", "folded"],
         &["profile"],
     ] {
         let ended = run_to_end(words.iter().copied())?;

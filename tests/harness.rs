@@ -186,6 +186,11 @@ fn a_report(wall_ns: u64, running_ns: u64) -> String {
             "suspended_ns": 4, "stopped_ns": 0, "unseen_ns": 0,
             "polls": 2, "wakes": 0, "wake_unseen": 0, "yielded": 0, "longest_poll_ns": 5,
         }],
+        "stacks": {
+            "every_poll": true, "period_ns": null, "poll_record_ns": 50_000, "walks": 0, "frames": 0, "walk_ns": 0, "ends": {},
+            "tables": { "files": 0, "rows": 0, "bytes": 0, "build_ns": 0 },
+        },
+        "blocking": null,
         "lost": {},
     })
     .to_string()
