@@ -15,6 +15,10 @@ use stack_fixture::truth::{Kind, Phase};
 const PHASE_MS: u32 = 60;
 const RATE_HZ: u32 = 997;
 const ROUNDS: usize = 2;
+/// How often a cell may be tried: a thread that is interrupted while the kernel emulates a probed instruction has registers from before and
+/// after it, which cuts its stack, and another tenant of the machine can make that frequent for a moment.
+const TRIES: usize = 3;
+
 /// Check in each cell that every sample and every stretch off the CPU inside a phase holds the phase's chain, that every phase has some,
 /// that at least 99.5 % of all walks reach their end, and that each of the others has a counted reason.
 #[test]
@@ -24,9 +28,20 @@ fn every_stack_holds_its_chain() -> Result<()> {
     let mut wrong = Vec::new();
     for cell in tried() {
         let mut fixture = Chained::start(cell, PHASE_MS)?;
-        let seen = profiled(&mut fixture, &Subject::AllTasks, RATE_HZ, ROUNDS)?;
-        let found = chains(&seen).into_iter().chain(walks(&seen));
-        wrong.extend(found.map(|what| format!("{cell}: {what}")));
+        for left in (0..TRIES).rev() {
+            let seen = profiled(&mut fixture, &Subject::AllTasks, RATE_HZ, ROUNDS)?;
+            let mut found = astray(&seen);
+            let is_certain = !found.is_empty();
+            found.extend(chains(&seen));
+            found.extend(walks(&seen));
+            for what in &found {
+                eprintln!("{cell}, {left} tries left: {what}");
+            }
+            if found.is_empty() || is_certain || left == 0 {
+                wrong.extend(found.into_iter().map(|what| format!("{cell}: {what}")));
+                break;
+            }
+        }
         fixture.end()?;
     }
     all_right(wrong)
@@ -37,7 +52,21 @@ fn samples_at_least(phase: &Phase) -> usize {
     usize::try_from(phase.cpu_ns * u64::from(RATE_HZ) / 3_000_000_000).unwrap_or(0)
 }
 
-/// What is wrong with the stacks of each phase.
+/// Stacks that are said to be whole and do not hold the chain. Not one may be.
+fn astray(seen: &Profiled) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for phase in &seen.phases {
+        let off = seen.off_cpu(phase).map(|off| &off.stack);
+        let whole = seen.samples(phase).chain(off).filter(|stack| stack.end.is_whole());
+        wrong.extend(whole.filter_map(|stack| {
+            let why = seen.functions.against(&stack.frames, &phase.chain)?;
+            Some(format!("{}: a whole stack without the chain: {why}\n{}", phase.name, describe(seen, &stack.frames)))
+        }));
+    }
+    wrong
+}
+
+/// What is wrong with the stacks of each phase, those that were cut included.
 fn chains(seen: &Profiled) -> Vec<String> {
     let mut wrong = Vec::new();
     for phase in &seen.phases {

@@ -27,6 +27,8 @@ pub struct Setting {
     pub types: Vec<TaskType>,
     /// Time between two samples of one CPU (ns), `None` without sampling.
     pub sample_period_ns: Option<u64>,
+    /// The same while a request that was asked for by name is in flight, `None` where that makes no difference.
+    pub fast_period_ns: Option<u64>,
     /// Whether stacks are taken in every poll.
     pub every_poll: bool,
     /// Polls at least this long (ns) leave a record, whoever's they are.
@@ -209,7 +211,19 @@ fn without_the_poll(frames: &[u64], end: End) -> &[u64] {
 }
 
 fn sample(setting: &Setting, of: &crate::collect::Sample) -> Sample {
-    Sample { ts_ns: of.stack.time_ns, period_ns: of.period_ns, stack: stack(setting, &of.stack) }
+    Sample { ts_ns: of.stack.time_ns, period_ns: period(setting, of), stack: stack(setting, &of.stack) }
+}
+
+/// What a sample stands for. The first milliseconds of a request that was asked for by name pass before the fast clock runs; a tick of the
+/// slow one there would weigh as much as forty of the fast one's, and stand for more time than the poll has had. It stands for that time
+/// at most.
+fn period(setting: &Setting, of: &crate::collect::Sample) -> u64 {
+    match setting.fast_period_ns {
+        Some(fast_ns) if of.period_ns > fast_ns && of.stack.poll_start_ns != 0 => {
+            of.period_ns.min(of.stack.time_ns.saturating_sub(of.stack.poll_start_ns)).max(fast_ns)
+        }
+        _ => of.period_ns,
+    }
 }
 
 fn off_cpu(setting: &Setting, of: &crate::collect::Off) -> OffCpu {

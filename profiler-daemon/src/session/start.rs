@@ -255,6 +255,7 @@ fn setting(
             })
             .collect(),
         sample_period_ns: Some(rate.period_ns(false)),
+        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(true)),
         every_poll,
         poll_record_ns,
         unwind_tables,

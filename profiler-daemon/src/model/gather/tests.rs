@@ -16,6 +16,7 @@ fn setting() -> Setting {
         window: Window { clock: "CLOCK_MONOTONIC".to_owned(), start_ns: 100, end_ns: 900, start_unix_ns: 1 },
         types: vec![TaskType { name: "orders::handle".to_owned(), kind: TaskKind::Spawned }],
         sample_period_ns: None,
+        fast_period_ns: None,
         every_poll: false,
         poll_record_ns: 50,
         unwind_tables: UnwindTables::default(),
@@ -165,6 +166,23 @@ fn stacks_end_before_the_poll() {
     assert_eq!(without_the_poll(&[7, 8], End::Poll), [7]);
     assert_eq!(without_the_poll(&[7, 8], End::Unreadable), [7, 8]);
     assert_eq!(without_the_poll(&[], End::Poll), [0_u64; 0]);
+}
+
+/// Check that a tick of the slow clock inside a request asked for by name stands for no more than its poll, and for no less than a tick of
+/// the fast clock; and that elsewhere it stands for what it is.
+#[test]
+fn a_slow_sample_does_not_outweigh_its_poll() {
+    let of = |fast_period_ns, period_ns| {
+        let mut collected = collected();
+        collected.samples[0].period_ns = period_ns;
+        gather(&Setting { fast_period_ns, ..setting() }, &collected).samples[0].period_ns
+    };
+    // The poll began at 300, the sample was taken at 400.
+    assert_eq!(of(Some(20), 1000), 100);
+    assert_eq!(of(Some(20), 60), 60);
+    assert_eq!(of(Some(150), 1000), 150);
+    assert_eq!(of(Some(20), 20), 20);
+    assert_eq!(of(None, 1000), 1000);
 }
 
 /// Check that stretches and polls keep their times and whose they are.
