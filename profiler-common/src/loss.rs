@@ -45,7 +45,7 @@ losses! {
     RingFullSample = 15, "ring_full_sample", "A sample found the ring buffer full.";
     RingFullRequest = 16, "ring_full_request", "A finished request found the ring buffer full; its row was kept in the map.";
     RingFullChild = 17, "ring_full_child", "A finished child task found the ring buffer full; it is only in its type's sums.";
-    StackUnreadable = 18, "stack_unreadable", "A sample's user stack could not be read.";
+    StackUnreadable = 18, "stack_unreadable", "Not counted any more; stacks that cannot be read are unwind_unreadable.";
     ClockBackwards = 19, "clock_backwards", "An event was older than the last of its task; its time was clamped.";
     AddressReused = 20, "address_reused", "A task's address belonged to another task whose end had not been seen.";
     RecursionMiss = 21, "recursion_miss", "The kernel skipped a program of ours because one was already running on that CPU.";
@@ -60,10 +60,10 @@ losses! {
     UnwindNoRow = 30, "unwind_no_row", "A stack was cut at code that its file's unwind tables do not describe.";
     UnwindUnsupported = 31, "unwind_unsupported", "A stack was cut at code whose frame is found in a way that the tables cannot say.";
     UnwindUnreadable = 32, "unwind_unreadable", "A stack was cut at a word of the target's memory that could not be read.";
-    UnwindNoProgress = 33, "unwind_no_progress", "A stack was cut where a caller would not have been above its callee.";
+    UnwindNoProgress = 33, "unwind_no_progress", "A stack was cut where a caller would not have been above its callee, or would have been beyond the task's poll.";
     UnwindTooDeep = 34, "unwind_too_deep", "A stack had more frames than are kept.";
     UnwindFramePointer = 35, "unwind_frame_pointer", "A stack was cut in code without unwind tables that keeps no frame pointer.";
-    UnwindTrampoline = 36, "unwind_trampoline", "A stack was cut at another tool's return probe.";
+    UnwindTrampoline = 36, "unwind_trampoline", "Not counted yet; what a return probe hides is asked of the kernel, and else is unwind_no_mapping.";
     UnwindRegionsFull = 37, "unwind_regions_full", "A mapping of the target has no unwind rows because there are too many mappings.";
     UnwindRowsFull = 38, "unwind_rows_full", "Unwind rows of a file were left out because the tables were full.";
     UnwindFileUnreadable = 39, "unwind_file_unreadable", "A mapped file's unwind tables could not be read; frame pointers are tried in its code.";
@@ -74,6 +74,7 @@ losses! {
     PollDropped = 44, "poll_dropped", "The daemon kept as many polls as it may and let the oldest go.";
     WakeDropped = 45, "wake_dropped", "The daemon kept as many wakes as it may and let the oldest go.";
     BlockingPlaceDropped = 46, "blocking_place_dropped", "The daemon knew as many blocking places as it may and did not list another.";
+    BeginLost = 47, "begin_lost", "The beginning of a request found the ring buffer full; the request was sampled at the slow rate.";
 }
 
 /// How many counters there are.

@@ -110,11 +110,10 @@ pub fn wake(gate: &Gate, address: u64, row: &TaskRow, now_ns: u64) {
     put(record, BPF_RB_NO_WAKEUP, Loss::RingFullWake);
 }
 
-/// A request that was asked for by name was entered for the first time. The daemon then samples faster, so what is lost with a full ring is
-/// samples.
+/// A request that was asked for by name was entered for the first time. The daemon then samples faster.
 #[inline(always)]
 pub fn begin(scope: u64) {
     let (tid, _) = threads::current();
     let record = BeginRecord { kind: RecordKind::Begin as u32, tid, scope, time_ns: threads::now_ns() };
-    put(record, BPF_RB_FORCE_WAKEUP, Loss::RingFullSample);
+    put(record, BPF_RB_FORCE_WAKEUP, Loss::BeginLost);
 }

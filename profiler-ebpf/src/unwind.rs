@@ -128,6 +128,11 @@ fn at_a_breakpoint(walk: &mut Walk) -> bool {
     if read_user::<u8>(before) != Some(BREAKPOINT) {
         return false;
     }
+    // The same byte fills the room between functions, which no row describes.
+    match find(walk.table, before) {
+        Some(rule) if rule.cfa != CfaKind::Gap as u8 => {}
+        _ => return false,
+    }
     walk.cursor = Cursor { pc: before, ..walk.first };
     // Once.
     walk.first.is_return = 1;
@@ -141,7 +146,10 @@ fn one_frame(walk: &mut Walk) -> End {
     let rule = find(walk.table, at);
     if rule.is_none() && walk.cursor.is_return != 0 {
         // A return probe has put its trampoline in the place of the return address, which lies right below this frame.
-        if let Some(pc) = hidden::caller(walk.cursor.sp.wrapping_sub(8)) {
+        // The same again: what it hid lies in no known mapping either.
+        if let Some(pc) = hidden::caller(walk.cursor.sp.wrapping_sub(8))
+            && pc != walk.cursor.pc
+        {
             walk.cursor.pc = pc;
             return End::Going;
         }

@@ -21,7 +21,7 @@ pub enum End {
     Unsupported = 5,
     /// At a word of the stack that could not be read: never touched, paged out, or not the target's.
     Unreadable = 6,
-    /// At a caller that would not lie above its callee.
+    /// At a caller that would not lie above its callee, or would lie beyond the task's poll.
     NoProgress = 7,
     /// After [`crate::limits::STACK_FRAMES`] frames.
     TooDeep = 8,

@@ -88,8 +88,12 @@ impl Cursor {
         if return_at < self.sp || return_at >> 47 != 0 {
             return End::NoProgress;
         }
-        if return_at >= poll_sp {
+        // A walk that goes right meets the poll's return address itself. One that passes over it has gone astray.
+        if return_at == poll_sp {
             return End::Poll;
+        }
+        if return_at > poll_sp {
+            return End::NoProgress;
         }
         let Some(pc) = memory.word(return_at) else { return End::Unreadable };
         if pc == 0 {

@@ -27,6 +27,8 @@ pub struct UnwindRows<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct LoadedRows {
     pieces: Vec<Piece>,
+    /// From which pc on there was no place for rows.
+    cut_at: Option<u32>,
 }
 
 /// Rows of one file in one chunk.
@@ -99,6 +101,7 @@ impl Unwind {
         while !left.is_empty() {
             let Some(Filling { map, chunk, used }) = self.room(ebpf)? else {
                 self.rows_left_out += left.len() as u64;
+                loaded.cut_at = left.first().map(|(pc, _)| *pc);
                 break;
             };
             let count = left.len().min(CHUNK_ROWS - *used);
@@ -226,7 +229,11 @@ fn of_stretch(stretch: &Code<'_>) -> Vec<(u64, Region)> {
     };
     let later = pieces.iter().filter(|piece| stretch.start < start_of(piece) && start_of(piece) < stretch.end);
     let later = later.filter(|piece| piece.pc > first.pc);
-    std::iter::once((stretch.start, region(first))).chain(later.map(|piece| (start_of(piece), region(piece)))).collect()
+    let placed = std::iter::once((stretch.start, region(first))).chain(later.map(|piece| (start_of(piece), region(piece))));
+    // The last row must not be taken for those behind it that found no place.
+    let cut_at = stretch.rows.and_then(|rows| rows.cut_at).map(|pc| stretch.base.wrapping_add(u64::from(pc)));
+    let cut = cut_at.filter(|at| stretch.start < *at && *at < stretch.end).map(|at| (at, NONE));
+    placed.chain(cut).collect()
 }
 
 fn table_of(regions: &[(u64, Region)]) -> Box<RegionTable> {
@@ -245,7 +252,7 @@ mod tests {
 
     fn loaded(pieces: &[(u32, u32)]) -> LoadedRows {
         let piece = |&(pc, chunk): &(u32, u32)| Piece { pc, chunk, first: 3, rows: 7 };
-        LoadedRows { pieces: pieces.iter().map(piece).collect() }
+        LoadedRows { pieces: pieces.iter().map(piece).collect(), cut_at: None }
     }
 
     fn shown(code: &[Code<'_>]) -> Vec<(u64, u32, u32)> {
@@ -279,6 +286,14 @@ mod tests {
         let rows = loaded(&[(0, 1)]);
         let code = Code { start: 0x1000, end: 0x2000, base: 0x1800, rows: Some(&rows) };
         assert_eq!(shown(&[code]), [(0, 0, 0), (0x1000, 1, 1), (0x2000, 0, 0)]);
+    }
+
+    /// Check that code whose rows found no place is in no region, and not under the last row.
+    #[test]
+    fn rows_that_found_no_place_leave_a_gap() {
+        let rows = LoadedRows { cut_at: Some(0x200), ..loaded(&[(0, 1), (0x100, 2)]) };
+        let code = Code { start: 0x1000, end: 0x1400, base: 0x1000, rows: Some(&rows) };
+        assert_eq!(shown(&[code]), [(0, 0, 0), (0x1000, 1, 1), (0x1100, 1, 2), (0x1200, 0, 0), (0x1400, 0, 0)]);
     }
 
     /// Check that too many stretches are counted, and the table is never longer than it is.

@@ -2,6 +2,7 @@
 
 mod collected;
 mod keep;
+mod open;
 mod places;
 mod records;
 mod rows;
@@ -21,6 +22,7 @@ use profiler_common::unwind::Walks;
 use crate::attach::{AttachError, Attached, keys, typed};
 pub use collected::{Collected, Doing, LiveTask, Off, Sample, Stack};
 use keep::Latest;
+use open::Open;
 use places::Places;
 pub use places::{Place, PlaceSum};
 use records::Record;
@@ -166,19 +168,27 @@ impl Collector {
 
     /// Reads the maps and puts everything together. `at_ns` is the moment up to which live rows are divided: the window's end, or now.
     pub fn collect(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
-        let mut collected = self.collect_rows(attached, at_ns)?;
+        let (mut collected, open) = self.collect_open(attached, at_ns)?;
         collected.samples.extend(self.samples.iter().cloned());
-        collected.blocking = self.blocking.all();
-        collected.off_cpu.extend(self.off_cpu.iter().cloned());
-        collected.polls.extend(self.polls.iter().copied());
+        let mut blocking = self.blocking.clone();
+        open.off_cpu.iter().for_each(|off| blocking.add(off));
+        collected.blocking = blocking.all();
+        collected.off_cpu.extend(self.off_cpu.iter().cloned().chain(open.off_cpu));
+        collected.polls.extend(self.polls.iter().copied().chain(open.polls));
         collected.wakes.extend(self.wakes.iter().copied());
         Ok(collected)
     }
 
     /// As [`Collector::collect`], without what is much and in no table: samples, stretches off the CPU and their places, polls and wakes.
     pub fn collect_rows(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
+        Ok(self.collect_open(attached, at_ns)?.0)
+    }
+
+    /// The rows, and what has begun and not ended at `at_ns`.
+    fn collect_open(&mut self, attached: &mut Attached, at_ns: u64) -> Result<(Collected, Open), AttachError> {
         let _: usize = self.drain(attached)?;
-        let threads = read_threads(attached)?;
+        let (threads, torn) = read_threads(attached)?;
+        (0..torn).for_each(|_| self.lose(Loss::RowTorn));
         let mut collected = Collected { at_ns, ..Collected::default() };
         let raw_tasks = self.read_tasks(attached)?;
         for (header, row) in &raw_tasks {
@@ -186,6 +196,7 @@ impl Collector {
             let doing = rows::doing(row, thread, at_ns);
             collected.tasks.push(LiveTask { header: *header, row: row.projected(thread, at_ns), doing });
         }
+        let open = Open::at(at_ns, &self.away, &raw_tasks, &threads);
         let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
         self.read_scopes(attached, &mut collected, &threads, &tasks, at_ns)?;
         let totals: Array<_, TypeTotals> = typed(attached.ebpf(), "TYPE_TOTALS")?;
@@ -205,7 +216,7 @@ impl Collector {
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached)?;
-        Ok(collected)
+        Ok((collected, open))
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -302,14 +313,18 @@ fn kernel_count(attached: &mut Attached, loss: Loss) -> Result<u64, AttachError>
     Ok(values.iter().sum())
 }
 
-fn read_threads(attached: &mut Attached) -> Result<StdHashMap<u32, ThreadRow>, AttachError> {
+/// The rows of all threads, and how many were being written at every try.
+fn read_threads(attached: &mut Attached) -> Result<(StdHashMap<u32, ThreadRow>, u64), AttachError> {
     let tids: Vec<u32> = keys::<_, ThreadRow>(attached.ebpf(), "THREADS")?;
     let map: HashMap<_, u32, ThreadRow> = typed(attached.ebpf(), "THREADS")?;
     let mut threads = StdHashMap::with_capacity(tids.len());
+    let mut torn = 0;
     for tid in tids {
-        if let rows::Read::Whole(row) = rows::whole(|| map.get(&tid, 0).ok().map(rows::Switches), |_| 0) {
-            threads.insert(tid, row.0);
+        match rows::whole(|| map.get(&tid, 0).ok().map(rows::Switches), |_| 0) {
+            rows::Read::Whole(row) => drop(threads.insert(tid, row.0)),
+            rows::Read::Torn => torn += 1,
+            rows::Read::Gone => {}
         }
     }
-    Ok(threads)
+    Ok((threads, torn))
 }

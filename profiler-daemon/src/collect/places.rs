@@ -9,7 +9,7 @@ use profiler_common::unwind::End;
 
 use super::Off;
 
-/// The most places that are known. One with a stack of full length takes less than 1 KiB.
+/// The most places that are known. One with a stack of full length takes some 1.2 KiB.
 const MAX_PLACES: usize = 20_000;
 
 /// Every stretch that was blocked with one stack, in one system call, in tasks of one type.
@@ -51,7 +51,7 @@ struct Key {
 }
 
 /// All places.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     known: HashMap<Key, PlaceSum>,
     dropped: u64,

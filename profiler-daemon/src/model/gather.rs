@@ -197,16 +197,8 @@ fn stack(setting: &Setting, of: &crate::collect::Stack) -> Stack {
         // Outermost first.
         requests: of.requests.iter().rev().filter(|number| **number != 0).map(|number| ScopeSeq(*number)).collect(),
         poll_start_ns: (of.poll_start_ns != 0).then_some(of.poll_start_ns),
-        frames: without_the_poll(&of.frames, of.end).to_vec(),
+        frames: of.frames.to_vec(),
         end: of.end,
-    }
-}
-
-/// The function that polls the task is the runtime's, and every stack would stand on it.
-fn without_the_poll(frames: &[u64], end: End) -> &[u64] {
-    match (end, frames) {
-        (End::Poll, [inside @ .., _poll]) => inside,
-        _ => frames,
     }
 }
 
@@ -239,7 +231,7 @@ fn off_cpu(setting: &Setting, of: &crate::collect::Off) -> OffCpu {
 
 fn blocked_place(setting: &Setting, of: &crate::collect::Place) -> BlockedPlace {
     BlockedPlace {
-        frames: without_the_poll(&of.frames, of.end).to_vec(),
+        frames: of.frames.to_vec(),
         end: of.end,
         syscall: of.syscall,
         task_type: of.task_type.and_then(|place| index(setting, place)),

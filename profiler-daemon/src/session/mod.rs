@@ -212,7 +212,7 @@ impl Naming {
     }
 }
 
-/// How often the ring buffer is drained. It holds 16 MiB, some 15,000 samples: two seconds at the highest rate on two CPUs.
+/// How often the ring buffer is drained. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.
 const TICK: Duration = Duration::from_millis(50);
 
 fn modules_of(pid: u32) -> Result<Modules, SessionError> {

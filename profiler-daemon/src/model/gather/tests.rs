@@ -143,7 +143,11 @@ fn what_is_not_known_is_not_claimed() {
 fn samples_keep_their_nesting_and_no_made_up_id() {
     let sample = &gather(&setting(), &collected()).samples[0];
     assert_eq!(sample.stack.requests, [ScopeSeq(4), ScopeSeq(6)], "outermost first");
-    assert_eq!((sample.stack.task_id, sample.stack.frames.as_slice()), (None, [1].as_slice()), "without the poll function");
+    assert_eq!(
+        (sample.stack.task_id, sample.stack.frames.as_slice()),
+        (None, [1, 2].as_slice()),
+        "with the poll function: a future can be inlined into it"
+    );
 }
 
 #[test]
@@ -158,14 +162,6 @@ fn the_report_adds_up_and_names_every_loss() {
     assert_eq!(report.tasks[1].times.unseen_ns, 5);
     assert_eq!(report.tasks[1].request.as_ref().map(|name| (name.id.as_str(), name.instance)), Some(("a", 2)));
     assert_eq!(report.lost.get("stale_frame"), Some(&3));
-}
-
-/// Check that a stack loses the poll function only where it was reached.
-#[test]
-fn stacks_end_before_the_poll() {
-    assert_eq!(without_the_poll(&[7, 8], End::Poll), [7]);
-    assert_eq!(without_the_poll(&[7, 8], End::Unreadable), [7, 8]);
-    assert_eq!(without_the_poll(&[], End::Poll), [0_u64; 0]);
 }
 
 /// Check that a tick of the slow clock inside a request asked for by name stands for no more than its poll, and for no less than a tick of
@@ -192,7 +188,7 @@ fn stretches_and_polls_are_placed() {
     let off = &capture.off_cpu[0];
     assert_eq!((off.start_ns, off.blocked_ns, off.preempted_ns, off.syscall), (400, 20, 1, Some(35)));
     let place = &capture.blocking[0];
-    assert_eq!((place.frames.as_slice(), place.task_type, place.request), ([1].as_slice(), None, Some(ScopeSeq(6))));
+    assert_eq!((place.frames.as_slice(), place.task_type, place.request), ([1, 2].as_slice(), None, Some(ScopeSeq(6))));
     assert_eq!((place.count, place.blocked_ns, place.longest_ns, place.stopped_ns), (4, 80, 30, 10));
     let poll = &capture.polls[0];
     assert_eq!((poll.scope, poll.parent_request, poll.task_type, poll.ready_ns), (Some(ScopeSeq(4)), None, None, None));
