@@ -20,7 +20,7 @@ pub struct Stack {
     pub requests: Vec<ScopeSeq>,
     /// When that task's poll started. `None`: outside of any task.
     pub poll_start_ns: Option<u64>,
-    /// User addresses, leaf first, up to the function that polls the task and without it. The first is the interrupted
+    /// User addresses, leaf first, up to the function that polls the task: its future may be inlined into it. The first is the interrupted
     /// instruction, the others are return addresses.
     pub frames: Vec<u64>,
     /// How the walk ended.
