@@ -9,7 +9,7 @@ use inferno::flamegraph::{Options, Palette, from_lines};
 use super::ExportError;
 use super::folded::{frame, lines};
 use super::hover::with_full_names;
-use super::time::ms;
+use super::numbers::{ms, plural};
 use crate::model::stacks::FrameKind;
 use crate::model::{Graph, Metric, State};
 
@@ -72,8 +72,7 @@ fn seen(graph: &Graph) -> String {
         (_, None, _) => "stacks were not sampled".to_owned(),
         (_, Some(_), None) => "no CPU samples".to_owned(),
         (_, Some(_), Some(scale)) => {
-            let noun = if graph.samples == 1 { "sample" } else { "samples" };
-            format!("{} CPU {noun} for {}, scaled by {scale:.3}", graph.samples, ms(graph.sampled_ns))
+            format!("{} for {}, scaled by {scale:.3}", plural(graph.samples, "CPU sample"), ms(graph.sampled_ns))
         }
     }
 }

@@ -12,8 +12,8 @@ pub mod perfetto;
 pub mod pprof;
 pub mod speedscope;
 
+mod numbers;
 pub mod table;
-mod time;
 mod timeline;
 
 use std::io;
@@ -36,7 +36,7 @@ pub enum ExportError {
     /// Of what was selected no poll was long enough for a record, and no sample fell into it.
     #[error(
         "{title}: no poll of {} or longer and no sample to draw in this window; `record --format perfetto` or `firefox` has every poll",
-        time::ms(*poll_record_ns)
+        numbers::ms(*poll_record_ns)
     )]
     NoRecordedPoll {
         /// What was selected.

@@ -9,6 +9,7 @@ pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake
 use super::names::as_written;
 use super::request_id::RequestId;
 use super::states::{State, States};
+use super::text::printable;
 
 /// One measurement of one target, complete and detached from the kernel maps it was read from.
 #[derive(Clone, Debug, Default)]
@@ -247,6 +248,15 @@ pub struct RequestRow {
     pub task_id: Option<u64>,
     /// Tasks spawned while the request was current, in order of their spawn.
     pub children: Vec<ChildRow>,
+}
+
+impl RequestRow {
+    /// What it is called, for people: `request order-42 #1`. Printable.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let unfinished = if self.complete { "" } else { " (not ended)" };
+        format!("request {} #{}{unfinished}", printable(self.id.as_bytes()), self.instance)
+    }
 }
 
 /// A task that a request spawned, alive or ended. A live one stands in [`Capture::tasks`] as well.

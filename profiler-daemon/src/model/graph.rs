@@ -134,7 +134,7 @@ pub fn graph(
         towers.extend(beside);
     }
     let empty = Graph {
-        title: title(selection),
+        title: selection.title(),
         metric,
         frames: Frames::default(),
         lines: Vec::new(),
@@ -226,14 +226,6 @@ fn waiting(capture: &Capture, tower: &Tower<'_>) -> Vec<(Vec<FrameName>, u64)> {
     lines.push((vec![scheduled], rest_ns));
     lines.push((vec![FrameName::state(State::Suspended)], tower.states.suspended_ns));
     lines
-}
-
-fn title(selection: &Selection) -> String {
-    match selection {
-        Selection::Request { id } => format!("request {id}"),
-        Selection::Task { id } => format!("task {id}"),
-        Selection::All => "all tasks".to_owned(),
-    }
 }
 
 #[cfg(test)]

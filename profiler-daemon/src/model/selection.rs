@@ -54,6 +54,16 @@ pub enum NothingSelected {
 const NAMES_LISTED: usize = 8;
 
 impl Selection {
+    /// What it is about, for people: `request order-42`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::Request { id } => format!("request {id}"),
+            Self::Task { id } => format!("task {id}"),
+            Self::All => "all tasks".to_owned(),
+        }
+    }
+
     /// Requests that this selects by id, in start order. Empty for the other kinds.
     #[must_use]
     pub fn requests<'c>(&self, capture: &'c Capture) -> Vec<&'c RequestRow> {

@@ -8,14 +8,14 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 pub use merged::{Merged, Share, Weighed, call_sites, weigh};
 pub use split::split_exactly;
 
 use super::folding::{Executor, fold};
 use super::states::State;
-use super::symbols::{Frame, Symbolize};
+use super::symbols::{Frame, Symbolize, by_address};
 use super::text::printable;
 
 /// A frame's number in [`Frames`].
@@ -111,19 +111,13 @@ pub struct Resolved {
 impl Resolved {
     /// Looks up every address of the groups, each once.
     pub fn of<'m>(groups: impl IntoIterator<Item = &'m Merged>, symbols: &mut dyn Symbolize, frames: &mut Frames) -> Self {
-        let addresses: BTreeSet<u64> = groups.into_iter().flat_map(Merged::addresses).collect();
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let named = symbols.symbolize(&addresses);
-        let ids = named.iter().map(|functions| {
-            let functions = functions.iter().rev();
-            let id = |frame: &Frame| {
-                let id = frames.id(FrameName::new(FrameKind::Code, &frame.function));
-                frames.note_full(id, frame);
-                id
-            };
-            functions.map(id).collect()
-        });
-        Self { frames: addresses.iter().copied().zip(ids).collect() }
+        let named = by_address(groups.into_iter().flat_map(Merged::addresses), symbols).into_iter();
+        let mut id = |frame: &Frame| {
+            let id = frames.id(FrameName::new(FrameKind::Code, &frame.function));
+            frames.note_full(id, frame);
+            id
+        };
+        Self { frames: named.map(|(address, functions)| (address, functions.iter().rev().map(&mut id).collect())).collect() }
     }
 
     fn stack(&self, addresses: &[u64], truncated: bool, frames: &mut Frames) -> Vec<FrameId> {

@@ -88,7 +88,7 @@ impl<'c> Writer<'c> {
         for row in rows {
             let end_ns = row.start_ns.saturating_add(row.states.wall_ns());
             let timing = MarkerTiming::Interval(self.at(row.start_ns), self.at(end_ns));
-            let text = Timeline::request(row);
+            let text = row.title();
             self.told(thread, timing, "Request", &text);
         }
     }
@@ -163,7 +163,7 @@ impl<'c> Writer<'c> {
 
     fn poll(&mut self, thread: ThreadHandle, timing: MarkerTiming, poll: &PollSpan) {
         let row = poll.scope.or(poll.parent_request).and_then(|scope| self.by_scope.get(&scope).copied());
-        let request = row.map_or_else(|| "none".to_owned(), Timeline::request);
+        let request = row.map_or_else(|| "none".to_owned(), RequestRow::title);
         let name = self.timeline.type_name(poll.task_type);
         let (name, request) = (self.profile.intern_string(&name), self.profile.intern_string(&request));
         let waited = poll.ready_ns.map(|ready_ns| poll.start_ns.saturating_sub(ready_ns));

@@ -166,14 +166,14 @@ impl<'c, W: Write> Writer<'_, 'c, W> {
                 (format!("{}{}", state.name(), call.unwrap_or_default()), vec![stack])
             }
             What::Scheduled(_) => (State::Scheduled.name().to_owned(), Vec::new()),
-            What::Request(row) => (Timeline::request(row), Vec::new()),
+            What::Request(row) => (row.title(), Vec::new()),
         };
         Event { notes, ..Event::new(at_ns, track, Type::SliceBegin, name) }
     }
 
     fn poll_name(&self, poll: &PollSpan) -> String {
         let inside = poll.scope.and_then(|scope| self.by_scope.get(&scope).copied());
-        inside.map_or_else(|| self.timeline.type_name(poll.task_type), Timeline::request)
+        inside.map_or_else(|| self.timeline.type_name(poll.task_type), RequestRow::title)
     }
 }
 

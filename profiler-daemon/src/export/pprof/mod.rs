@@ -6,7 +6,6 @@
 mod proto;
 mod tables;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use flate2::Compression;
@@ -42,7 +41,7 @@ pub fn write(
 
 fn profile(capture: &Capture, weighted: &Weighted, metric: Metric, symbols: &mut dyn Symbolize) -> Profile {
     let mut strings = Strings::new();
-    let addresses: BTreeSet<u64> = weighted.stacks.iter().flat_map(|stack| stack.addresses.iter().copied()).collect();
+    let addresses = weighted.stacks.iter().flat_map(|stack| stack.addresses.iter().copied());
     let mut places = Places::of(addresses, symbols, &mut strings);
     let sample = weighted.stacks.iter().map(|stack| sample(capture, stack, &mut places, &mut strings)).collect();
     let nanoseconds =

@@ -1,9 +1,9 @@
 //! What samples of a pprof profile point into: strings, functions, locations and mappings, each once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::proto::{Function, Line, Location, Mapping};
-use crate::model::symbols::{Frame, MappedFile, Symbolize};
+use crate::model::symbols::{Frame, MappedFile, Symbolize, by_address};
 use crate::model::text::printable;
 
 /// A number as the schema wants it. Times above 292 years are cut to that.
@@ -55,9 +55,8 @@ pub(super) struct Places {
 
 impl Places {
     /// Looks up every address, each once.
-    pub(super) fn of(addresses: BTreeSet<u64>, symbols: &mut dyn Symbolize, strings: &mut Strings) -> Self {
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let named = symbols.symbolize(&addresses);
+    pub(super) fn of(addresses: impl Iterator<Item = u64>, symbols: &mut dyn Symbolize, strings: &mut Strings) -> Self {
+        let named = by_address(addresses, symbols);
         let mut places = Self {
             mappings: mappings(&symbols.modules(), strings),
             locations: Vec::new(),
@@ -66,7 +65,7 @@ impl Places {
             by_address: HashMap::new(),
             by_name: HashMap::new(),
         };
-        for (address, functions) in addresses.into_iter().zip(named) {
+        for (address, functions) in named {
             places.add(address, &functions, strings);
         }
         places

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
-use crate::export::time::{ms, ms_number, percent};
+use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::blocking::{Code, LongPolls, Place, SampledStack};
 use crate::model::report::RequestName;
 use crate::model::text::printable;
@@ -243,10 +243,6 @@ fn request(name: Option<&RequestName>) -> String {
 
 fn shown(text: &str) -> String {
     printable(text.as_bytes())
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]

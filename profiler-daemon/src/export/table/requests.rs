@@ -2,7 +2,7 @@
 
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use super::tasks::time_in;
-use crate::export::time::{ms, ms_number, percent};
+use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::report::{Child, Request, TaskRef, Times};
 use crate::model::text::printable;
 use crate::model::{Report, State};
@@ -177,10 +177,6 @@ fn behind(row: &Request) -> Vec<String> {
         lines.push(format!("waited for a worker behind no recorded poll: {}", ms(row.scheduled_unrecorded_ns)));
     }
     lines
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn children(rows: &[Child]) -> Grid {

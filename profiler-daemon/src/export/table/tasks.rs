@@ -7,7 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::grid::{Cell, Colours, Grid, Look, end};
-use crate::export::time::ms_number;
+use crate::export::numbers::ms_number;
 use crate::model::report::Task;
 use crate::model::text::printable;
 use crate::model::{Report, State};

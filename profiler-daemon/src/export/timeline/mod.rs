@@ -49,7 +49,7 @@ impl<'c> Timeline<'c> {
         let (from_ns, until_ns) = stretch(capture, selection).unwrap_or((1, 0));
         let timeline = Self { capture, from_ns, until_ns };
         if timeline.polls().next().is_none() && timeline.samples().next().is_none() {
-            let title = title(selection);
+            let title = selection.title();
             return Err(match capture.poll_record_ns {
                 0 => ExportError::NothingToDraw { title, metric: Metric::Wall },
                 poll_record_ns => ExportError::NoRecordedPoll { title, poll_record_ns },
@@ -160,12 +160,6 @@ impl<'c> Timeline<'c> {
         led
     }
 
-    /// A request in words, e.g. `request order-42 #1`. Printable.
-    pub(super) fn request(row: &RequestRow) -> String {
-        let unfinished = if row.complete { "" } else { " (not ended)" };
-        format!("request {} #{}{unfinished}", printable(row.id.as_bytes()), row.instance)
-    }
-
     /// A task's type in words. Printable.
     pub(super) fn type_name(&self, index: Option<TypeIndex>) -> String {
         index.map_or_else(|| "[no task]".to_owned(), |index| printable(self.capture.type_name(index).as_bytes()))
@@ -195,14 +189,6 @@ pub(super) fn owner(row: &RequestRow) -> Whose {
 /// When a stretch off the CPU ended.
 pub(super) const fn end_of(off: &OffCpu) -> u64 {
     off.start_ns.saturating_add(off.blocked_ns).saturating_add(off.preempted_ns)
-}
-
-fn title(selection: &Selection) -> String {
-    match selection {
-        Selection::Request { id } => format!("request {id}"),
-        Selection::Task { id } => format!("task {id}"),
-        Selection::All => "all tasks".to_owned(),
-    }
 }
 
 /// From the first to the last instant of what was selected.

@@ -1,8 +1,9 @@
 //! The functions of stacks, looked up once for a whole timeline.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::model::stacks::{call_sites, cut};
+use crate::model::symbols::{Frame, by_address};
 use crate::model::text::printable;
 use crate::model::{Stack, Symbolize};
 
@@ -14,12 +15,10 @@ pub(in crate::export) struct Stacks {
 impl Stacks {
     /// Looks up every address of `stacks`.
     pub(in crate::export) fn of<'s>(stacks: impl Iterator<Item = &'s Stack>, symbols: &mut dyn Symbolize) -> Self {
-        let addresses: BTreeSet<u64> = stacks.flat_map(|stack| call_sites(&stack.frames)).collect();
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let frames = symbols.symbolize(&addresses).into_iter();
+        let named = by_address(stacks.flat_map(|stack| call_sites(&stack.frames)), symbols).into_iter();
         // Outermost first, as everything here is read.
-        let names = frames.map(|inlined| inlined.iter().rev().map(|frame| printable(frame.function.as_bytes())).collect());
-        Self { names: addresses.into_iter().zip(names).collect() }
+        let names = |inlined: Vec<Frame>| inlined.iter().rev().map(|frame| printable(frame.function.as_bytes())).collect();
+        Self { names: named.map(|(address, inlined)| (address, names(inlined))).collect() }
     }
 
     /// A stack's functions, root first.

@@ -1,7 +1,7 @@
 //! From a capture to the answer. Addresses are named here, at the question.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use profiler_common::loss::Loss;
 
@@ -12,7 +12,7 @@ use crate::model::folding::{Executor, fold};
 use crate::model::report::{RequestName, request_name};
 use crate::model::spans::{ByThread, is_on_worker};
 use crate::model::stacks::call_sites;
-use crate::model::symbols::{Frame, Symbolize};
+use crate::model::symbols::{Frame, Symbolize, by_address};
 use crate::model::syscalls::syscall_name;
 
 /// What is asked.
@@ -79,11 +79,8 @@ struct Codes(HashMap<u64, Vec<Code>>);
 
 impl Codes {
     fn of<'s>(stacks: impl Iterator<Item = &'s [u64]>, symbols: &mut dyn Symbolize) -> Self {
-        let addresses: BTreeSet<u64> = stacks.flat_map(call_sites).collect();
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let named = symbols.symbolize(&addresses);
-        let codes = named.into_iter().map(|frames| frames.into_iter().map(code).collect());
-        Self(addresses.into_iter().zip(codes).collect())
+        let named = by_address(stacks.flat_map(call_sites), symbols).into_iter();
+        Self(named.map(|(address, frames)| (address, frames.into_iter().map(code).collect())).collect())
     }
 
     fn stack(&self, frames: &[u64]) -> Vec<Code> {

@@ -9,7 +9,6 @@ use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
-use crate::model::text::printable;
 
 /// A root with the time on top of it, and what gives that a shape.
 #[derive(Default)]
@@ -214,9 +213,7 @@ fn add_request<'c>(
 
 /// `request order-42 #1`. In a frame the id's `;` is escaped too: folded lines could not tell it from their own.
 fn request_frame(row: &RequestRow, before: &str) -> FrameName {
-    let id = printable(row.id.as_bytes()).replace(';', "\\x3b");
-    let unfinished = if row.complete { "" } else { " (not ended)" };
-    FrameName { text: format!("{before}request {id} #{}{unfinished}", row.instance), kind: FrameKind::Request }
+    FrameName { text: format!("{before}{}", row.title().replace(';', "\\x3b")), kind: FrameKind::Request }
 }
 
 /// A task is told from a function: an `async fn` that is spawned is both, and they have different colours.

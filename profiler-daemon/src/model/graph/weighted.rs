@@ -4,7 +4,7 @@
 //! the same towers by the same division, so both have the same times.
 
 use super::towers::{Owner, Tower, Towers, towers};
-use super::{Metric, shapes, title, waiting};
+use super::{Metric, shapes, waiting};
 use crate::model::capture::Capture;
 use crate::model::selection::{NothingSelected, Selection};
 use crate::model::stacks::FrameName;
@@ -64,7 +64,7 @@ pub fn weighted(capture: &Capture, selection: &Selection) -> Result<Weighted, No
         }
     }
     stacks.retain(|stack: &WeightedStack| stack.ns > 0);
-    Ok(Weighted { title: title(selection), stacks })
+    Ok(Weighted { title: selection.title(), stacks })
 }
 
 /// Time inside polls, where a thread has a stack.

@@ -10,6 +10,8 @@ mod elf;
 mod known;
 mod places;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use known::Symbols;
 
 /// One function at an address. An address has several where functions were inlined into one another.
@@ -69,6 +71,14 @@ pub trait Symbolize {
     fn modules(&self) -> Vec<MappedFile> {
         Vec::new()
     }
+}
+
+/// The functions at each address, each looked up once however often it comes.
+pub fn by_address(addresses: impl IntoIterator<Item = u64>, symbols: &mut dyn Symbolize) -> BTreeMap<u64, Vec<Frame>> {
+    let addresses: BTreeSet<u64> = addresses.into_iter().collect();
+    let addresses: Vec<u64> = addresses.into_iter().collect();
+    let named = symbols.symbolize(&addresses);
+    addresses.into_iter().zip(named).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Durations as text.
+//! Numbers as text: durations, shares, counts.
 
 /// Nanoseconds as milliseconds with three digits: `26.310 ms`. Exact to the microsecond, never through a float.
 pub(super) fn ms(ns: u64) -> String {
@@ -19,6 +19,11 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
     let thousandths = (u128::from(part) * 2_000 + u128::from(whole)) / (2 * u128::from(whole));
     format!("{}.{} %", thousandths / 10, thousandths % 10)
+}
+
+/// A count with its noun: `1 poll`, `2 polls`.
+pub(super) fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]
