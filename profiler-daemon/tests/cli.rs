@@ -10,8 +10,10 @@ use std::{
 
 use profiler_daemon::{
     cli::Exit,
-    control::{Answer, ControlListener, Format, Metric, Names, Selection, Service, ServiceError, serve, server::Limits},
-    model::{self, Blocking, Capture, Filter, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls},
+    control::{Answer, ControlListener, Format, Names, Selection, Service, ServiceError, serve, server::Limits},
+    model::{
+        self, Blocking, Capture, Filter, Metric, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls,
+    },
 };
 use serde_json::Value;
 

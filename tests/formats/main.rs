@@ -3,8 +3,9 @@
 mod capture;
 mod readers;
 
+use profiler_daemon::control::Format;
 use profiler_daemon::model::{Capture, Metric, Selection};
-use profiler_daemon::session::{ExecutorFrames, Form, render};
+use profiler_daemon::session::{ExecutorFrames, render};
 use profiler_tests::{Failure, Result};
 use serde_json::Value;
 
@@ -24,8 +25,8 @@ macro_rules! readers_or_skip {
     };
 }
 
-fn exported(capture: &Capture, selection: &Selection, metric: Metric, form: Form) -> Result<Vec<u8>> {
-    render(capture, selection, metric, form, ExecutorFrames::Folded, &mut Names)
+fn exported(capture: &Capture, selection: &Selection, metric: Metric, format: Format) -> Result<Vec<u8>> {
+    render(capture, selection, metric, format, ExecutorFrames::Folded, &mut Names)
         .map_err(|error| Failure::Wrong(vec![error.to_string()]))
 }
 
@@ -37,7 +38,7 @@ fn strings(value: &Value) -> Vec<&str> {
 #[test]
 fn pprof_is_read_by_another_decoder() -> Result<()> {
     let readers = readers_or_skip!();
-    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Form::Pprof)?;
+    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Format::Pprof)?;
     let read = readers.read("pprof.mjs", "order-42.pb.gz", &bytes)?;
     assert_eq!(read["first"], "wall");
     for (name, ns) in [
@@ -70,7 +71,7 @@ fn pprof_is_read_by_another_decoder() -> Result<()> {
 #[test]
 fn pprof_is_read_by_speedscope() -> Result<()> {
     let readers = readers_or_skip!();
-    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Form::Pprof)?;
+    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Format::Pprof)?;
     let read = readers.read("speedscope.mjs", "order-42.pb.gz", &bytes)?;
     assert_eq!(read["profiles"][0]["total"], WALL_NS, "{read:#}");
     Ok(())
@@ -80,7 +81,7 @@ fn pprof_is_read_by_speedscope() -> Result<()> {
 #[test]
 fn speedscope_is_read_by_its_importer() -> Result<()> {
     let readers = readers_or_skip!();
-    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Form::Speedscope)?;
+    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Format::Speedscope)?;
     let read = readers.read("speedscope.mjs", "order-42.speedscope.json", &bytes)?;
     let profiles: Vec<_> =
         read["profiles"].as_array().into_iter().flatten().map(|of| (&of["name"], &of["total"], &of["unit"])).collect();
@@ -96,7 +97,7 @@ fn speedscope_is_read_by_its_importer() -> Result<()> {
 #[test]
 fn perfetto_is_read_by_its_published_protos() -> Result<()> {
     let readers = readers_or_skip!();
-    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Form::Perfetto)?;
+    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Format::Perfetto)?;
     let read = readers.read("perfetto_trace.py", "order-42.pftrace", &bytes)?;
     assert_eq!(strings(&read["wrong"]), [""; 0]);
     for track in ["/srv/or\"ders", "thread 101", "thread 102", "task 12, orders::handle", "task 30, orders::db"] {
@@ -125,7 +126,7 @@ fn perfetto_is_read_by_its_published_protos() -> Result<()> {
 #[test]
 fn firefox_is_read_by_its_profiler() -> Result<()> {
     let readers = readers_or_skip!();
-    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Form::Firefox)?;
+    let bytes = exported(&capture::capture(), &plain(), Metric::Wall, Format::Firefox)?;
     let read = readers.read("firefox.mjs", "order-42.firefox.json", &bytes)?;
     let text = read.to_string();
     for expected in ["thread 101", "thread 102", "orders::tax", "orders::load", "Blocked", "futex", "Wake", "request order-42 #1"]
@@ -141,10 +142,10 @@ fn hostile_names_are_text_to_every_reader() -> Result<()> {
     let readers = readers_or_skip!();
     let capture = capture::capture();
     for (form, script, file) in [
-        (Form::Pprof, "pprof.mjs", "a.pb.gz"),
-        (Form::Speedscope, "speedscope.mjs", "a.speedscope.json"),
-        (Form::Perfetto, "perfetto_trace.py", "a.pftrace"),
-        (Form::Firefox, "firefox.mjs", "a.firefox.json"),
+        (Format::Pprof, "pprof.mjs", "a.pb.gz"),
+        (Format::Speedscope, "speedscope.mjs", "a.speedscope.json"),
+        (Format::Perfetto, "perfetto_trace.py", "a.pftrace"),
+        (Format::Firefox, "firefox.mjs", "a.firefox.json"),
     ] {
         let read = readers.read(script, file, &exported(&capture, &hostile(), Metric::Wall, form)?)?;
         let mut found = Vec::new();
@@ -173,8 +174,8 @@ fn every_string(value: &Value, found: &mut Vec<String>) {
 fn timelines_of_many_polls_stay_small() -> Result<()> {
     let polls = 300_000;
     let capture = capture::many(polls);
-    let trace = exported(&capture, &Selection::All, Metric::Wall, Form::Perfetto)?;
-    let profile = exported(&capture, &Selection::All, Metric::Wall, Form::Firefox)?;
+    let trace = exported(&capture, &Selection::All, Metric::Wall, Format::Perfetto)?;
+    let profile = exported(&capture, &Selection::All, Metric::Wall, Format::Firefox)?;
     println!("{polls} polls: perfetto {} bytes, firefox {} bytes", trace.len(), profile.len());
     assert!(trace.len() < 90_000_000 && profile.len() < 90_000_000);
     Ok(())

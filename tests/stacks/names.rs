@@ -1,7 +1,8 @@
 //! Whatever debug information there is, the functions of a chain have their names.
 
+use profiler_daemon::control::Format;
 use profiler_daemon::model::{Metric, RequestId, Selection};
-use profiler_daemon::session::{ExecutorFrames, Form, Subject, render};
+use profiler_daemon::session::{ExecutorFrames, Subject, render};
 use profiler_tests::cells::{Cell, DEBUGS, Profile};
 use profiler_tests::chained::{Chained, Profiled, profiled};
 use profiler_tests::failure::all_right;
@@ -39,7 +40,7 @@ fn folded(seen: &Profiled, phase: &Phase) -> Result<String> {
     let selection = Selection::Request { id: RequestId::new(id.as_bytes()) };
     let wrong = |why: &dyn std::error::Error| Failure::Wrong(vec![profiler_tests::failure::chain(why)]);
     let mut symbols = seen.naming.lock(&[]);
-    let bytes = render(&seen.capture, &selection, Metric::Cpu, Form::Folded, ExecutorFrames::Folded, &mut *symbols)
+    let bytes = render(&seen.capture, &selection, Metric::Cpu, Format::Folded, ExecutorFrames::Folded, &mut *symbols)
         .map_err(|error| wrong(&error))?;
     String::from_utf8(bytes).map_err(|error| wrong(&error))
 }

@@ -9,7 +9,7 @@ use profiler_daemon::{
         command::{Daemon, Export},
         progress::Progress,
     },
-    control::{Client, DaemonAddress, Format, Metric, Names, Request, Selection, address},
+    control::{Client, DaemonAddress, Names, Request, Selection, address},
     export::table,
     model::{Blocking, Report},
 };
@@ -65,8 +65,8 @@ pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
     let progress = Progress::spinner("waiting for the daemon's export", streams);
     let answer = client.ask_with_notes(&Request::Export {
         select: selection(&export.selection),
-        metric: metric(export.shape.metric),
-        format: form(export.shape.format),
+        metric: super::metric(export.shape.metric),
+        format: super::format(export.shape.format),
         names: Names { raw_frames: export.names.raw_frames, debug_dirs: export.names.debug_dirs.clone() },
     })?;
     drop(progress);
@@ -88,25 +88,5 @@ fn selection(selection: &cli::command::Selection) -> Selection {
         cli::command::Selection::All => Selection::All,
         cli::command::Selection::Request(id) => Selection::Request(id.as_str().to_owned()),
         cli::command::Selection::Task(id) => Selection::Task(*id),
-    }
-}
-
-const fn metric(metric: cli::args::Metric) -> Metric {
-    match metric {
-        cli::args::Metric::Wall => Metric::Wall,
-        cli::args::Metric::Cpu => Metric::Cpu,
-        cli::args::Metric::Blocked => Metric::Blocked,
-    }
-}
-
-const fn form(format: cli::args::Format) -> Format {
-    match format {
-        cli::args::Format::Flamegraph => Format::Flamegraph,
-        cli::args::Format::Folded => Format::Folded,
-        cli::args::Format::Json => Format::Json,
-        cli::args::Format::Pprof => Format::Pprof,
-        cli::args::Format::Speedscope => Format::Speedscope,
-        cli::args::Format::Firefox => Format::Firefox,
-        cli::args::Format::Perfetto => Format::Perfetto,
     }
 }

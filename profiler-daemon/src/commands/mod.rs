@@ -13,9 +13,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
-    cli::{Command, Exit, Invocation, Streams, color::Color, command::Names, manual, output::Output, visible},
+    cli::{Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, visible},
+    control::Format,
     export::table::{self, Colours},
-    model::Report,
+    model::{Metric, Report},
     session::{ExecutorFrames, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
@@ -49,6 +50,28 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
 fn print(bytes: &[u8]) -> Result<Exit> {
     Output::Stdout.open()?.write(bytes)?;
     Ok(Exit::Success)
+}
+
+/// Which time a stack is weighted with.
+const fn metric(metric: args::Metric) -> Metric {
+    match metric {
+        args::Metric::Wall => Metric::Wall,
+        args::Metric::Cpu => Metric::Cpu,
+        args::Metric::Blocked => Metric::Blocked,
+    }
+}
+
+/// What a result is written as.
+const fn format(format: args::Format) -> Format {
+    match format {
+        args::Format::Flamegraph => Format::Flamegraph,
+        args::Format::Folded => Format::Folded,
+        args::Format::Json => Format::Json,
+        args::Format::Pprof => Format::Pprof,
+        args::Format::Speedscope => Format::Speedscope,
+        args::Format::Firefox => Format::Firefox,
+        args::Format::Perfetto => Format::Perfetto,
+    }
 }
 
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use profiler_daemon::{
-    cli::{Exit, Streams, args, color::Color, command, progress::Progress},
+    cli::{Exit, Streams, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Metric, Question, RequestId, Selection, report},
-    session::{Form, Manner, Recorded, Session, Subject, holders, record, render},
+    model::{Filter, Question, RequestId, Selection, report},
+    session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
 use super::signals;
@@ -25,7 +25,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
         let progress = Progress::spinner("reading the program and attaching", streams);
         let manner = Manner {
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
-            timeline: form(order.shape.format).wants_timeline(),
+            timeline: super::format(order.shape.format).wants_timeline(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
         drop(progress);
@@ -74,7 +74,14 @@ fn finish(
     let naming = session.naming();
     let mut symbols = naming.lock(&[]);
     let executor = super::executor_frames(&order.names);
-    let bytes = render(&capture, &selection, metric(order.shape.metric), form(order.shape.format), executor, &mut *symbols)?;
+    let bytes = render(
+        &capture,
+        &selection,
+        super::metric(order.shape.metric),
+        super::format(order.shape.format),
+        executor,
+        &mut *symbols,
+    )?;
     drop(progress);
     output.write(&bytes)?;
     super::tell_notes(&symbols.warnings());
@@ -91,24 +98,4 @@ fn finish(
         return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
     }
     Ok(Exit::Success)
-}
-
-const fn metric(metric: args::Metric) -> Metric {
-    match metric {
-        args::Metric::Wall => Metric::Wall,
-        args::Metric::Cpu => Metric::Cpu,
-        args::Metric::Blocked => Metric::Blocked,
-    }
-}
-
-const fn form(format: args::Format) -> Form {
-    match format {
-        args::Format::Flamegraph => Form::Flamegraph,
-        args::Format::Folded => Form::Folded,
-        args::Format::Json => Form::Json,
-        args::Format::Pprof => Form::Pprof,
-        args::Format::Speedscope => Form::Speedscope,
-        args::Format::Firefox => Form::Firefox,
-        args::Format::Perfetto => Form::Perfetto,
-    }
 }

@@ -16,6 +16,6 @@ pub use self::{
     address::{AddressError, DaemonAddress},
     client::{Client, ClientError},
     listener::{ControlListener, ListenError},
-    protocol::{Format, Metric, Names, Request, Selection},
+    protocol::{Format, Names, Request, Selection},
     server::{Answer, Service, ServiceError, serve},
 };

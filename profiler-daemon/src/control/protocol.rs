@@ -49,6 +49,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::model::Metric;
+
 /// The version that is spoken here.
 pub const VERSION: u32 = 1;
 /// Longest request line with its newline, in bytes. The longest sound one has some 500: an id of 64 bytes, each escaped.
@@ -101,18 +103,6 @@ pub enum Selection {
     Request(String),
     /// A task, by Tokio's id.
     Task(u64),
-}
-
-/// Which time a stack is weighted with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Time by the clock, waiting included.
-    Wall,
-    /// Time on a CPU.
-    Cpu,
-    /// Time asleep in the kernel inside polls.
-    Blocked,
 }
 
 /// The form of an export.

@@ -13,8 +13,9 @@ use tokio::{
 use super::{
     listener::ControlListener,
     peer::{Peer, own_uid},
-    protocol::{Code, Format, HEADER_MAX, Header, LINE_MAX, Metric, Names, Request, Selection},
+    protocol::{Code, Format, HEADER_MAX, Header, LINE_MAX, Names, Request, Selection},
 };
+use crate::model::Metric;
 
 /// What the daemon answers with. Methods are called on a thread where blocking is fine, several at a time.
 pub trait Service: Send + Sync + 'static {

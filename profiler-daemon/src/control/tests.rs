@@ -18,6 +18,7 @@ use super::{
     server::Limits,
     *,
 };
+use crate::model::Metric;
 
 /// Answers with what it was asked.
 #[derive(Default)]

@@ -3,6 +3,8 @@
 mod towers;
 pub mod weighted;
 
+use serde::{Deserialize, Serialize};
+
 pub use towers::Owner;
 use towers::{Tower, Towers, task_text, towers};
 
@@ -14,7 +16,8 @@ use super::states::{State, States};
 use super::symbols::Symbolize;
 
 /// What the width of a frame is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Wall time: all five states. Of a request: those of its root scope, so the width is its wall time.
     Wall,

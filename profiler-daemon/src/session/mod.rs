@@ -14,7 +14,7 @@ mod unwind;
 
 pub use error::SessionError;
 pub use record::{Recorded, record};
-pub use render::{ExecutorFrames, Form, holders, render};
+pub use render::{ExecutorFrames, holders, render};
 pub use run::{Ended, run};
 pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 

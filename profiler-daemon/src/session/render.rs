@@ -1,32 +1,14 @@
 //! From a capture to bytes in the form that was asked for.
 
 use super::SessionError;
+use crate::control::protocol::Format;
 use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
 use crate::model::folding::Folded;
 use crate::model::{
     Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted,
 };
 
-/// The form of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// An interactive SVG.
-    Flamegraph,
-    /// Stacks with nanoseconds, one a line.
-    Folded,
-    /// The report.
-    Json,
-    /// A gzipped pprof profile.
-    Pprof,
-    /// speedscope's own format.
-    Speedscope,
-    /// A processed profile of the Firefox Profiler.
-    Firefox,
-    /// A Perfetto trace.
-    Perfetto,
-}
-
-impl Form {
+impl Format {
     /// Whether it shows what happened when, and so wants every poll and every wake recorded.
     #[must_use]
     pub const fn wants_timeline(self) -> bool {
@@ -52,7 +34,7 @@ pub fn render(
     capture: &Capture,
     selection: &Selection,
     metric: Metric,
-    form: Form,
+    format: Format,
     executor: ExecutorFrames,
     symbols: &mut dyn Symbolize,
 ) -> Result<Vec<u8>, SessionError> {
@@ -60,8 +42,8 @@ pub fn render(
     let symbols: &mut dyn Symbolize = if executor == ExecutorFrames::Raw { &mut *folded.0 } else { &mut folded };
     let mut bytes = Vec::new();
     let draw = |metric, symbols: &mut dyn Symbolize| graph(capture, selection, metric, GraphOptions::default(), symbols);
-    match form {
-        Form::Json => {
+    match format {
+        Format::Json => {
             let mut told = report(capture, &Filter::from(selection));
             // It sums over the whole process, so it is no part of a report about a part of it.
             if *selection == Selection::All {
@@ -69,18 +51,18 @@ pub fn render(
             }
             json::write(&told, &mut bytes)?;
         }
-        Form::Flamegraph => flamegraph::write(&draw(metric, symbols)?, &mut bytes)?,
-        Form::Folded => folded::write(&draw(metric, symbols)?, &mut bytes)?,
-        Form::Speedscope => {
+        Format::Flamegraph => flamegraph::write(&draw(metric, symbols)?, &mut bytes)?,
+        Format::Folded => folded::write(&draw(metric, symbols)?, &mut bytes)?,
+        Format::Speedscope => {
             // What was asked for is shown first; the others are one choice away in the same file.
             let others = [Metric::Wall, Metric::Cpu].into_iter().filter(|&other| other != metric);
             let graphs: Result<Vec<_>, _> = [metric].into_iter().chain(others).map(|metric| draw(metric, symbols)).collect();
             speedscope::write(&graphs?, &mut bytes)?;
         }
-        Form::Pprof => pprof::write(capture, &weighted(capture, selection)?, metric, symbols, &mut bytes)?,
-        Form::Firefox | Form::Perfetto => {
+        Format::Pprof => pprof::write(capture, &weighted(capture, selection)?, metric, symbols, &mut bytes)?,
+        Format::Firefox | Format::Perfetto => {
             selection.check(capture)?;
-            if form == Form::Firefox {
+            if format == Format::Firefox {
                 firefox::write(capture, selection, symbols, &mut bytes)?;
             } else {
                 perfetto::write(capture, selection, symbols, &mut bytes)?;

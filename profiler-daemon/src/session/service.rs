@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::{Detail, ExecutorFrames, Form, Session, SessionError, holders, render};
-use crate::control::protocol::{Format, Metric as AskedMetric, Names, Selection as AskedSelection};
+use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
+use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
 use crate::model::{Filter, Metric, Question, RequestId, Selection, report};
 
@@ -83,31 +83,11 @@ impl Service for SessionService {
         Ok(Answer { payload, notes: symbols.warnings() })
     }
 
-    fn export(
-        &self,
-        select: &AskedSelection,
-        metric: AskedMetric,
-        format: Format,
-        names: &Names,
-    ) -> Result<Answer, ServiceError> {
+    fn export(&self, select: &AskedSelection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
         let selection = match select {
             AskedSelection::All => Selection::All,
             AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
             AskedSelection::Task(id) => Selection::Task { id: *id },
-        };
-        let metric = match metric {
-            AskedMetric::Wall => Metric::Wall,
-            AskedMetric::Cpu => Metric::Cpu,
-            AskedMetric::Blocked => Metric::Blocked,
-        };
-        let form = match format {
-            Format::Flamegraph => Form::Flamegraph,
-            Format::Folded => Form::Folded,
-            Format::Json => Form::Json,
-            Format::Pprof => Form::Pprof,
-            Format::Speedscope => Form::Speedscope,
-            Format::Firefox => Form::Firefox,
-            Format::Perfetto => Form::Perfetto,
         };
         // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
         let (capture, naming) = {
@@ -116,7 +96,7 @@ impl Service for SessionService {
         };
         let executor = if names.raw_frames { ExecutorFrames::Raw } else { self.executor };
         let mut symbols = naming.lock(&names.debug_dirs);
-        let payload = render(&capture, &selection, metric, form, executor, &mut *symbols)?;
+        let payload = render(&capture, &selection, metric, format, executor, &mut *symbols)?;
         Ok(Answer { payload, notes: symbols.warnings() })
     }
 
