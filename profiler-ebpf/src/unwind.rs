@@ -14,7 +14,6 @@ use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
 use profiler_common::record::StackRecord;
 use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Region, RegionKind, RegionTable, Rule, search};
 
-use crate::losses::lose;
 use crate::maps::{REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WALK, WALKS};
 use crate::memory::{read_kernel, read_user};
 use crate::{hidden, threads};
@@ -92,15 +91,8 @@ pub fn walk(registers: *const c_void, poll_sp: u64, gate: &Gate) {
     let Some(walk) = scratch() else { return };
     walk.record.end = walk.end;
     if let Some(walks) = WALKS.get_ptr_mut(0) {
-        let end = end_of(walk.end);
-        // Opaque: the compiler would check the number once, in a copy less one, and index by the other copy without a mask. The verifiers
-        // of 6.1 and 6.12 do not carry the bound over; that of 6.18 does (kernel/bpf/verifier.c, `sync_linked_regs`).
-        let number = opaque(u64::from(walk.end)) as u32;
         // SAFETY: a map value of this CPU, written by programs that walk only.
-        unsafe { (*walks).add(number, walk.record.frames, threads::now_ns() - started_ns) };
-        if let Some(loss) = end.loss() {
-            lose(loss);
-        }
+        unsafe { (*walks).add(walk.end, walk.record.frames, threads::now_ns() - started_ns) };
     }
 }
 
@@ -218,21 +210,4 @@ fn opaque(mut word: u64) -> u64 {
     // SAFETY: a register is moved to itself.
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) word, options(pure, nomem, nostack)) };
     word
-}
-
-/// The end of this number, by a table that the verifier need not follow: only those that a walk ends with.
-#[inline(always)]
-fn end_of(number: u32) -> End {
-    match number {
-        1 => End::Poll,
-        2 => End::Root,
-        3 => End::NoMapping,
-        4 => End::NoRow,
-        5 => End::Unsupported,
-        6 => End::Unreadable,
-        7 => End::NoProgress,
-        9 => End::FramePointer,
-        10 => End::Trampoline,
-        _ => End::TooDeep,
-    }
 }

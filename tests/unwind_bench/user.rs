@@ -1,5 +1,6 @@
 //! Dumped stacks unwound in user space: by our own step and rows, and by framehop.
 
+use std::path::Path;
 use std::time::Instant;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
@@ -8,7 +9,8 @@ use object::{Object as _, ObjectSection as _};
 use profiler_common::limits::STACK_FRAMES;
 use profiler_common::unwind::{End, Memory as _, Rule};
 use profiler_daemon::inspect::unwind::{UnwindTable, unwind_table};
-use profiler_daemon::target::code::{Behind, Stretch, stretches};
+use profiler_daemon::target::code::{Behind, stretches};
+use profiler_daemon::target::program::Program;
 use profiler_tests::{Failure, Result};
 
 use crate::dumps::Dump;
@@ -45,7 +47,8 @@ impl Code {
         for stretch in all.iter().filter(|stretch| stretch.behind() != Behind::Nothing) {
             let bytes = stretch.bytes().map_err(Failure::io("the code of the fixture"))?;
             let table = unwind_table(&bytes).ok();
-            let bias = table.as_ref().and_then(|table| bias(stretch, table)).unwrap_or(0);
+            let program = Program::parse(Path::new("mapped"), bytes.clone()).ok();
+            let bias = program.and_then(|program| stretch.load_bias(program.segments())).unwrap_or(0);
             mapped.push(Mapped { start: stretch.start(), end: stretch.end(), bias, bytes, table });
         }
         mapped.sort_by_key(|mapped| mapped.start);
@@ -144,15 +147,4 @@ impl Mapped {
         };
         Some(Module::new(format!("{:#x}", self.start), self.start..self.end, self.bias, sections))
     }
-}
-
-/// What to add to an address of the file behind `stretch`.
-fn bias(stretch: &Stretch, table: &UnwindTable) -> Option<u64> {
-    const PAGE: u64 = 4096;
-    let offset = if stretch.behind() == Behind::Vdso { 0 } else { stretch.offset() };
-    let segment = table.segments.iter().find(|segment| {
-        let first = segment.file_offset & !(PAGE - 1);
-        segment.executable && first <= offset && offset < segment.file_offset + segment.file_size.max(1)
-    })?;
-    Some(stretch.start().wrapping_sub(offset).wrapping_add(segment.file_offset).wrapping_sub(segment.vaddr))
 }

@@ -77,8 +77,7 @@ impl End {
         }
     }
 
-    /// The counter of a walk that ended so, `None` for a whole stack.
-    #[inline(always)]
+    /// The loss that a walk is that ended so, `None` for a whole stack. It has no counter of its own: [`Walks`] count ends.
     #[must_use]
     pub const fn loss(self) -> Option<Loss> {
         match self {
@@ -122,7 +121,13 @@ impl Walks {
         self.ends.get(end as usize).copied().unwrap_or(0)
     }
 
-    /// Notes a walk. `end` is the number of its [`End`]: of a number of its own the compiler knows no bound, and so leaves the mask in place.
+    /// How many were cut in a way that is this loss.
+    #[must_use]
+    pub fn cut_by(&self, loss: Loss) -> u64 {
+        End::ALL.into_iter().filter(|end| end.loss() == Some(loss)).map(|end| self.ended(end)).sum()
+    }
+
+    /// Notes a walk. `end` is the number of its [`End`], and masked: the verifier knows no bound of it.
     #[inline(always)]
     pub fn add(&mut self, end: u32, frames: u32, walk_ns: u64) {
         self.walks += 1;
@@ -150,7 +155,7 @@ impl Default for Walks {
 
 #[cfg(test)]
 mod tests {
-    use super::End;
+    use super::{End, Loss, Walks};
 
     /// Check that numbers find their ends and that every cut is counted.
     #[test]
@@ -161,5 +166,16 @@ mod tests {
         }
         assert_eq!(End::from_number(0), None);
         assert_eq!(End::from_number(99), None);
+    }
+
+    /// Check that a loss is the sum of the ends that it stands for, and that others are none.
+    #[test]
+    fn cut_walks_are_losses() {
+        let mut walks = Walks::NONE;
+        for end in End::ALL {
+            (0..=end as u32).for_each(|_| walks.add(end as u32, 1, 1));
+        }
+        assert_eq!(walks.cut_by(Loss::UnwindNoRow), u64::from(End::NoRow as u32) + 1);
+        assert_eq!(walks.cut_by(Loss::StaleFrame), 0);
     }
 }

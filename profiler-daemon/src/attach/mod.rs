@@ -20,6 +20,7 @@ pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
 pub use perf::{MAX_RATE_HZ, Rate};
+pub(crate) use sys::monotonic_ns;
 pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
 pub use uprobes::{LinkKind, Probe};
 
@@ -125,7 +126,7 @@ impl Attached {
 
     /// Lets events count from now on. Returns the window's start (ns, `CLOCK_MONOTONIC`).
     pub fn open(&mut self) -> Result<u64, AttachError> {
-        self.gate.open_ns = sys::monotonic_ns();
+        self.gate.open_ns = monotonic_ns();
         self.gate.close_ns = u64::MAX;
         self.write_gate()?;
         Ok(self.gate.open_ns)
@@ -133,7 +134,7 @@ impl Attached {
 
     /// Ends the window: after this no row changes any more. Returns the window's end (ns).
     pub fn close(&mut self) -> Result<u64, AttachError> {
-        self.gate.close_ns = sys::monotonic_ns();
+        self.gate.close_ns = monotonic_ns();
         self.write_gate()?;
         std::thread::sleep(GRACE);
         Ok(self.gate.close_ns)
@@ -169,6 +170,11 @@ impl Attached {
         self.unwind.add(&mut self.ebpf, rows)
     }
 
+    /// Counts a file that has no rows to load.
+    pub const fn no_unwind_rows(&mut self) {
+        self.unwind.files_without_rows += 1;
+    }
+
     /// Says where the target's code lies now. Of too many stretches the last are left out and counted.
     pub fn set_code(&mut self, code: &[Code<'_>]) -> Result<(), AttachError> {
         let next = self.gate.regions ^ 1;
@@ -177,7 +183,7 @@ impl Attached {
         self.write_gate()
     }
 
-    /// Kernel memory taken by unwind rows, their rules and the regions (bytes), and how many rows and regions found no place.
+    /// Kernel memory taken by unwind rows, their rules and the regions (bytes), and what found no place there.
     #[must_use]
     pub const fn unwind_memory(&self) -> UnwindMemory {
         self.unwind.memory()

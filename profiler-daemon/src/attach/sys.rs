@@ -174,7 +174,7 @@ pub(super) fn lookup_batch<K: aya::Pod>(
 }
 
 /// `CLOCK_MONOTONIC` (ns), the clock of `bpf_ktime_get_ns`.
-pub(super) fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes one timespec. It cannot fail for this clock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };

@@ -62,6 +62,8 @@ pub struct UnwindMemory {
     pub rows_left_out: u64,
     /// Stretches of code that found no place.
     pub regions_left_out: u64,
+    /// Files whose tables could not be read.
+    pub files_without_rows: u64,
 }
 
 /// What is in the maps.
@@ -72,6 +74,7 @@ pub(super) struct Unwind {
     chunks: u32,
     rows_left_out: u64,
     regions_left_out: u64,
+    pub(super) files_without_rows: u64,
 }
 
 /// The chunk that is being filled.
@@ -175,7 +178,12 @@ impl Unwind {
     pub(super) const fn memory(&self) -> UnwindMemory {
         let chunks = self.chunks as u64 * size_of::<Chunk>() as u64;
         let fixed = RULES as u64 * size_of::<Rule>() as u64 + 2 * size_of::<RegionTable>() as u64 + CHUNKS as u64 * 8;
-        UnwindMemory { bytes: chunks + fixed, rows_left_out: self.rows_left_out, regions_left_out: self.regions_left_out }
+        UnwindMemory {
+            bytes: chunks + fixed,
+            rows_left_out: self.rows_left_out,
+            regions_left_out: self.regions_left_out,
+            files_without_rows: self.files_without_rows,
+        }
     }
 }
 

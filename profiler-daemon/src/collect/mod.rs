@@ -172,7 +172,7 @@ impl Collector {
         collected.samples.extend(self.samples.iter().cloned());
         let mut blocking = self.blocking.clone();
         open.off_cpu.iter().for_each(|off| blocking.add(off));
-        collected.blocking = blocking.all();
+        collected.blocking = blocking.into_all();
         collected.off_cpu.extend(self.off_cpu.iter().cloned().chain(open.off_cpu));
         collected.polls.extend(self.polls.iter().copied().chain(open.polls));
         collected.wakes.extend(self.wakes.iter().copied());
@@ -215,7 +215,7 @@ impl Collector {
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
         collected.walks = walks(attached)?;
-        collected.losses = self.losses(attached)?;
+        collected.losses = self.losses(attached, &collected.walks)?;
         Ok((collected, open))
     }
 
@@ -268,7 +268,7 @@ impl Collector {
     }
 
     /// Every counter: the kernel side's, the kernel's, and ours.
-    fn losses(&self, attached: &mut Attached) -> Result<Vec<(Loss, u64)>, AttachError> {
+    fn losses(&self, attached: &mut Attached, walks: &Walks) -> Result<Vec<(Loss, u64)>, AttachError> {
         let misses = attached.recursion_misses();
         let memory = attached.unwind_memory();
         let mut losses = Vec::with_capacity(LOSSES);
@@ -285,7 +285,8 @@ impl Collector {
                 Loss::WakeDropped => self.wakes.dropped(),
                 Loss::UnwindRowsFull => memory.rows_left_out,
                 Loss::UnwindRegionsFull => memory.regions_left_out,
-                other => self.lost.get(other).copied().unwrap_or(0),
+                Loss::UnwindFileUnreadable => memory.files_without_rows,
+                other => self.lost.get(other).copied().unwrap_or(0) + walks.cut_by(*other),
             };
             losses.push((*loss, kernel + ours));
         }

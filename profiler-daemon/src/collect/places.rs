@@ -79,12 +79,10 @@ impl Places {
         }
     }
 
-    pub(super) fn all(&self) -> Vec<Place> {
-        let places = self.known.iter().map(|(key, sum)| {
-            let Key { frames, end, syscall, task_type } = key.clone();
-            Place { frames, end, syscall, task_type, sum: *sum }
-        });
-        places.collect()
+    /// The places themselves, in no order.
+    pub(super) fn into_all(self) -> Vec<Place> {
+        let place = |(Key { frames, end, syscall, task_type }, sum)| Place { frames, end, syscall, task_type, sum };
+        self.known.into_iter().map(place).collect()
     }
 
     /// How many stretches had no place because too many were known.
@@ -127,7 +125,7 @@ mod tests {
         for stretch in [off(0x1000, 10, 5), off(0x1000, 40, 6), off(0x1000, 20, 7), off(0x1008, 0, 8)] {
             places.add(&stretch);
         }
-        let all = places.all();
+        let all = places.into_all();
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].sum, PlaceSum { count: 3, blocked_ns: 70, longest_ns: 40, stopped_ns: 35, request: 6 });
         assert_eq!((all[0].frames[0], all[0].syscall, all[0].task_type), (0x1000, Some(230), Some(2)));
@@ -139,7 +137,8 @@ mod tests {
         let mut places = Places::default();
         (0..MAX_PLACES as u64 + 2).for_each(|leaf| places.add(&off(leaf, 1, 0)));
         places.add(&off(0, 1, 0));
-        assert_eq!((places.all().len(), places.dropped()), (MAX_PLACES, 2));
-        assert_eq!(places.all().iter().map(|place| place.sum.count).sum::<u64>(), MAX_PLACES as u64 + 1);
+        let (dropped, all) = (places.dropped(), places.into_all());
+        assert_eq!((all.len(), dropped), (MAX_PLACES, 2));
+        assert_eq!(all.iter().map(|place| place.sum.count).sum::<u64>(), MAX_PLACES as u64 + 1);
     }
 }

@@ -23,13 +23,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use profiler_common::loss::Loss;
-use profiler_common::unwind::End;
-
 use unwind::Unwinding;
 
-use crate::attach::Attached;
-use crate::collect::{Collected, Collector, walks};
+use crate::attach::{Attached, monotonic_ns};
+use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
 use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Symbols};
@@ -106,8 +103,7 @@ impl Session {
 
     /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
     fn follow_mappings(&mut self) -> Result<(), SessionError> {
-        let unknown = walks(&mut self.attached)?.ended(End::NoMapping);
-        match self.unwinding.refresh_in_time(&mut self.attached, self.target.pid(), unknown) {
+        match self.unwinding.refresh_in_time(&mut self.attached, self.target.pid()) {
             Ok(false) => {}
             Ok(true) => {
                 self.setting.unwind_tables = self.unwinding.tables();
@@ -141,18 +137,13 @@ impl Session {
     /// Everything known now, the window open or closed.
     pub fn capture(&mut self, detail: Detail) -> Result<Capture, SessionError> {
         if !self.closed {
-            self.setting.window.end_ns = clock::monotonic_ns();
+            self.setting.window.end_ns = monotonic_ns();
         }
         let Self { collector, attached, setting, .. } = self;
-        let mut collected: Collected = match detail {
+        let collected: Collected = match detail {
             Detail::Stacks => collector.collect(attached, setting.window.end_ns)?,
             Detail::NoStacks => collector.collect_rows(attached, setting.window.end_ns)?,
         };
-        for (loss, count) in &mut collected.losses {
-            if *loss == Loss::UnwindFileUnreadable {
-                *count += self.unwinding.unreadable();
-            }
-        }
         Ok(gather(&self.setting, &collected))
     }
 

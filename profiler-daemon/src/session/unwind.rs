@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use profiler_common::unwind::End;
+
 use super::SessionError;
 use crate::attach::{Attached, Code, LoadedRows, UnwindRows};
-use crate::inspect::Segment;
+use crate::collect::walks;
 use crate::inspect::unwind::{UnwindTable, unwind_table};
 use crate::model::UnwindTables;
 use crate::target::code::{Behind, Stretch, stretches};
+use crate::target::program::Segment;
 
 /// How often the mappings are read again while walks meet unknown code: code made at run time is never known.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -62,11 +65,14 @@ impl Unwinding {
         Ok(true)
     }
 
-    /// Reads the mappings again if it is time to, and sooner if walks have met `unknown` code more often than at the last time. Whether
-    /// there was anything new.
-    pub(super) fn refresh_in_time(&mut self, attached: &mut Attached, pid: u32, unknown: u64) -> Result<bool, SessionError> {
-        let patience = if unknown == self.unknown_seen { REGULARLY } else { PATIENCE };
-        if self.looked.is_some_and(|looked| looked.elapsed() < patience) {
+    /// Reads the mappings again if it is time to, and sooner if walks have met unknown code since. Whether there was anything new.
+    pub(super) fn refresh_in_time(&mut self, attached: &mut Attached, pid: u32) -> Result<bool, SessionError> {
+        let passed = self.looked.map_or(Duration::MAX, |looked| looked.elapsed());
+        if passed < PATIENCE {
+            return Ok(false);
+        }
+        let unknown = walks(attached)?.ended(End::NoMapping);
+        if unknown == self.unknown_seen && passed < REGULARLY {
             return Ok(false);
         }
         self.unknown_seen = unknown;
@@ -79,25 +85,26 @@ impl Unwinding {
             Ok(bytes) => unwind_table(&bytes).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        let UnwindTable { base, rows, rules, segments, .. } = match table {
+        let table = match table {
             Ok(table) => table,
             Err(error) => {
+                attached.no_unwind_rows();
                 self.unreadable.push(format!("no unwind table of the code at {:#x}: {error}", stretch.start()));
                 return Ok(None);
             }
         };
-        let pcs: Vec<u32> = rows.iter().map(|row| row.pc).collect();
-        let places: Vec<u16> = rows.iter().map(|row| row.rule).collect();
-        let rows = attached.add_unwind_rows(&UnwindRows { pcs: &pcs, places: &places, rules: &rules })?;
+        let pcs: Vec<u32> = table.rows.iter().map(|row| row.pc).collect();
+        let places: Vec<u16> = table.rows.iter().map(|row| row.rule).collect();
+        let rows = attached.add_unwind_rows(&UnwindRows { pcs: &pcs, places: &places, rules: &table.rules })?;
         self.tables.files += 1;
         self.tables.rows += pcs.len() as u64;
-        Ok(Some(Loaded { rows, base, segments }))
+        Ok(Some(Loaded { rows, base: table.base, segments: segments(&table) }))
     }
 
     fn code(&self, stretch: &Stretch) -> Code<'_> {
         let (start, end) = (stretch.start(), stretch.end());
         let loaded = self.files.get(&stretch.behind()).and_then(Option::as_ref);
-        let placed = loaded.and_then(|loaded| Some((loaded, bias(stretch, &loaded.segments)?)));
+        let placed = loaded.and_then(|loaded| Some((loaded, stretch.load_bias(&loaded.segments)?)));
         match placed {
             Some((loaded, bias)) => Code { start, end, base: bias.wrapping_add(loaded.base), rows: Some(&loaded.rows) },
             None => Code { start, end, base: 0, rows: None },
@@ -109,28 +116,19 @@ impl Unwinding {
         self.tables
     }
 
-    /// Files whose tables could not be read.
-    pub(super) fn unreadable(&self) -> u64 {
-        self.unreadable.len() as u64
-    }
-
-    /// The same, a sentence each.
+    /// Files whose tables could not be read, a sentence each.
     pub(super) fn warnings(&self) -> &[String] {
         &self.unreadable
     }
 }
 
-/// By how much a file's addresses are moved where `stretch` is mapped: the loader maps whole pages, so a segment's first page may begin
-/// before the segment does.
-fn bias(stretch: &Stretch, segments: &[Segment]) -> Option<u64> {
-    const PAGE: u64 = 4096;
-    // The vDSO is mapped whole, from the start of its image.
-    let offset = if stretch.behind() == Behind::Vdso { 0 } else { stretch.offset() };
-    let segment = segments.iter().find(|segment| {
-        let first = segment.file_offset & !(PAGE - 1);
-        let executable = segment.executable;
-        executable && first <= offset && offset < segment.file_offset.saturating_add(segment.file_size.max(1))
-    })?;
-    let vaddr = offset.wrapping_sub(segment.file_offset).wrapping_add(segment.vaddr);
-    Some(stretch.start().wrapping_sub(vaddr))
+/// The segments as whoever reads mappings knows them.
+fn segments(table: &UnwindTable) -> Vec<Segment> {
+    let of = |segment: &crate::inspect::Segment| Segment {
+        offset: segment.file_offset,
+        length: segment.file_size,
+        address: segment.vaddr,
+        executable: segment.executable,
+    };
+    table.segments.iter().map(of).collect()
 }

@@ -1,12 +1,12 @@
 //! The code that the target has mapped, for those who read it: where it lies, and the bytes of the file behind it.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
 
-use super::mapped::{ModulesError, open_mapped};
-use super::maps::{Backing, Mapping, parse_lines};
+use super::mapped::{ModulesError, executable_mappings, open_mapped};
+use super::maps::{Backing, Mapping};
+use super::program::{self, Segment};
 
 /// A stretch of executable memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +26,13 @@ pub enum Behind {
     Nothing,
 }
 
-/// The largest file that is read.
-const LARGEST: u64 = 4 << 30;
 /// The vDSO is a page or two.
 const LARGEST_VDSO: u64 = 1 << 20;
 
 /// The stretches of process `pid`, by address. The trampoline page of uprobes is left out: nothing of the target's runs there.
 pub fn stretches(pid: u32) -> Result<Vec<Stretch>, ModulesError> {
-    let path = PathBuf::from(format!("/proc/{pid}/maps"));
-    let text = fs::read(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
-    let (mut mappings, _) = parse_lines(&text);
-    mappings.retain(|mapping| mapping.executable && mapping.name() != b"[uprobes]" && mapping.name() != b"[vsyscall]");
+    let (mut mappings, _) = executable_mappings(pid)?;
+    mappings.retain(|mapping| mapping.name() != b"[uprobes]" && mapping.name() != b"[vsyscall]");
     mappings.sort_by_key(|mapping| mapping.start);
     Ok(mappings.into_iter().map(|mapping| Stretch { mapping, pid }).collect())
 }
@@ -54,10 +50,10 @@ impl Stretch {
         self.mapping.end
     }
 
-    /// Where it begins in what is behind it (bytes).
+    /// What is added to an address of the file with these `segments` to get the address in the process.
     #[must_use]
-    pub const fn offset(&self) -> u64 {
-        self.mapping.offset
+    pub fn load_bias(&self, segments: &[Segment]) -> Option<u64> {
+        program::load_bias(segments, std::iter::once(&self.mapping))
     }
 
     /// What is behind it.
@@ -73,16 +69,7 @@ impl Stretch {
     /// The bytes behind it: the whole file as it is mapped, even if another one stands at its path by now; the vDSO from the target's memory.
     pub fn bytes(&self) -> io::Result<Vec<u8>> {
         match self.behind() {
-            Behind::File(..) => {
-                let mut file = open_mapped(self.pid, &self.mapping)?;
-                let size = file.metadata()?.len();
-                if size > LARGEST {
-                    return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-                }
-                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-                let _: usize = file.by_ref().take(LARGEST).read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
+            Behind::File(..) => program::read(open_mapped(self.pid, &self.mapping)?),
             Behind::Vdso => {
                 let size = (self.end() - self.start()).min(LARGEST_VDSO);
                 let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];

@@ -85,10 +85,7 @@ impl Modules {
     /// Reads the mappings again, for libraries that were loaded meanwhile. What was known stays known, unless
     /// something else is mapped in its place now.
     pub fn update(&mut self, pid: u32) -> Result<(), ModulesError> {
-        let path = PathBuf::from(format!("/proc/{pid}/maps"));
-        let text = fs::read(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
-        let (mut mappings, unreadable) = parse_lines(&text);
-        mappings.retain(|mapping| mapping.executable);
+        let (mappings, unreadable) = executable_mappings(pid)?;
         self.unreadable = self.unreadable.max(unreadable);
         if self.root.is_none() {
             // Debug files are looked for there when names are, and the process may be gone by then. Without it: only in ours.
@@ -161,6 +158,15 @@ impl Modules {
         let path = self.mappings.iter().find(|mapping| FileKey::of(mapping) == *key).map(Mapping::name);
         String::from_utf8_lossy(path.unwrap_or(b"a mapped file")).escape_debug().to_string()
     }
+}
+
+/// The executable mappings of process `pid`, and how many lines could not be read.
+pub(super) fn executable_mappings(pid: u32) -> Result<(Vec<Mapping>, usize), ModulesError> {
+    let path = PathBuf::from(format!("/proc/{pid}/maps"));
+    let text = fs::read(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
+    let (mut mappings, unreadable) = parse_lines(&text);
+    mappings.retain(|mapping| mapping.executable);
+    Ok((mappings, unreadable))
 }
 
 pub(super) fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<File> {

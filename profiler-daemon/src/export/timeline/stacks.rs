@@ -15,10 +15,10 @@ pub(in crate::export) struct Stacks {
 impl Stacks {
     /// Looks up every address of `stacks`.
     pub(in crate::export) fn of<'s>(stacks: impl Iterator<Item = &'s Stack>, symbols: &mut dyn Symbolize) -> Self {
-        let named = by_address(stacks.flat_map(|stack| call_sites(&stack.frames)), symbols).into_iter();
+        let found = by_address(stacks.flat_map(|stack| call_sites(&stack.frames)), symbols).into_iter();
         // Outermost first, as everything here is read.
         let names = |inlined: Vec<Frame>| inlined.iter().rev().map(|frame| printable(frame.function.as_bytes())).collect();
-        Self { names: named.map(|(address, inlined)| (address, names(inlined))).collect() }
+        Self { names: found.map(|(address, inlined)| (address, names(inlined))).collect() }
     }
 
     /// A stack's functions, root first.
