@@ -12,6 +12,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod awaits;
 pub mod clock;
 pub mod frame;
 pub mod gate;

@@ -46,3 +46,18 @@ pub const POLL_RECORD_NS: u64 = 50_000;
 
 /// How often a handler re-reads its thread's clocks when a switch landed between two reads.
 pub const SNAPSHOT_TRIES: usize = 4;
+
+/// Frames inside one another that a walk of awaits follows.
+pub const AWAIT_DEPTH: u32 = 32;
+/// Words kept of one await stack: frames of all its branches.
+pub const AWAIT_WORDS: usize = 64;
+/// Branches that a walk of awaits has left to follow at any moment. A power of two, so that an index can be masked.
+pub const AWAIT_PENDING: usize = 32;
+/// Steps of one walk of awaits: a frame takes two or three, those that are only passed through included.
+pub const AWAIT_STEPS: u32 = 512;
+/// Different await stacks of one target.
+pub const AWAIT_STACKS: u32 = 32_768;
+/// Pairs of a task type and an await stack.
+pub const AWAIT_SUMS: u32 = 32_768;
+/// Vtables of `dyn` futures, and poll functions of scopes' futures.
+pub const AWAIT_ENTRIES: u32 = 65_536;

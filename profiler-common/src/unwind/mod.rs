@@ -21,4 +21,18 @@ pub use x86_64::Cursor;
 pub trait Memory {
     /// The word (8 bytes) at `address`. `None`: it cannot be read.
     fn word(&self, address: u64) -> Option<u64>;
+
+    /// The number of `width` bytes (1, 2, 4 or 8, little endian) at `address`, which it is aligned to. `None`: it cannot be read.
+    #[inline(always)]
+    fn tag(&self, address: u64, width: u8) -> Option<u64> {
+        // The aligned word around it lies in one page, so it can be read whenever the number can.
+        let word = self.word(address & !7)? >> ((address & 7) * 8);
+        match width {
+            1 => Some(word & 0xff),
+            2 => Some(word & 0xffff),
+            4 => Some(word & 0xffff_ffff),
+            8 => Some(word),
+            _ => None,
+        }
+    }
 }

@@ -11,6 +11,7 @@
 //! | `usdt` | the annotation's probes |
 //! | `unwind/` | `.eh_frame` as rows for the kernel side |
 
+pub mod awaits;
 mod class;
 mod code;
 mod error;

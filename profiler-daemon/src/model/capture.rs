@@ -1,9 +1,11 @@
 //! What the collect step hands over: rows as they were measured, names not yet resolved.
 
+mod awaits;
 mod seen;
 
 use serde::{Deserialize, Serialize};
 
+pub use awaits::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks};
 pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake, Walks};
 
 use super::names::as_written;
@@ -48,6 +50,16 @@ pub struct Capture {
     pub walks: Walks,
     /// What they were walked by.
     pub unwind_tables: UnwindTables,
+    /// Where await stacks come from in this target.
+    pub await_source: AwaitSource,
+    /// Await stacks that rows, waits and sums point into, by [`AwaitIndex`].
+    pub await_stacks: Vec<AwaitStack>,
+    /// Waits of wanted requests and of the tasks they spawned, by their end; those still open last.
+    pub awaits: Vec<AwaitSpan>,
+    /// Waits of every task by type, live waits included. Empty unless every task was walked.
+    pub await_sums: Vec<AwaitSum>,
+    /// What the kernel side's walks of awaits came to.
+    pub await_walks: AwaitWalks,
     /// Every counter of lost or clamped events, zero ones included, so that the reader knows what is counted.
     pub losses: Vec<Loss>,
 }
@@ -189,6 +201,8 @@ pub struct TaskRow {
     pub parent_request: Option<ScopeSeq>,
     /// What it was doing at the end of the window. `None`: unknown.
     pub state_now: Option<State>,
+    /// Where it waits, while it is in no poll.
+    pub awaiting: Option<AwaitIndex>,
 }
 
 /// All tasks of one type that ended inside the window, summed.

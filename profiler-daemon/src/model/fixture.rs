@@ -54,6 +54,11 @@ pub(crate) fn capture() -> Capture {
         wakes: Vec::new(),
         walks: super::capture::Walks::default(),
         unwind_tables: super::capture::UnwindTables::default(),
+        await_source: super::capture::AwaitSource::None,
+        await_stacks: Vec::new(),
+        awaits: Vec::new(),
+        await_sums: Vec::new(),
+        await_walks: super::capture::AwaitWalks::default(),
         losses: vec![
             Loss { name: "ring_full", meaning: "Events did not fit into the ring buffer.", count: 0 },
             Loss { name: "stale_polls", meaning: "Polls whose end was not seen were closed.", count: 7 },

@@ -10,8 +10,8 @@ use profiler_common::task::{self, TaskRow as CommonTask};
 use profiler_common::unwind::{End, Walks as CommonWalks};
 
 use super::capture::{
-    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
-    TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    AwaitSource, AwaitWalks, BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample,
+    ScopeSeq, Stack, Target, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -77,6 +77,11 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         wakes: collected.wakes.iter().map(|of| wake(setting, of)).collect(),
         walks: walks(&collected.walks),
         unwind_tables: setting.unwind_tables,
+        await_source: AwaitSource::None,
+        await_stacks: Vec::new(),
+        awaits: Vec::new(),
+        await_sums: Vec::new(),
+        await_walks: AwaitWalks::default(),
         losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
     };
     capture.number_instances();
@@ -122,6 +127,7 @@ fn task_row(setting: &Setting, row: &CommonTask, doing: Doing) -> TaskRow {
             Doing::Scheduled => State::Scheduled,
             Doing::Suspended => State::Suspended,
         }),
+        awaiting: None,
     }
 }
 

@@ -26,8 +26,9 @@ pub mod text;
 
 pub use blocking::{Blocking, Question, blocking};
 pub use capture::{
-    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
-    TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
+    Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
+    TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 pub use graph::weighted::{Weighted, WeightedStack, weighted};
 pub use graph::{Graph, GraphOptions, Metric, Owner, graph};

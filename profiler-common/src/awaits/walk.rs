@@ -1,0 +1,452 @@
+//! The walk itself, a step at a time, so that the kernel side can run it in a loop that its verifier accepts.
+
+use super::end::AwaitEnd;
+use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, target};
+use super::stack::{ID_START, id_with};
+use super::word::{WordKind, address_word, word};
+use crate::limits::{AWAIT_DEPTH, AWAIT_PENDING, AWAIT_STEPS, AWAIT_WORDS};
+use crate::unwind::Memory;
+
+/// The layout table, as whoever walks can read it.
+pub trait Tables {
+    /// The node at this place.
+    fn node(&self, place: u32) -> Option<Node>;
+    /// The edge at this place.
+    fn edge(&self, place: u32) -> Option<Edge>;
+    /// The node of what stands behind this vtable (a runtime address). `None`: it is not known.
+    fn entry(&self, vtable: u64) -> Option<u32>;
+    /// Place of the type of the task whose header lies at this address, [`super::word::NO_TYPE`] where it is not known.
+    fn task_type(&self, header: u64) -> u32;
+}
+
+/// Whether a walk goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It does.
+    Going,
+    /// It has come to its end, which is in [`AwaitWalk::end`].
+    Done,
+}
+
+/// Different branches of one list or slice that are told apart from those met before: equal ones are kept once.
+const SEEN: usize = 4;
+
+/// Futures that are awaited at once, and how far they have been followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Branching {
+    /// Where the node lies; of a list the next element.
+    at: u64,
+    /// The id of the walk before its first branch.
+    before: u64,
+    /// Sum of its branches' ids.
+    sum: u64,
+    /// Ids of branches that have been kept.
+    seen: [u64; SEEN],
+    /// The node.
+    node: u32,
+    /// How deep its branches lie.
+    depth: u32,
+    /// The branch to follow next.
+    next: u32,
+    /// Words kept before the branch that is being followed.
+    start: u32,
+}
+
+/// A walk under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct AwaitWalk {
+    /// Where the walk is.
+    at: u64,
+    /// Id of the words of the branch that is being followed, of all words at the end.
+    pub id: u64,
+    /// Header of the first task that was met ([`NodeKind::Task`]), 0 for none.
+    pub awaited: u64,
+    /// The node it is at, [`target::NOTHING`] between two branches.
+    node: u32,
+    /// How many frames it is in.
+    depth: u32,
+    /// Steps taken.
+    pub steps: u32,
+    /// Branchings open.
+    open: u32,
+    /// Words in use.
+    pub len: u32,
+    /// The first thing that went wrong: [`AwaitEnd`] as a number.
+    pub end: u32,
+    /// What was met, see [`super::word`].
+    pub words: [u64; AWAIT_WORDS],
+    branchings: [Branching; AWAIT_PENDING],
+}
+
+const WORD_MASK: usize = AWAIT_WORDS - 1;
+const BRANCH_MASK: usize = AWAIT_PENDING - 1;
+const _: () = assert!(AWAIT_WORDS.is_power_of_two() && AWAIT_PENDING.is_power_of_two());
+
+impl AwaitWalk {
+    /// A walk that has not begun.
+    pub const NEW: Self = Self {
+        at: 0,
+        id: ID_START,
+        awaited: 0,
+        node: target::NOTHING,
+        depth: 0,
+        steps: 0,
+        open: 0,
+        len: 0,
+        end: AwaitEnd::Whole as u32,
+        words: [0; AWAIT_WORDS],
+        branchings: [Branching { at: 0, before: 0, sum: 0, seen: [0; SEEN], node: 0, depth: 0, next: 0, start: 0 };
+            AWAIT_PENDING],
+    };
+
+    /// Begins at `node`, which lies at `address`.
+    #[inline(always)]
+    pub fn begin(&mut self, address: u64, node: u32) {
+        self.at = address;
+        self.id = ID_START;
+        self.awaited = 0;
+        self.node = node;
+        self.depth = 0;
+        self.steps = 0;
+        self.open = 0;
+        self.len = 0;
+        self.end = AwaitEnd::Whole as u32;
+    }
+
+    /// The words in use.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        self.words.get(..self.len as usize).unwrap_or(&self.words)
+    }
+
+    /// Walks to the end. For user space; the kernel side has a loop of its own.
+    pub fn run(&mut self, tables: &impl Tables, memory: &impl Memory) {
+        while self.step(tables, memory) == Step::Going {}
+    }
+
+    /// One step.
+    #[inline(always)]
+    pub fn step(&mut self, tables: &impl Tables, memory: &impl Memory) -> Step {
+        self.steps += 1;
+        if self.steps > AWAIT_STEPS {
+            return self.stop(AwaitEnd::TooLong);
+        }
+        if self.node >= target::FIRST {
+            return self.next_branch(tables, memory);
+        }
+        let Some(node) = tables.node(self.node) else { return self.cut(AwaitEnd::Unsupported) };
+        if node.kind == NodeKind::Tagged as u8 {
+            return self.tagged(&node, tables, memory);
+        }
+        let here = self.node;
+        if node.kind == NodeKind::Task as u8 {
+            return self.task(&node, here, tables, memory);
+        }
+        if node.flags & FRAME != 0 && !self.show(here, 0) {
+            return self.stop(AwaitEnd::TooWide);
+        }
+        if node.kind == NodeKind::Inside as u8 {
+            let at = self.at;
+            self.follow(tables.edge(node.first), at)
+        } else if node.kind == NodeKind::Pointer as u8 {
+            match memory.word(self.at.wrapping_add(u64::from(node.offset))) {
+                None => self.cut(AwaitEnd::Unreadable),
+                Some(0) => self.leave(),
+                Some(to) => self.follow(tables.edge(node.first), to),
+            }
+        } else if node.kind == NodeKind::Dyn as u8 {
+            self.dynamic(&node, tables, memory)
+        } else if node.kind == NodeKind::Branches as u8 || node.kind == NodeKind::Slice as u8 {
+            let at = self.at;
+            self.branch(here, at)
+        } else if node.kind == NodeKind::List as u8 {
+            match memory.word(self.at.wrapping_add(u64::from(node.offset))) {
+                None => self.cut(AwaitEnd::Unreadable),
+                Some(first) => self.branch(here, first),
+            }
+        } else {
+            self.leave()
+        }
+    }
+
+    #[inline(always)]
+    fn tagged(&mut self, node: &Node, tables: &impl Tables, memory: &impl Memory) -> Step {
+        let Some(tag) = memory.tag(self.at.wrapping_add(u64::from(node.offset)), node.width) else {
+            return self.cut(AwaitEnd::Unreadable);
+        };
+        let into = tag.wrapping_sub(node.base);
+        let place = if into < u64::from(node.count) {
+            node.first.wrapping_add(into as u32)
+        } else if node.aux != NO_EDGE {
+            node.aux
+        } else {
+            return self.cut(AwaitEnd::BadTag);
+        };
+        let edge = tables.edge(place);
+        if let Some(edge) = edge
+            && (edge.node == target::NOTHING || edge.node == target::SPENT)
+        {
+            return self.leave();
+        }
+        if node.flags & FRAME != 0 {
+            let state = if node.flags & COROUTINE != 0 { tag as u32 } else { 0 };
+            let here = self.node;
+            if !self.show(here, state) {
+                return self.stop(AwaitEnd::TooWide);
+            }
+        }
+        let at = self.at;
+        self.follow(edge, at)
+    }
+
+    #[inline(always)]
+    fn task(&mut self, node: &Node, here: u32, tables: &impl Tables, memory: &impl Memory) -> Step {
+        let Some(header) = memory.word(self.at.wrapping_add(u64::from(node.offset))) else {
+            return self.cut(AwaitEnd::Unreadable);
+        };
+        if header == 0 {
+            return self.leave();
+        }
+        let task_type = tables.task_type(header);
+        if !self.keep(word(WordKind::Task, self.depth, here, task_type)) {
+            return self.stop(AwaitEnd::TooWide);
+        }
+        if self.awaited == 0 {
+            self.awaited = header;
+        }
+        self.leave()
+    }
+
+    #[inline(always)]
+    fn dynamic(&mut self, node: &Node, tables: &impl Tables, memory: &impl Memory) -> Step {
+        let data = memory.word(self.at.wrapping_add(u64::from(node.offset)));
+        let vtable = memory.word(self.at.wrapping_add(u64::from(node.aux)));
+        let (Some(data), Some(vtable)) = (data, vtable) else { return self.cut(AwaitEnd::Unreadable) };
+        match tables.entry(vtable) {
+            Some(place) => self.follow(Some(Edge { offset: 0, node: place }), data),
+            None => {
+                self.fail(AwaitEnd::UnknownDyn);
+                if !self.keep(address_word(WordKind::UnknownDyn, self.depth, vtable)) {
+                    return self.stop(AwaitEnd::TooWide);
+                }
+                self.leave()
+            }
+        }
+    }
+
+    /// Goes on at `edge`, which starts at `from`.
+    #[inline(always)]
+    fn follow(&mut self, edge: Option<Edge>, from: u64) -> Step {
+        match edge {
+            Some(edge) if edge.node < target::FIRST => {
+                if self.depth >= AWAIT_DEPTH {
+                    return self.cut(AwaitEnd::TooDeep);
+                }
+                self.at = from.wrapping_add(u64::from(edge.offset));
+                self.node = edge.node;
+                Step::Going
+            }
+            Some(edge) if edge.node != target::UNKNOWN => self.leave(),
+            _ => self.cut(AwaitEnd::Unsupported),
+        }
+    }
+
+    /// Opens the branching at the node `here`, whose first branch is found from `at`.
+    #[inline(always)]
+    fn branch(&mut self, here: u32, at: u64) -> Step {
+        let place = self.open as usize;
+        if place >= AWAIT_PENDING {
+            return self.stop(AwaitEnd::TooWide);
+        }
+        self.branchings[place & BRANCH_MASK] =
+            Branching { at, before: self.id, sum: 0, seen: [0; SEEN], node: here, depth: self.depth, next: 0, start: self.len };
+        self.open += 1;
+        self.id = ID_START;
+        self.node = target::NOTHING;
+        Step::Going
+    }
+
+    /// The branch that was followed has come to its end: the next one, if there is one.
+    #[inline(always)]
+    fn next_branch(&mut self, tables: &impl Tables, memory: &impl Memory) -> Step {
+        let open = self.open as usize;
+        if open == 0 || open > AWAIT_PENDING {
+            return self.finish();
+        }
+        let place = (open - 1) & BRANCH_MASK;
+        let mut here = self.branchings[place];
+        let Some(node) = tables.node(here.node) else { return self.stop(AwaitEnd::Unsupported) };
+        let dynamic = node.kind != NodeKind::Branches as u8;
+        if self.len != here.start {
+            // Of many equal ones one is kept: a set of a thousand sleepers is one stack, and stays it as they wake one after another.
+            let id = self.id;
+            if dynamic && (here.seen[0] == id || here.seen[1] == id || here.seen[2] == id || here.seen[3] == id) {
+                self.len = here.start;
+            } else {
+                here.seen = [id, here.seen[0], here.seen[1], here.seen[2]];
+                here.sum = here.sum.wrapping_add(id);
+            }
+        }
+        self.depth = here.depth;
+        self.id = ID_START;
+        here.start = self.len;
+        let nth = here.next;
+        here.next = nth.wrapping_add(1);
+        let (from, edge_place) = match branch_at(&node, &mut here, nth, memory) {
+            At::Branch(from, edge_place) => (from, edge_place),
+            At::Skipped => {
+                self.branchings[place] = here;
+                return Step::Going;
+            }
+            At::Over => {
+                self.open = place as u32;
+                self.id = if here.sum == 0 { here.before } else { id_with(here.before, here.sum) };
+                // Behind the last branch the branching is a branch of the one around it.
+                return Step::Going;
+            }
+            At::Unreadable => {
+                self.open = place as u32;
+                self.id = id_with(here.before, here.sum);
+                return self.cut(AwaitEnd::Unreadable);
+            }
+        };
+        self.branchings[place] = here;
+        self.follow(tables.edge(edge_place), from)
+    }
+
+    /// The branch ends here: nothing is awaited below.
+    #[inline(always)]
+    fn leave(&mut self) -> Step {
+        self.node = target::NOTHING;
+        Step::Going
+    }
+
+    #[inline(always)]
+    fn fail(&mut self, end: AwaitEnd) {
+        if self.end == AwaitEnd::Whole as u32 {
+            self.end = end as u32;
+        }
+    }
+
+    /// The branch ends here because of `end`; the others go on.
+    #[inline(always)]
+    fn cut(&mut self, end: AwaitEnd) -> Step {
+        self.fail(end);
+        if !self.keep(word(WordKind::Cut, self.depth, 0, end as u32)) {
+            return self.stop(AwaitEnd::TooWide);
+        }
+        self.leave()
+    }
+
+    /// The whole walk ends here because of `end`.
+    #[inline(always)]
+    fn stop(&mut self, end: AwaitEnd) -> Step {
+        self.fail(end);
+        // What is cut off is part of what the stack is.
+        self.id = id_with(self.id, end as u64);
+        self.close_all();
+        Step::Done
+    }
+
+    #[inline(always)]
+    fn finish(&mut self) -> Step {
+        if self.len == 0 {
+            self.fail(AwaitEnd::NotPending);
+        }
+        Step::Done
+    }
+
+    /// The id of what was kept, with branchings still open.
+    #[inline(always)]
+    fn close_all(&mut self) {
+        for down in 0..AWAIT_PENDING {
+            let open = self.open as usize;
+            if down >= open || open > AWAIT_PENDING {
+                break;
+            }
+            let here = self.branchings[(open - 1 - down) & BRANCH_MASK];
+            self.id = id_with(here.before, here.sum.wrapping_add(self.id));
+        }
+    }
+
+    /// Keeps a frame, inside of which the walk then is. False: there is no room.
+    #[inline(always)]
+    fn show(&mut self, node: u32, state: u32) -> bool {
+        let kept = self.keep(word(WordKind::Frame, self.depth, node, state));
+        self.depth += 1;
+        kept
+    }
+
+    /// Keeps a word. False: there is no room.
+    #[inline(always)]
+    fn keep(&mut self, word: u64) -> bool {
+        let place = self.len as usize;
+        if place >= AWAIT_WORDS {
+            return false;
+        }
+        self.words[place & WORD_MASK] = word;
+        self.len += 1;
+        self.id = id_with(self.id, word);
+        true
+    }
+}
+
+/// Where a branch is.
+enum At {
+    /// It starts there, by the edge at that place.
+    Branch(u64, u32),
+    /// It is not awaited.
+    Skipped,
+    /// There are no more.
+    Over,
+    /// That cannot be read.
+    Unreadable,
+}
+
+/// The branch number `nth` of a branching; of a list, moves on to the next element.
+#[inline(always)]
+fn branch_at(node: &Node, here: &mut Branching, nth: u32, memory: &impl Memory) -> At {
+    if node.kind == NodeKind::List as u8 {
+        let element = here.at;
+        if element == 0 {
+            return At::Over;
+        }
+        return match memory.word(element.wrapping_add(u64::from(node.aux))) {
+            Some(next) => {
+                here.at = next;
+                At::Branch(element, node.first)
+            }
+            None => At::Unreadable,
+        };
+    }
+    if node.kind == NodeKind::Slice as u8 {
+        return match memory.word(here.at.wrapping_add(u64::from(node.aux))) {
+            Some(count) if u64::from(nth) >= count => At::Over,
+            Some(_) => match memory.word(here.at.wrapping_add(u64::from(node.offset))) {
+                Some(first) => At::Branch(first.wrapping_add(node.base.wrapping_mul(u64::from(nth))), node.first),
+                None => At::Unreadable,
+            },
+            None => At::Unreadable,
+        };
+    }
+    if nth >= node.count {
+        return At::Over;
+    }
+    if node.width != 0 {
+        let mask = match memory.word(here.at.wrapping_add(u64::from(node.aux))) {
+            Some(mask) => memory.tag(mask, node.width),
+            None => None,
+        };
+        match mask {
+            Some(mask) if mask >> (nth & 63) & 1 != 0 => return At::Skipped,
+            Some(_) => {}
+            None => return At::Unreadable,
+        }
+    }
+    At::Branch(here.at, node.first.wrapping_add(nth))
+}
+
+#[cfg(test)]
+mod tests;
