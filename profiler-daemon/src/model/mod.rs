@@ -23,6 +23,7 @@ pub mod states;
 pub mod symbols;
 pub mod syscalls;
 pub mod text;
+pub mod waits;
 
 pub use blocking::{Blocking, Question, blocking};
 pub use capture::{
@@ -37,3 +38,4 @@ pub use request_id::RequestId;
 pub use selection::{NothingSelected, Selection};
 pub use states::{State, States};
 pub use symbols::{Frame, MappedFile, Symbolize, Symbols};
+pub use waits::{Keep, Wait, WaitFrame, Waits, Whose, WokenBy, name_waits, waits};
