@@ -147,11 +147,9 @@ fn fitted(mut parts: Vec<Part>, states: &States) -> Accounted {
 /// The times within `total_ns`, what is left of it, and what they were cut by.
 fn within(times: Vec<u64>, total_ns: u64) -> (Vec<u64>, u64, u64) {
     let sum: u128 = times.iter().map(|&ns| u128::from(ns)).sum();
-    match u128::from(total_ns).checked_sub(sum) {
-        Some(rest) => (times, u64::try_from(rest).unwrap_or(total_ns), 0),
-        None => {
-            let over = u64::try_from(sum.saturating_sub(u128::from(total_ns))).unwrap_or(u64::MAX);
-            (split_exactly(total_ns, &times), 0, over)
-        }
+    if let Some(rest) = u128::from(total_ns).checked_sub(sum) {
+        return (times, u64::try_from(rest).unwrap_or(total_ns), 0);
     }
+    let over = u64::try_from(sum.saturating_sub(u128::from(total_ns))).unwrap_or(u64::MAX);
+    (split_exactly(total_ns, &times), 0, over)
 }

@@ -1,5 +1,6 @@
 //! What a reader takes from an await stack: the functions of the user's own, what the innermost of them awaits, and where.
 
+use super::Wait;
 use super::frames::WaitFrame;
 use super::tree::tree;
 use crate::model::capture::AwaitFrameKind;
@@ -59,31 +60,10 @@ impl<'f> Reading<'f> {
         }
     }
 
-    /// Names of the branches, each once, in their order.
-    #[must_use]
-    pub fn branch_names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for name in self.branches.iter().map(|branch| branch_name(branch)) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
-    }
-
     /// What is awaited, with the branches where there are some: `tokio::select! of leaf, mid`.
     #[must_use]
     pub fn what(&self) -> String {
-        let names = self.branch_names();
-        if names.is_empty() {
-            return self.awaited.clone();
-        }
-        let listed: Vec<&str> = names.iter().take(BRANCHES_LISTED).map(|name| label(name, &names)).collect();
-        let more = match names.len().saturating_sub(BRANCHES_LISTED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("{} of {}{more}", self.awaited, listed.join(", "))
+        of_branches(&self.awaited, &self.branches)
     }
 
     /// What a wait reads as in a picture: `[await] tokio::time::sleep::Sleep (orders.rs:41)`.
@@ -95,8 +75,47 @@ impl<'f> Reading<'f> {
     /// The short form of a branch's name, as [`Self::what`] has it.
     #[must_use]
     pub fn short_branch<'n>(&self, name: &'n str) -> &'n str {
-        label(name, &self.branch_names())
+        label(name, &branch_names(&self.branches))
     }
+}
+
+impl Wait {
+    /// The function that waits: the one whose place the wait has. `None`: not known.
+    #[must_use]
+    pub fn function(&self) -> Option<String> {
+        let here = |frame: &&WaitFrame| waits(frame) && (&frame.file, frame.line) == (&self.file, self.line);
+        tree(&self.stack).trunk.iter().rev().find(here).filter(|frame| frame.line.is_some()).map(WaitFrame::step)
+    }
+
+    /// What is awaited, with the branches where there are some: `tokio::select! of leaf, mid`.
+    #[must_use]
+    pub fn what(&self) -> String {
+        of_branches(&self.awaited, &tree(&self.stack).branches)
+    }
+}
+
+/// Names of the branches, each once, in their order.
+fn branch_names(branches: &[&[WaitFrame]]) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in branches.iter().map(|branch| branch_name(branch)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn of_branches(awaited: &str, branches: &[&[WaitFrame]]) -> String {
+    let names = branch_names(branches);
+    if names.is_empty() {
+        return awaited.to_owned();
+    }
+    let listed: Vec<&str> = names.iter().take(BRANCHES_LISTED).map(|name| label(name, &names)).collect();
+    let more = match names.len().saturating_sub(BRANCHES_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{awaited} of {}{more}", listed.join(", "))
 }
 
 /// `[await] X (orders.rs:41)`.
