@@ -13,7 +13,9 @@ mod tree;
 use serde::{Deserialize, Serialize};
 
 pub use account::{Accounted, Part, Spans, of_parts, of_sums};
+pub(crate) use build::of_types;
 pub use build::{name_waits, of_request, waits};
+pub(crate) use frames::addresses;
 pub use frames::{NamedStack, Stacks, WaitFrame};
 pub use reading::{Keep, Reading, await_text};
 

@@ -59,7 +59,7 @@ pub fn render(
     symbols: &mut dyn Symbolize,
 ) -> Result<Vec<u8>, SessionError> {
     let mut bytes = Vec::new();
-    let options = GraphOptions::default();
+    let options = GraphOptions { keep: executor.kept(), ..GraphOptions::default() };
     let draw = |metric, symbols: &mut dyn Symbolize| {
         executor.in_names(symbols, |symbols| graph(capture, selection, metric, options, symbols))
     };
@@ -74,7 +74,7 @@ pub fn render(
             speedscope::write(&graphs?, &mut bytes)?;
         }
         Format::Pprof => {
-            let weighted = weighted(capture, selection)?;
+            let weighted = weighted(capture, selection, executor.kept())?;
             executor.in_names(symbols, |symbols| pprof::write(capture, &weighted, metric, symbols, &mut bytes))?;
         }
         Format::Firefox | Format::Perfetto => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::capture::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitSource, AwaitStack, Capture};
 use crate::model::names::as_written;
-use crate::model::stacks::call_sites;
+use crate::model::stacks::{call_sites, is_scope};
 use crate::model::symbols::{Frame, Symbolize, by_address};
 
 /// One frame of an await stack. Texts come from the target.
@@ -120,9 +120,4 @@ fn of_code(addresses: &[u64], found: &BTreeMap<u64, Vec<Frame>>) -> Vec<WaitFram
             line: frame.line,
         })
         .collect()
-}
-
-/// Whether a function is the annotation's, around a request's future.
-pub(crate) fn is_scope(function: &str) -> bool {
-    function.contains("profiler_annotate::scope::Scope")
 }
