@@ -66,6 +66,10 @@ pub struct GraphOptions {
 pub struct Line {
     /// Frames, root first.
     pub stack: Vec<FrameId>,
+    /// What its time was spent in.
+    pub state: State,
+    /// Samples, stretches off the CPU or waits that it was seen in. 0: time without one, or their number is not known.
+    pub count: u64,
     /// Its time.
     pub ns: u64,
 }
@@ -194,7 +198,7 @@ fn draw(towers: &[Shaped<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) ->
             graph.count(*state, group, &tower.states);
             let (total_ns, leaves) = (tower.states.of(*state), graph.metric != Metric::Cpu);
             for part in weigh(group, total_ns, leaves, (&resolved, aligned.as_ref()), &mut graph.frames) {
-                graph.push(&roots, &part.stack, part.ns);
+                graph.push(&roots, Line { stack: part.stack, state: *state, count: part.count, ns: part.ns });
             }
         }
         for line in waiting.iter().filter(|line| line.ns > 0) {
@@ -203,16 +207,16 @@ fn draw(towers: &[Shaped<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) ->
                 stack = resolved.stack(&line.addresses, line.truncated, &mut graph.frames);
             }
             stack.extend(line.frames.iter().map(|name| graph.frames.id(name.clone())));
-            graph.push(&roots, &stack, line.ns);
+            graph.push(&roots, Line { stack, state: line.state, count: line.count, ns: line.ns });
         }
     }
     graph
 }
 
 impl Graph {
-    fn push(&mut self, roots: &[FrameId], stack: &[FrameId], ns: u64) {
-        if ns > 0 {
-            self.lines.push(Line { stack: [roots, stack].concat(), ns });
+    fn push(&mut self, roots: &[FrameId], line: Line) {
+        if line.ns > 0 {
+            self.lines.push(Line { stack: [roots, &line.stack].concat(), ..line });
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod awaits;
 pub mod blocking;
+pub mod calls;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -27,6 +28,7 @@ pub mod text;
 pub mod waits;
 
 pub use blocking::{Blocking, Question, blocking};
+pub use calls::{CallGraph, call_graph};
 pub use capture::{
     AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,

@@ -8,7 +8,7 @@ use crate::model::states::State;
 use crate::model::waits::{Keep, NamedStack, Part, Reading, Stacks, addresses};
 
 /// A stack of time between polls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     /// Code that it stands on, leaf first: of a stack that a waker was stored in.
     pub(super) addresses: Vec<u64>,
@@ -16,12 +16,19 @@ pub(super) struct Waiting {
     pub(super) truncated: bool,
     /// Frames on top of it, root first.
     pub(super) frames: Vec<FrameName>,
-    /// Of suspended time, or of scheduled time.
-    pub(super) suspended: bool,
+    /// Suspended, or scheduled.
+    pub(super) state: State,
     /// How many waits it is. 0: not known.
     pub(super) count: u64,
     /// Its time.
     pub(super) ns: u64,
+}
+
+impl Waiting {
+    /// Without code, and not counted.
+    const fn of(state: State, frames: Vec<FrameName>, ns: u64) -> Self {
+        Self { addresses: Vec::new(), truncated: false, frames, state, count: 0, ns }
+    }
 }
 
 /// All of a tower's time between polls, to the nanosecond.
@@ -29,7 +36,7 @@ pub(super) fn waiting(capture: &Capture, tower: &Tower<'_>, stacks: &Stacks, kee
     let mut lines = scheduled(capture, tower);
     lines.extend(tower.waits.parts.iter().map(|part| suspended(capture, part, stacks, keep)));
     let frames = vec![FrameName::state(State::Suspended)];
-    lines.push(Waiting { frames, suspended: true, ns: tower.waits.suspended_rest_ns, ..Waiting::default() });
+    lines.push(Waiting::of(State::Suspended, frames, tower.waits.suspended_rest_ns));
     lines
 }
 
@@ -55,7 +62,8 @@ fn reading(stack: &NamedStack, keep: Keep) -> Reading<'_> {
 /// A wait stands on the functions that lead to it; which of several futures ended it is a frame of its own.
 fn suspended(capture: &Capture, part: &Part, stacks: &Stacks, keep: Keep) -> Waiting {
     let found = stacks.get(part.stack).zip(usize::try_from(part.stack.0).ok().and_then(|at| capture.await_stacks.get(at)));
-    let line = Waiting { suspended: true, count: part.count, ns: part.suspended_ns, ..Waiting::default() };
+    let frames = vec![FrameName::state(State::Suspended)];
+    let line = Waiting { count: part.count, ..Waiting::of(State::Suspended, frames, part.suspended_ns) };
     let leaf = |text: &str| FrameName::new(FrameKind::State(State::Suspended), text);
     match found {
         Some((named, stack)) if named.source == AwaitSource::Wakers => Waiting {
@@ -70,14 +78,14 @@ fn suspended(capture: &Capture, part: &Part, stacks: &Stacks, keep: Keep) -> Wai
             let woken = part.woken_by.as_deref().map(|name| leaf(&format!("woken by {}", reading.short_branch(name))));
             Waiting { frames: steps.chain([leaf(&reading.text())]).chain(woken).collect(), ..line }
         }
-        None => Waiting { frames: vec![FrameName::state(State::Suspended)], ..line },
+        None => line,
     }
 }
 
 /// What held the workers while the tower's task was ready.
 fn scheduled(capture: &Capture, tower: &Tower<'_>) -> Vec<Waiting> {
     let scheduled = FrameName::state(State::Scheduled);
-    let line = |frames, ns| Waiting { frames, ns, ..Waiting::default() };
+    let line = |frames, ns| Waiting::of(State::Scheduled, frames, ns);
     let Held { behind, unrecorded_ns } = &tower.behind;
     let mut lines: Vec<Waiting> = behind
         .iter()

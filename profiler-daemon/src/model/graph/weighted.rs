@@ -96,7 +96,7 @@ fn unpolled<'t>(
 ) -> impl Iterator<Item = WeightedStack> + use<'t> {
     waiting(capture, tower, awaits, keep).into_iter().map(|line| WeightedStack {
         owner: tower.owner.clone(),
-        state: if line.suspended { State::Suspended } else { State::Scheduled },
+        state: line.state,
         outer: if line.truncated { cut(&line.addresses, true).into_iter().collect() } else { Vec::new() },
         addresses: line.addresses,
         inner: line.frames,

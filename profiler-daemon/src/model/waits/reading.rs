@@ -200,7 +200,7 @@ fn boxed(name: &str) -> String {
     let of_glue = name.strip_prefix("core::ptr::drop_in_place").map(|rest| rest.trim_start_matches("::"));
     match of_glue.and_then(|rest| rest.strip_prefix('<')).and_then(|rest| rest.strip_suffix('>')) {
         Some(inside) => shortened(inside),
-        None => format!("[boxed future {name}]"),
+        None => format!("[{name}]"),
     }
 }
 
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(of(None, Some("bad_tag")), "[await] [not followed: bad_tag] (a.rs:1)");
         assert_eq!(of(Some(frame(1, Cut, "unsupported", None)), None), "[await] [not followed: unsupported] (a.rs:1)");
         assert_eq!(of(Some(frame(1, Task(None), "a::child", None)), None), "[await] task a::child (a.rs:1)");
-        assert_eq!(of(Some(frame(1, UnknownDyn, "0x7f00", None)), None), "[await] [boxed future 0x7f00] (a.rs:1)");
+        assert_eq!(of(Some(frame(1, UnknownDyn, "dyn Future at 0x7f", None)), None), "[await] [dyn Future at 0x7f] (a.rs:1)");
         assert_eq!(of(Some(frame(1, UnknownDyn, "core::ptr::drop_in_place<a::g>", None)), None), "[await] a::g (a.rs:1)");
         let plumbing = [frame(0, Future, "hyper::server::conn::Connection<T>", None)];
         assert_eq!(Reading::of(&plumbing, None, Keep::Own).text(), "[await] hyper::server::conn::Connection<T>");
