@@ -4,7 +4,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Question, RequestId, Selection, report},
+    model::{Filter, Question, RequestId, Selection, name_waits, report},
     session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
@@ -86,7 +86,8 @@ fn finish(
     drop(progress);
     output.write(&bytes)?;
     super::tell_notes(&symbols.warnings());
-    let told = report(&capture, &Filter::from(&selection));
+    let mut told = report(&capture, &Filter::from(&selection));
+    name_waits(&mut told, &capture, &mut *symbols);
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
     }

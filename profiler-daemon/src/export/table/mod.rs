@@ -9,6 +9,7 @@ mod grid;
 mod losses;
 mod requests;
 mod tasks;
+mod waits;
 
 pub use blocking::{blocking, worst_places};
 pub use fit::fit;
@@ -16,3 +17,4 @@ pub use grid::Colours;
 pub use losses::losses;
 pub use requests::{request, requests};
 pub use tasks::{TaskColumn, UnknownColumn, tasks};
+pub use waits::waits;
