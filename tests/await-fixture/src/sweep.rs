@@ -79,9 +79,10 @@ fn awaited(notes: &[Note], inside: &[usize], from: u64, to: u64) -> Vec<Branch> 
 
 /// Whether a note and all those around it, up to its task, are open all the time.
 fn is_open(notes: &[Note], note: usize, from: u64, to: u64) -> bool {
-    ancestors(notes, note).filter_map(|above| notes.get(above)).filter(|above| above.parent.is_some()).all(|above| {
-        above.stretches.iter().any(|(start, end)| *start <= from && end.is_none_or(|end| end >= to && end > from))
-    })
+    ancestors(notes, note)
+        .filter_map(|above| notes.get(above))
+        .filter(|above| above.parent.is_some())
+        .all(|above| above.stretches.iter().any(|(start, end)| *start <= from && end.is_none_or(|end| end >= to && end > from)))
 }
 
 /// A note and those around it, innermost first, up to its task.
@@ -148,8 +149,7 @@ mod tests {
             leaf(0, "f", 9, &[(50, Some(60))]),
         ];
         let (a, b) = (chain(&["f:1", "a:2"]), chain(&["f:1", "b:3"]));
-        let expected =
-            [(vec![a.clone()], 2, 1), (vec![a, b.clone()], 18, 1), (vec![b], 20, 1), (vec![chain(&["f:9"])], 10, 1)];
+        let expected = [(vec![a.clone()], 2, 1), (vec![a, b.clone()], 18, 1), (vec![b], 20, 1), (vec![chain(&["f:9"])], 10, 1)];
         assert_eq!(told(&notes, 100), expected);
     }
 

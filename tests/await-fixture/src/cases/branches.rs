@@ -89,9 +89,9 @@ async fn slower(trail: Trail) -> Outcome {
     Ok(())
 }
 
-/// A few alike, as a list; then more than [`future::join_all`] keeps in one.
+/// A few alike, as a list; then more than [`future::join_all`] keeps in a list: a set.
 pub async fn join_all(trail: Trail) -> Outcome {
     wait!(trail => inner, future::join_all((0..4).map(|number| doze(inner, 22 + 6 * number))).await);
-    wait!(trail => inner, future::join_all((0..40).map(|number| sooner(inner, 20 + number))).await);
+    wait!(trail => inner, future::join_all((0..40).map(|number| sooner(inner, 25 + number / 20 * 8))).await);
     Ok(())
 }

@@ -33,6 +33,8 @@ pub async fn start_read(trail: Trail, id: RequestId) -> Started {
 async fn reads(trail: Trail, mut stream: TcpStream) -> Outcome {
     let mut word = [0; 4];
     wait!(trail, "read_exact", stream.read_exact(&mut word).await)?;
+    // As much was read as was asked for, so Tokio believes that there is more.
+    drop(stream.try_read(&mut word));
     wait!(trail, "Readiness", stream.readable().await)
 }
 

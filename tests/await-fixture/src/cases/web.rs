@@ -96,8 +96,7 @@ pub async fn start_hyper_client(trail: Trail, id: RequestId) -> Started {
         far.write_all(b"word").await?;
         io::Result::Ok(far)
     });
-    let (sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(near)).await.map_err(io::Error::other)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(near)).await.map_err(io::Error::other)?;
     tokio::spawn(connection);
     Ok(spawned(id, hyper_client(trail, sender)))
 }
