@@ -15,8 +15,6 @@
 //! What the corpus runs is also a program for a terminal, `target/awaits/debug/await-fixture run`: it reads `go` or `go select`.
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod snapshot;
 #[cfg(test)]
 mod unknown;

@@ -106,13 +106,10 @@ fn park(runtime: &Runtime) -> io::Result<()> {
 }
 
 fn stay() -> io::Result<()> {
-    for line in io::stdin().lock().lines() {
-        match line?.trim() {
-            "end" => return Ok(()),
-            other => return Err(io::Error::other(format!("no such command: {other:?}"))),
-        }
+    match io::stdin().lock().lines().next().transpose()?.as_deref().map(str::trim) {
+        None | Some("end") => Ok(()),
+        Some(other) => Err(io::Error::other(format!("no such command: {other:?}"))),
     }
-    Ok(())
 }
 
 fn say(event: &Event) -> io::Result<()> {

@@ -14,12 +14,21 @@ pub struct Note {
     pub parent: Option<usize>,
     /// Of a task: the place of the task that spawned it, where that is one of ours.
     pub spawned_by: Option<usize>,
-    /// Where it is written. `None`: it only groups others (a task, an await that has not begun).
-    pub place: Option<Place>,
     /// What it awaits, where nothing else inside of it is noted.
     pub label: Option<&'static str>,
-    /// When it began, and when it ended. An end is missing where it goes on, or was dropped with what is around it.
-    pub stretches: Vec<(u64, Option<u64>)>,
+    /// When it was awaited: more than once where a future is not awaited to its end.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A time in which something was awaited.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// When it began.
+    pub start: u64,
+    /// When it ended. `None`: it goes on, or was dropped with what is around it.
+    pub end: Option<u64>,
+    /// Where the `.await` is written. `None`: a task.
+    pub place: Option<Place>,
 }
 
 /// Where the task of the note `root` waited, up to `now`.
@@ -27,9 +36,9 @@ pub struct Note {
 pub fn waits(notes: &[Note], root: usize, now: u64) -> Vec<Wait> {
     let inside: Vec<usize> = (0..notes.len()).filter(|note| task_of(notes, *note) == Some(root)).collect();
     let mut moments: BTreeSet<u64> = BTreeSet::from([now]);
-    for (start, end) in inside.iter().filter_map(|note| notes.get(*note)).flat_map(|note| &note.stretches) {
-        moments.insert(*start);
-        moments.extend(*end);
+    for stretch in inside.iter().filter_map(|note| notes.get(*note)).flat_map(|note| &note.stretches) {
+        moments.insert(stretch.start);
+        moments.extend(stretch.end);
     }
     let moments: Vec<u64> = moments.into_iter().filter(|moment| *moment <= now).collect();
     let mut waits: Vec<Wait> = Vec::new();
@@ -67,7 +76,8 @@ fn awaited(notes: &[Note], inside: &[usize], from: u64, to: u64) -> Vec<Branch> 
         .filter(|note| !open.iter().any(|other| other != *note && ancestors(notes, *other).any(|above| above == **note)))
         .filter_map(|note| {
             let label = notes.get(*note)?.label?.to_owned();
-            let mut chain: Vec<Place> = ancestors(notes, *note).filter_map(|above| notes.get(above)?.place.clone()).collect();
+            let stretches = ancestors(notes, *note).filter_map(|above| notes.get(above)?.during(from, to));
+            let mut chain: Vec<Place> = stretches.filter_map(|stretch| stretch.place.clone()).collect();
             chain.reverse();
             Some(Branch { chain, label })
         })
@@ -79,10 +89,15 @@ fn awaited(notes: &[Note], inside: &[usize], from: u64, to: u64) -> Vec<Branch> 
 
 /// Whether a note and all those around it, up to its task, are open all the time.
 fn is_open(notes: &[Note], note: usize, from: u64, to: u64) -> bool {
-    ancestors(notes, note)
-        .filter_map(|above| notes.get(above))
-        .filter(|above| above.parent.is_some())
-        .all(|above| above.stretches.iter().any(|(start, end)| *start <= from && end.is_none_or(|end| end >= to && end > from)))
+    let around = ancestors(notes, note).filter_map(|above| notes.get(above)).filter(|above| above.parent.is_some());
+    { around }.all(|above| above.during(from, to).is_some())
+}
+
+impl Note {
+    /// The stretch that holds all of this time.
+    fn during(&self, from: u64, to: u64) -> Option<&Stretch> {
+        self.stretches.iter().find(|stretch| stretch.start <= from && stretch.end.is_none_or(|end| end >= to && end > from))
+    }
 }
 
 /// A note and those around it, innermost first, up to its task.
@@ -97,7 +112,7 @@ fn task_of(notes: &[Note], note: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Note, pending, waits};
+    use super::{Note, Stretch, pending, waits};
     use crate::truth::Place;
 
     fn place(function: &str, line: u32) -> Place {
@@ -105,11 +120,12 @@ mod tests {
     }
 
     fn task() -> Note {
-        Note { stretches: vec![(0, None)], ..Note::default() }
+        Note { stretches: vec![Stretch { start: 0, end: None, place: None }], ..Note::default() }
     }
 
     fn inner(parent: usize, function: &str, line: u32, stretches: &[(u64, Option<u64>)]) -> Note {
-        Note { parent: Some(parent), place: Some(place(function, line)), stretches: stretches.to_vec(), ..Note::default() }
+        let at = |(start, end): &(u64, Option<u64>)| Stretch { start: *start, end: *end, place: Some(place(function, line)) };
+        Note { parent: Some(parent), stretches: stretches.iter().map(at).collect(), ..Note::default() }
     }
 
     fn leaf(parent: usize, function: &str, line: u32, stretches: &[(u64, Option<u64>)]) -> Note {
@@ -159,6 +175,10 @@ mod tests {
         let slot = inner(0, "f", 1, &[(10, Some(20)), (30, Some(40))]);
         let notes = [task(), slot, leaf(1, "a", 2, &[(10, Some(40))]), leaf(1, "a", 2, &[(10, Some(38))])];
         assert_eq!(told(&notes, 100), [(vec![chain(&["f:1", "a:2"])], 20, 2)]);
+        // Awaited once here and once there.
+        let mut moved = notes.to_vec();
+        moved[1].stretches[1].place = Some(place("f", 7));
+        assert_eq!(told(&moved, 100), [(vec![chain(&["f:1", "a:2"])], 10, 1), (vec![chain(&["f:7", "a:2"])], 10, 1)]);
     }
 
     /// Check that an await with a name of its own is a leaf while nothing inside of it is noted, and that another task's are not here.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fixture_service::clock;
 
-use crate::sweep::{self, Note};
+use crate::sweep::{self, Note, Stretch};
 use crate::truth::{Branch, Place, Wait};
 
 /// Every note since the start.
@@ -18,13 +18,13 @@ impl Trail {
     /// A new task.
     #[must_use]
     pub fn task() -> Self {
-        Self::push(Note { stretches: vec![(clock::monotonic(), None)], ..Note::default() })
+        Self::push(Note { stretches: vec![from_now(None)], ..Note::default() })
     }
 
     /// A task that this one spawns.
     #[must_use]
     pub fn child(self) -> Self {
-        Self::push(Note { spawned_by: Some(self.0), stretches: vec![(clock::monotonic(), None)], ..Note::default() })
+        Self::push(Note { spawned_by: Some(self.0), stretches: vec![from_now(None)], ..Note::default() })
     }
 
     /// An await to come, for futures that are made before it: [`wait!`] with `in`.
@@ -36,18 +36,15 @@ impl Trail {
     /// An await begins inside of this.
     #[must_use]
     pub fn enter(self, place: Place, label: Option<&'static str>) -> Self {
-        let stretches = vec![(clock::monotonic(), None)];
-        Self::push(Note { parent: Some(self.0), place: Some(place), label, stretches, ..Note::default() })
+        Self::push(Note { parent: Some(self.0), label, stretches: vec![from_now(Some(place))], ..Note::default() })
     }
 
-    /// The await that this slot is for begins, or begins again at the same place.
+    /// The await that this slot is for begins, or begins again, perhaps elsewhere.
     pub fn fill(self, place: Place, label: Option<&'static str>) {
-        let now = clock::monotonic();
+        let stretch = from_now(Some(place));
         self.with(|note| {
-            debug_assert!(note.place.as_ref().is_none_or(|before| *before == place), "a slot is for one place");
-            note.place = Some(place);
             note.label = label;
-            note.stretches.push((now, None));
+            note.stretches.push(stretch);
         });
     }
 
@@ -55,8 +52,8 @@ impl Trail {
     pub fn leave(self) {
         let now = clock::monotonic();
         self.with(|note| {
-            if let Some((_, end)) = note.stretches.last_mut() {
-                *end = Some(now);
+            if let Some(stretch) = note.stretches.last_mut() {
+                stretch.end = Some(now);
             }
         });
     }
@@ -92,6 +89,10 @@ impl Trail {
             change(note);
         }
     }
+}
+
+fn from_now(place: Option<Place>) -> Stretch {
+    Stretch { start: clock::monotonic(), end: None, place }
 }
 
 /// The place that [`place!`] stands at. `marker` is the path of a function inside of the one that is meant, as `type_name` gives it.

@@ -32,11 +32,11 @@ async fn sooner(trail: Trail, milliseconds: u64) {
 /// Futures that outlive one `select!`: the slower one goes on in the next round.
 pub async fn select_loop(trail: Trail) -> Outcome {
     let slot = trail.slot();
-    let mut slow = pin!(doze(slot, 70));
+    let mut late = pin!(doze(slot, 70));
     let mut ticks = 0;
     loop {
         let is_over = wait!(in slot in "src/macros/select.rs", tokio::select! {
-            () = &mut slow => true,
+            () = &mut late => true,
             () = sooner(slot, 25) => false,
         });
         if is_over {
@@ -51,11 +51,11 @@ pub async fn select_loop(trail: Trail) -> Outcome {
 /// `futures::future::select`, whose slower future is awaited afterwards.
 pub async fn select_function(trail: Trail) -> Outcome {
     let slot = trail.slot();
-    let slow = Box::pin(doze(slot, 62));
+    let late = Box::pin(doze(slot, 62));
     let quick = Box::pin(sooner(slot, 38));
-    let left = wait!(in slot, future::select(slow, quick).await);
-    if let Either::Right(((), slow)) = left {
-        drop(slow);
+    let left = wait!(in slot, future::select(late, quick).await);
+    if let Either::Right(((), late)) = left {
+        wait!(in slot, late.await);
     }
     wait!(trail => inner, doze(inner, 21).await);
     Ok(())

@@ -32,6 +32,9 @@ pub type Outcome = io::Result<()>;
 /// A case's task, once it has been started.
 pub type Started = io::Result<JoinHandle<Outcome>>;
 
+/// What starts it.
+pub type Starting = Pin<Box<dyn Future<Output = Started> + Send>>;
+
 /// A case.
 pub struct Case {
     /// Its name.
@@ -39,7 +42,7 @@ pub struct Case {
     /// Whether it can be kept waiting for as long as one likes.
     pub parks: bool,
     /// Starts its task.
-    pub start: fn(Trail, RequestId) -> Pin<Box<dyn Future<Output = Started> + Send>>,
+    pub start: fn(Trail, RequestId) -> Starting,
 }
 
 /// A case whose request needs nothing around it.

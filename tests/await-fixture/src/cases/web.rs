@@ -89,7 +89,7 @@ pub async fn start_hyper_client(trail: Trail, id: RequestId) -> Started {
     let (near, mut far) = pair().await?;
     tokio::spawn(async move {
         let mut request = [0; 1024];
-        far.read(&mut request).await?;
+        let _length_of_request = far.read(&mut request).await?;
         sleep(length(36)).await;
         far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n").await?;
         sleep(length(28)).await;
