@@ -1,5 +1,7 @@
 //! All tasks at one moment: those that the corpus keeps waiting are shown where they wait, though they began before the attach.
 
+use std::time::Duration;
+
 use profiler_tests::awaits::cells::{Cell, tried};
 use profiler_tests::awaits::corpus::Corpus;
 use profiler_tests::awaits::{answer, verdict};
@@ -9,6 +11,9 @@ use profiler_tests::serial::turn;
 use profiler_tests::{Failure, Result, needs_root};
 
 use crate::unknown::Table;
+
+/// After this a task of the corpus's runtime has been polled, by which the runtime and its other tasks are found.
+const FOUND: Duration = Duration::from_millis(500);
 
 /// Check in each profile that every parked case is in the list of tasks, suspended, at its place.
 #[test]
@@ -30,6 +35,7 @@ fn parked_tasks_are_where_they_are() -> Result<()> {
 fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     let corpus = Corpus::park(cell)?;
     let daemon = Daemon::attach(corpus.pid(), &["--all-requests"])?;
+    std::thread::sleep(FOUND);
     let ended = daemon.ask(&["tasks", "--awaits", "--once", "--format", "json"])?;
     if ended.code() != 0 {
         return Err(Failure::Wrong(vec![format!("tasks --awaits ended with {}: {}", ended.code(), ended.stderr)]));

@@ -19,6 +19,8 @@ use crate::truth::{Case, Event, Parked};
 
 /// After this a case that is to stay somewhere is there, on a busy machine too.
 const SETTLED: Duration = Duration::from_millis(500);
+/// How often a task is polled while the others stay.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the mode that the command line names; the exit code of the process.
 #[must_use]
@@ -94,6 +96,7 @@ fn park(runtime: &Runtime) -> io::Result<()> {
         let trail = Trail::task();
         parked.push((case.name, trail, runtime.block_on((case.start)(trail, id))?));
     }
+    runtime.spawn(tick());
     std::thread::sleep(SETTLED);
     for (name, trail, task) in &parked {
         if task.is_finished() {
@@ -103,6 +106,13 @@ fn park(runtime: &Runtime) -> io::Result<()> {
         say(&Event::Parked(Parked { name: (*name).to_owned(), task_id, branches: trail.pending() }))?;
     }
     say(&Event::Ready { pid: std::process::id() })
+}
+
+/// Something that is polled: a profiler that comes later finds the runtime by it, and a service is never all asleep.
+async fn tick() {
+    loop {
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 fn stay() -> io::Result<()> {
