@@ -63,7 +63,8 @@ pub struct Wait {
 pub struct Branch {
     /// The awaits that led there, outermost first: the first stands in the request's own future, the last is of the thing itself.
     pub chain: Vec<Place>,
-    /// A part of the name of what the last one awaits.
+    /// A part of the name of what the last one awaits; more than one with bars between them where it may be called differently: a task that is
+    /// awaited by its handle's type or by its own.
     pub label: String,
 }
 

@@ -46,7 +46,7 @@ fn leads_to(path: &[&Frame], branch: &Branch) -> bool {
     let last = own.last().map_or(0, |(place, _)| place + 1);
     own.len() == branch.chain.len()
         && begins(path, &branch.chain)
-        && path.iter().skip(last).any(|frame| frame.name.contains(&branch.label))
+        && path.iter().skip(last).any(|frame| branch.label.split('|').any(|label| frame.name.contains(label)))
 }
 
 /// Whether the corpus's own frames on a path are the first of the chain.

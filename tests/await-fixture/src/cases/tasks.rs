@@ -16,7 +16,7 @@ use crate::wait;
 /// A task of the request's own. Its trail is another's: it waits by itself.
 pub async fn join_handle(trail: Trail) -> Outcome {
     let child = tokio::spawn(child(trail.child(), 43));
-    wait!(trail, "JoinHandle", child.await).map_err(io::Error::other)?;
+    wait!(trail, "JoinHandle|tasks::child", child.await).map_err(io::Error::other)?;
     wait!(trail => inner, doze(inner, 20).await);
     Ok(())
 }
@@ -41,7 +41,7 @@ pub async fn join_set(trail: Trail) -> Outcome {
 /// A closure on a thread of its own.
 pub async fn spawn_blocking(trail: Trail) -> Outcome {
     let call = tokio::task::spawn_blocking(|| std::thread::sleep(length(39)));
-    wait!(trail, "JoinHandle", call.await).map_err(io::Error::other)
+    wait!(trail, "JoinHandle|spawn_blocking::{closure", call.await).map_err(io::Error::other)
 }
 
 /// On a runtime of one thread, where another task has its turn first.

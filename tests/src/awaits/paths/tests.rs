@@ -90,8 +90,11 @@ fn macros_and_tasks() {
     truth[0].chain[0].in_macro = Some("src/macros/select.rs".to_owned());
     assert!(shows(&[at, sleep(1)], &truth) && shows(&[function(0, "f", 1), sleep(1)], &truth));
     assert!(!shows(&[function(0, "f", 2), sleep(1)], &truth));
-    let truth = [Branch { label: "JoinHandle".to_owned(), ..branch(&[("f", 1)]) }];
-    let handle = Frame { kind: "task".to_owned(), ..future(1, "tokio::runtime::task::join::JoinHandle<u64>") };
+    let truth = [Branch { label: "JoinHandle|cases::child".to_owned(), ..branch(&[("f", 1)]) }];
+    let task = |name: &str| Frame { kind: "task".to_owned(), ..future(1, name) };
+    assert!(shows(&[function(0, "f", 1), task("await_fixture::cases::child")], &truth), "by its own name");
+    assert!(!shows(&[function(0, "f", 1), task("await_fixture::cases::other")], &truth), "another task");
+    let handle = task("tokio::runtime::task::join::JoinHandle<u64>");
     assert!(shows(&[function(0, "f", 1), handle, function(2, "child", 8), sleep(3)], &truth));
 }
 
