@@ -96,6 +96,9 @@ pub struct RunArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
+    #[arg(long)]
+    pub no_awaits: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -122,6 +125,9 @@ pub struct RecordArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
+    #[arg(long)]
+    pub no_awaits: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,

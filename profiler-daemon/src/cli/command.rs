@@ -120,6 +120,8 @@ pub struct Run {
     pub socket: Option<PathBuf>,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -146,6 +148,8 @@ pub struct Record {
     pub shape: Shape,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -302,7 +306,7 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, names: Names::check(args.names)? })
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, no_awaits: args.no_awaits, names: Names::check(args.names)? })
     }
 }
 
@@ -311,7 +315,7 @@ impl Record {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, no_awaits: args.no_awaits, names })
     }
 }
 
