@@ -1,5 +1,8 @@
 //! The harness and the fixtures, without the profiler: what is right passes, what is wrong fails.
 
+#[path = "awaits/corpus.rs"]
+mod corpus;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

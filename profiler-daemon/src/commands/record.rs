@@ -26,8 +26,9 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
         let manner = Manner {
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
+            no_awaits: false,
         };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         let words = format!("recording process {}", order.pid);

@@ -28,8 +28,8 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz), timeline: false };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
+        let manner = Manner { rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz), timeline: false, no_awaits: false };
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
