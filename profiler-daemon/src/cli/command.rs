@@ -322,7 +322,7 @@ impl Record {
 impl Shape {
     fn check(args: ShapeArgs) -> Result<Self, UsageError> {
         let path = not_empty(args.output, "-o")?;
-        let format = args.format.unwrap_or_else(|| Format::by_name(&path));
+        let format = args.format.unwrap_or_else(|| Format::by_name(&path)).for_name(&path);
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
     }
 }
