@@ -57,6 +57,9 @@ impl Service for Echo {
             }
         }
     }
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        Ok(b"{}".to_vec())
+    }
     fn stop(&self) {
         self.stopped.notify_one();
     }

@@ -9,6 +9,7 @@ mod render;
 mod ring;
 mod run;
 mod service;
+mod snapshot;
 mod start;
 mod unwind;
 
@@ -20,6 +21,7 @@ pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Session {
     closed: bool,
     unwinding: Unwinding,
     kernel_said: Vec<String>,
+    /// A thread reads the target's memory for a snapshot.
+    snapshot_under_way: Arc<AtomicBool>,
 }
 
 /// Lines of the kernel side's log that are kept.

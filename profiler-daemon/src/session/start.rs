@@ -148,6 +148,7 @@ impl Parts {
             closed: false,
             unwinding,
             kernel_said: Vec::new(),
+            snapshot_under_way: Arc::default(),
         }
     }
 }

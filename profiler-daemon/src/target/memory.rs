@@ -42,6 +42,12 @@ impl TargetMemory {
         Ok(Self { pid, pidfd: target.pidfd.try_clone()? })
     }
 
+    /// The process id.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid.cast_unsigned()
+    }
+
     /// Whether the process has ended, and its memory with it.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Times are milliseconds to the microsecond. Whatever came from the target is escaped and shortened; widths are those
 //! a terminal gives the characters.
 
+mod awaits;
 mod blocking;
 mod fit;
 mod grid;
@@ -10,6 +11,7 @@ mod losses;
 mod requests;
 mod tasks;
 
+pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
 pub use fit::fit;
 pub use grid::Colours;

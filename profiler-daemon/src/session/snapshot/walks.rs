@@ -1,0 +1,238 @@
+//! The await stacks of tasks that nobody stops while they are read.
+//!
+//! Never a wrong stack: a task's memory stays as it is from the end of one poll to the start of the next, so a reading counts if no poll
+//! began meanwhile. A task with a row tells by the row's `generation`, which moves at every poll's start before Tokio marks the task as
+//! running; whoever calls compares it. A task without a row, older than the attach, has none, and its memory is walked twice. Of both, the
+//! state word is read before and after.
+
+use std::collections::HashMap;
+
+use profiler_common::awaits::word::NO_TYPE;
+use profiler_common::awaits::{AwaitEnd, AwaitWalk, Edge, Node, Tables};
+use profiler_common::limits::AWAIT_STACKS;
+use profiler_common::task::state_word;
+use profiler_common::unwind::Memory;
+
+use super::cells::TaskMemory;
+use super::shapes::{Shape, TaskShapes, word_at};
+use crate::target::memory::{Span, Spans};
+
+/// A task to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Its header address.
+    pub(super) header: u64,
+    /// Its row's vtable and id, where it has one. The id is 0 where this version has none.
+    pub(super) row: Option<(u64, u64)>,
+}
+
+/// A task that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Its type's place.
+    pub(super) task_type: u32,
+    /// Its id.
+    pub(super) id: Option<u64>,
+    /// Its state word ([`state_word`]).
+    pub(super) state: u64,
+    /// What came of it.
+    pub(super) seen: Seen,
+}
+
+/// What came of reading a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nobody polls it, and this is what it waits for: place in [`Stacks`], `None` if there are too many; and the header and id of the
+    /// task that it waits for.
+    Waiting { stack: Option<u32>, awaited: Option<u64> },
+    /// It is being polled.
+    Running,
+    /// It was polled, or ended, while it was read.
+    Changed,
+}
+
+/// Why a task was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotRead {
+    /// There is no such task at that address any more.
+    Gone,
+    /// Its memory cannot be read.
+    Unreadable,
+}
+
+/// Different await stacks, as words.
+#[derive(Debug, Default)]
+pub(super) struct Stacks {
+    known: HashMap<(Box<[u64]>, u32), u32>,
+}
+
+impl Stacks {
+    fn place(&mut self, walk: &AwaitWalk) -> Option<u32> {
+        let next = u32::try_from(self.known.len()).ok()?;
+        let key = (Box::from(walk.words()), walk.end);
+        if next >= AWAIT_STACKS && !self.known.contains_key(&key) {
+            return None;
+        }
+        Some(*self.known.entry(key).or_insert(next))
+    }
+
+    /// Words and end of each, in order of their places.
+    pub(super) fn into_all(self) -> Vec<(Box<[u64]>, AwaitEnd)> {
+        let mut all: Vec<_> = self.known.into_iter().collect();
+        all.sort_unstable_by_key(|(_, place)| *place);
+        all.into_iter().map(|((words, end), _)| (words, AwaitEnd::from_number(end).unwrap_or(AwaitEnd::Unsupported))).collect()
+    }
+}
+
+/// Reads tasks' await stacks.
+pub(super) struct Reader<'r, M, T> {
+    pub(super) memory: &'r M,
+    pub(super) shapes: &'r TaskShapes,
+    /// The layouts of futures.
+    pub(super) tables: &'r T,
+}
+
+impl<M: Spans, T: Tables> Reader<'_, M, T> {
+    /// Reads these tasks, as many as one wants to read close to one another in time.
+    pub(super) fn read(&self, wanted: &[Wanted], stacks: &mut Stacks) -> Vec<Result<Reading, NotRead>> {
+        let spans: Vec<Span> = wanted.iter().map(|task| Span { address: task.header, length: self.length(task) }).collect();
+        let before = Bytes::read(self.memory, &spans);
+        let mut readings: Vec<_> =
+            wanted.iter().zip(before.each()).map(|(task, bytes)| self.walk(task, bytes?, stacks)).collect();
+        // A task without a row is walked twice, and everything that its walk reads is read anew for that.
+        let after = Bytes::read(self.memory, &spans);
+        for ((task, reading), bytes) in wanted.iter().zip(&mut readings).zip(after.each()) {
+            if let Ok(found) = *reading {
+                *reading = bytes.and_then(|bytes| self.confirm(task, found, bytes, stacks));
+            }
+        }
+        readings
+    }
+
+    /// Whether a task that was `found` so is still the same by its bytes read anew.
+    fn confirm(&self, task: &Wanted, found: Reading, bytes: &[u8], stacks: &mut Stacks) -> Result<Reading, NotRead> {
+        let Known { state, .. } = self.known(task, bytes)?;
+        let is_same = match task.row {
+            // Wakers that come and go change the word's count of references, and nothing that a walk reads.
+            Some(_) => is_running(state) == is_running(found.state),
+            None => self.walk(task, bytes, stacks)? == found,
+        };
+        Ok(if is_same { Reading { state, ..found } } else { Reading { state, seen: Seen::Changed, ..found } })
+    }
+
+    fn length(&self, task: &Wanted) -> usize {
+        let shape = task.row.and_then(|(vtable, _)| self.shapes.get(vtable));
+        shape.map_or(super::shapes::READ_UNKNOWN, Shape::read_ahead)
+    }
+
+    /// The task whose first bytes these are, if it is the one that is wanted.
+    fn known(&self, task: &Wanted, bytes: &[u8]) -> Result<Known<'_>, NotRead> {
+        let state = word_at(bytes, 0).ok_or(NotRead::Unreadable)?;
+        let shape = self.shapes.of_header(bytes).ok_or(NotRead::Gone)?;
+        let id = match shape.id {
+            None => None,
+            Some(at) => {
+                let ahead = usize::try_from(at).ok().and_then(|at| word_at(bytes, at));
+                let id = ahead.or_else(|| TaskMemory::new(self.memory, 0, &[]).word(task.header.wrapping_add(at)));
+                Some(id.ok_or(NotRead::Unreadable)?)
+            }
+        };
+        if let Some((vtable, row_id)) = task.row
+            && (vtable != shape.vtable || row_id != 0 && id.is_some_and(|id| id != row_id))
+        {
+            return Err(NotRead::Gone);
+        }
+        if state & state_word::COMPLETE != 0 {
+            return Err(NotRead::Gone);
+        }
+        Ok(Known { state, shape, id })
+    }
+
+    fn walk(&self, task: &Wanted, bytes: &[u8], stacks: &mut Stacks) -> Result<Reading, NotRead> {
+        let Known { state, shape, id } = self.known(task, bytes)?;
+        let seen = if is_running(state) {
+            Seen::Running
+        } else {
+            let memory = TaskMemory::new(self.memory, task.header, bytes);
+            let tables = WithTypes { tables: self.tables, shapes: self.shapes, memory: &memory };
+            let mut walk = AwaitWalk::NEW;
+            match shape.root {
+                Some(root) => {
+                    walk.begin(task.header, root);
+                    walk.run(&tables, &memory);
+                }
+                None => walk.end = AwaitEnd::NoLayout as u32,
+            }
+            let awaited = (walk.awaited != 0).then(|| self.id_of(walk.awaited, &memory)).flatten();
+            Seen::Waiting { stack: stacks.place(&walk), awaited }
+        };
+        Ok(Reading { task_type: shape.task_type, id, state, seen })
+    }
+
+    /// The id of the task at `header`.
+    fn id_of(&self, header: u64, memory: &impl Memory) -> Option<u64> {
+        let vtable = memory.word(header.wrapping_add(self.shapes.vtable_at as u64))?;
+        memory.word(header.wrapping_add(self.shapes.get(vtable)?.id?))
+    }
+}
+
+struct Known<'s> {
+    state: u64,
+    shape: &'s Shape,
+    id: Option<u64>,
+}
+
+const fn is_running(state: u64) -> bool {
+    state & state_word::RUNNING != 0
+}
+
+/// The bytes of many spans.
+struct Bytes {
+    all: Vec<u8>,
+    lengths: Vec<(usize, bool)>,
+}
+
+impl Bytes {
+    fn read(memory: &impl Spans, spans: &[Span]) -> Self {
+        let mut all = vec![0; spans.iter().map(|span| span.length).sum()];
+        let whole = memory.read_spans(spans, &mut all);
+        Self { all, lengths: spans.iter().map(|span| span.length).zip(whole).collect() }
+    }
+
+    fn each(&self) -> impl Iterator<Item = Result<&[u8], NotRead>> {
+        self.lengths.iter().scan(self.all.as_slice(), |rest, (length, whole)| {
+            let (bytes, after) = rest.split_at_checked(*length)?;
+            *rest = after;
+            Some(if *whole { Ok(bytes) } else { Err(NotRead::Unreadable) })
+        })
+    }
+}
+
+/// The layouts, and the types of tasks by what is in the target's memory.
+struct WithTypes<'w, T, M> {
+    tables: &'w T,
+    shapes: &'w TaskShapes,
+    memory: &'w M,
+}
+
+impl<T: Tables, M: Memory> Tables for WithTypes<'_, T, M> {
+    fn node(&self, place: u32) -> Option<Node> {
+        self.tables.node(place)
+    }
+
+    fn edge(&self, place: u32) -> Option<Edge> {
+        self.tables.edge(place)
+    }
+
+    fn entry(&self, vtable: u64) -> Option<u32> {
+        self.tables.entry(vtable)
+    }
+
+    fn task_type(&self, header: u64) -> u32 {
+        let vtable = self.memory.word(header.wrapping_add(self.shapes.vtable_at as u64));
+        vtable.and_then(|vtable| self.shapes.get(vtable)).map_or(NO_TYPE, |shape| shape.task_type)
+    }
+}
+
+#[cfg(test)]
+mod tests;
