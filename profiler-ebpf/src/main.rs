@@ -13,6 +13,7 @@
 #![expect(internal_features, reason = "BPF has no library atomics that return the old value; the intrinsics do")]
 
 mod atomics;
+mod awaits;
 mod globals;
 mod hidden;
 mod losses;

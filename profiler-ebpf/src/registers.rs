@@ -69,6 +69,18 @@ impl Hit {
         self.register(site::second_register(self.cookie))
     }
 
+    /// A scope's start: its third argument.
+    #[inline(always)]
+    pub fn third(&self) -> u64 {
+        self.register(site::third_register(self.cookie))
+    }
+
+    /// A scope's start: its fourth argument.
+    #[inline(always)]
+    pub fn fourth(&self) -> u64 {
+        self.register(site::fourth_register(self.cookie))
+    }
+
     /// The verifier wants context reads at constant offsets, hence the match and not an index.
     #[inline(always)]
     fn register(&self, number: u64) -> u64 {

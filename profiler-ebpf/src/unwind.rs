@@ -12,10 +12,10 @@ use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_loop, bpf_task_
 use profiler_common::gate::Gate;
 use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
 use profiler_common::record::StackRecord;
-use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Region, RegionKind, RegionTable, Rule, search};
+use profiler_common::unwind::{CfaKind, Cursor, End, Region, RegionKind, RegionTable, Rule, search};
 
 use crate::maps::{REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WALK, WALKS};
-use crate::memory::{read_kernel, read_user};
+use crate::memory::{User, read_kernel, read_user};
 use crate::{hidden, threads};
 
 /// A walk under way. It lies in a map because the loop's body may know nothing else, and because a record is larger than the stack.
@@ -33,16 +33,6 @@ pub struct Walk {
     end: u32,
     /// What it is for: the frames go there.
     pub record: StackRecord,
-}
-
-/// The target's memory at the current thread.
-struct User;
-
-impl Memory for User {
-    #[inline(always)]
-    fn word(&self, address: u64) -> Option<u64> {
-        read_user(address)
-    }
 }
 
 /// The walk of this CPU. A reference to it must not live across [`walk`], whose loop's body looks it up anew: the compiler would take what is

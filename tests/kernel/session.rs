@@ -9,7 +9,7 @@ use profiler_common::site::{NO_TYPE, Register, Site, SiteRole};
 use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
-use profiler_daemon::attach::{Attached, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
+use profiler_daemon::attach::{Attached, AwaitsOf, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
 use crate::player::clock::now;
@@ -65,6 +65,8 @@ impl Wish {
             poll_record_ns: self.poll_record_ns,
             wake_all: self.wake_all,
             wanted: self.wanted.as_deref().unwrap_or_default(),
+            awaits: AwaitsOf::Nobody,
+            await_tables: None,
         })
     }
 }

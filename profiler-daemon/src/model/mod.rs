@@ -5,6 +5,7 @@
 //!
 //! All times are nanoseconds. Instants are on the clock that [`Window::clock`] names, durations are lengths on it.
 
+pub mod awaits;
 pub mod blocking;
 pub mod capture;
 #[cfg(test)]

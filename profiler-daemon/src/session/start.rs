@@ -8,9 +8,10 @@ use profiler_common::site::TypeRow;
 
 use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
-use crate::attach::{self, Attached, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
+use crate::attach::{self, Attached, AwaitsOf, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
 use crate::collect::Collector;
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
+use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
@@ -167,7 +168,7 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
     let types: Vec<(u64, TypeRow)> = (0_u32..)
         .zip(&inspection.task_types)
         .map(|(task_type, found)| {
-            let row = TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0) };
+            let row = TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root: 0, padding: 0 };
             (found.vtable.wrapping_add(bias), row)
         })
         .collect();
@@ -192,6 +193,8 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
         wanted,
+        awaits: AwaitsOf::Nobody,
+        await_tables: None,
     })?;
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -261,6 +264,7 @@ fn setting(
         poll_record_ns,
         unwind_tables,
         scopes_before,
+        awaits: AwaitNames::default(),
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
     }

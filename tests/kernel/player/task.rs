@@ -37,7 +37,7 @@ impl Kind {
     /// What the daemon is told of the types.
     pub(crate) fn known() -> Vec<(u64, TypeRow)> {
         [(Self::First, ID_OFFSET), (Self::Second, ID_OFFSET), (Self::WithoutId, 0)]
-            .map(|(kind, id_offset)| (kind.vtable(), TypeRow { task_type: kind as u32, id_offset }))
+            .map(|(kind, id_offset)| (kind.vtable(), TypeRow { task_type: kind as u32, id_offset, await_root: 0, padding: 0 }))
             .to_vec()
     }
 }

@@ -21,6 +21,7 @@ fn setting() -> Setting {
         poll_record_ns: 50,
         unwind_tables: UnwindTables::default(),
         scopes_before: Some(3),
+        awaits: AwaitNames::default(),
         wakes_seen: true,
         ids_known: true,
     }
@@ -90,6 +91,7 @@ fn collected() -> Collected {
             syscall: Some(35),
             off: Clocks { preempted_ns: 1, blocked_ns: 20, stopped_ns: 0 },
         }],
+        awaits: crate::collect::Awaits::default(),
         blocking: vec![crate::collect::Place {
             frames: Box::new([1, 2]),
             end: End::Poll,
