@@ -3,6 +3,8 @@
 use profiler_common::awaits::{Edge, Node};
 use serde::{Deserialize, Serialize};
 
+use super::error::AwaitNote;
+
 /// The layout table of one program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwaitLayouts {
@@ -23,6 +25,8 @@ pub struct AwaitLayouts {
     pub scopes: Vec<(u64, u32)>,
     /// The compiler, as the debug information names it: `rustc version 1.95.0 (..)`.
     pub producer: Option<String>,
+    /// What was left out.
+    pub notes: Vec<AwaitNote>,
 }
 
 /// A node that is shown.
