@@ -23,8 +23,6 @@ pub const CARRIER: u32 = 16;
 
 /// Bits of the word at the start of a task's header (tokio `runtime/task/state.rs`, the same from 1.8 to 1.54).
 pub mod state_word {
-    /// The task is being polled, or shut down.
-    pub const RUNNING: u64 = 0b1;
     /// The task has completed.
     pub const COMPLETE: u64 = 0b10;
     /// The task is in a run queue, or will be put there when its poll ends.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::capture::{AwaitFrame, AwaitFrameKind, AwaitStack, TaskKind};
+use super::capture::{AwaitFrame, AwaitFrameKind, AwaitStack, TaskKind, TaskType, TypeIndex};
 use super::names::as_written;
 use super::report::RequestName;
 use super::states::State;
@@ -128,16 +128,24 @@ pub struct SnapshotFrame {
     pub line: Option<u32>,
 }
 
-impl From<&AwaitStack> for SnapshotStack {
-    fn from(stack: &AwaitStack) -> Self {
-        Self { frames: stack.frames.iter().map(SnapshotFrame::from).collect(), cut: stack.cut.map(str::to_owned) }
+impl SnapshotStack {
+    /// The stack; `types` are the types of tasks by their places.
+    #[must_use]
+    pub fn new(stack: &AwaitStack, types: &[TaskType]) -> Self {
+        let frames = stack.frames.iter().map(|frame| SnapshotFrame::new(frame, types)).collect();
+        Self { frames, cut: stack.cut.map(str::to_owned) }
     }
 }
 
-impl From<&AwaitFrame> for SnapshotFrame {
-    fn from(frame: &AwaitFrame) -> Self {
+impl SnapshotFrame {
+    fn new(frame: &AwaitFrame, types: &[TaskType]) -> Self {
         let (file, line) = frame.place.clone().unzip();
-        Self { depth: frame.depth, name: as_written(&frame.name), kind: kind_name(frame.kind).to_owned(), file, line }
+        let awaited = match frame.kind {
+            AwaitFrameKind::Task(Some(TypeIndex(place))) => usize::try_from(place).ok().and_then(|place| types.get(place)),
+            _ => None,
+        };
+        let name = awaited.map_or_else(|| as_written(&frame.name), |known| known.name.clone());
+        Self { depth: frame.depth, name, kind: kind_name(frame.kind).to_owned(), file, line }
     }
 }
 

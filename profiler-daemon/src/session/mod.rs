@@ -30,6 +30,7 @@ use unwind::Unwinding;
 use crate::attach::{Attached, monotonic_ns};
 use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
+use crate::inspect::awaits::LoadedTable;
 use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Symbols};
 use crate::plan::Plan;
@@ -55,6 +56,8 @@ pub struct Session {
     closed: bool,
     unwinding: Unwinding,
     kernel_said: Vec<String>,
+    /// The layouts of the target's futures, where its debug information tells them.
+    awaits: Option<Arc<LoadedTable>>,
     /// A thread reads the target's memory for a snapshot.
     snapshot_under_way: Arc<AtomicBool>,
 }

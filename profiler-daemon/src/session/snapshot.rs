@@ -7,7 +7,6 @@ mod fake;
 mod lists;
 mod passes;
 mod shapes;
-mod stacks;
 mod told;
 mod walks;
 
@@ -17,16 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use profiler_common::awaits::Tables;
-
 use super::{Session, SessionError};
 use crate::attach::monotonic_ns;
 use crate::collect::LiveTask;
-use crate::inspect::awaits::AwaitLayouts;
+use crate::inspect::awaits::LoadedTable;
 use crate::inspect::{OwnedLists, owned_lists};
+use crate::model::awaits::AwaitNames;
 use crate::model::gather::gather;
 use crate::model::report::{RequestName, request_name};
 use crate::model::{ScopeSeq, Snapshot, TaskType};
+use crate::target::TargetError;
 use crate::target::memory::TargetMemory;
 use lists::{Owned, owned_tasks};
 use passes::{All, Passes};
@@ -40,15 +39,8 @@ const TIME: Duration = Duration::from_secs(10);
 /// Time for the whole of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The layouts of a program's futures, and the same as a walk reads them.
-struct Layouts<'l, T> {
-    layouts: &'l AwaitLayouts,
-    tables: &'l T,
-}
-
 /// What a session knows at the begin of a snapshot.
 struct Known {
-    at_ns: u64,
     rows: Vec<LiveTask>,
     /// Requests by the numbers of their scopes, and by the task in which they run.
     requests: HashMap<u64, RequestName>,
@@ -58,6 +50,9 @@ struct Known {
     lists: Result<OwnedLists, String>,
     ids_known: bool,
     memory: TargetMemory,
+    /// The layouts of futures and what they are called. `None`: the program does not tell.
+    table: Option<Arc<LoadedTable>>,
+    names: AwaitNames,
 }
 
 /// Takes a snapshot on a thread of its own, and leaves the thread alone where reading the target's memory does not come back: a page fault
@@ -73,7 +68,7 @@ pub(super) fn snapshot_in_time(session: &Arc<Mutex<Session>>) -> Result<Snapshot
     let session = Arc::clone(session);
     let (done, result) = mpsc::channel();
     let started = thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        let taken = snapshot(&session, None::<Layouts<'_, NoTables>>);
+        let taken = snapshot(&session);
         under_way.store(false, Ordering::Release);
         // Nobody waits any more where it took too long.
         let _ = done.send(taken);
@@ -84,56 +79,23 @@ pub(super) fn snapshot_in_time(session: &Arc<Mutex<Session>>) -> Result<Snapshot
 }
 
 /// Takes a snapshot.
-fn snapshot<T: Tables>(session: &Mutex<Session>, layouts: Option<Layouts<'_, T>>) -> Result<Snapshot, SessionError> {
+fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
     let lock = || -> MutexGuard<'_, Session> { session.lock().unwrap_or_else(PoisonError::into_inner) };
     let deadline = Instant::now() + TIME;
-    let mut known = lock().known(layouts.as_ref().map(|layouts| layouts.layouts))?;
+    let mut known = lock().known()?;
     let owned = known.owned(deadline);
     let with_rows: HashSet<u64> = known.rows.iter().map(|live| live.header).collect();
     let older: Vec<u64> = owned.headers.iter().copied().filter(|header| !with_rows.contains(header)).collect();
     let mut stacks = Stacks::default();
     let rows = std::mem::take(&mut known.rows);
     let mut refreshed = |headers: &[u64]| lock().rows_of(headers);
-    let all = match &layouts {
-        Some(layouts) => passes(&known, layouts.tables, &mut refreshed, &mut stacks, deadline).read(rows, &older)?,
-        None => passes(&known, &NoTables, &mut refreshed, &mut stacks, deadline).read(rows, &older)?,
-    };
+    let reader = Reader { memory: &known.memory, shapes: &known.shapes, table: known.table.as_deref() };
+    let passes = Passes { reader, rows: &mut refreshed, stacks: &mut stacks, deadline, all: All::default() };
+    let all = passes.read(rows, &older)?;
     if known.memory.is_gone() {
-        return Err(SessionError::Target(crate::target::TargetError::Exited { pid: known.memory.pid() }));
+        return Err(SessionError::Target(TargetError::Exited { pid: known.memory.pid() }));
     }
-    Ok(told::snapshot(known, &owned, all, stacks, layouts.map(|layouts| layouts.layouts)))
-}
-
-fn passes<'p, T: Tables>(
-    known: &'p Known,
-    tables: &'p T,
-    rows: &'p mut passes::Rows<'p>,
-    stacks: &'p mut Stacks,
-    deadline: Instant,
-) -> Passes<'p, TargetMemory, T> {
-    let reader = Reader { memory: &known.memory, shapes: &known.shapes, tables };
-    Passes { reader, rows, stacks, deadline, all: All::default() }
-}
-
-/// The table of a program whose futures are not described.
-struct NoTables;
-
-impl Tables for NoTables {
-    fn node(&self, _: u32) -> Option<profiler_common::awaits::Node> {
-        None
-    }
-
-    fn edge(&self, _: u32) -> Option<profiler_common::awaits::Edge> {
-        None
-    }
-
-    fn entry(&self, _: u64) -> Option<u32> {
-        None
-    }
-
-    fn task_type(&self, _: u64) -> u32 {
-        profiler_common::awaits::word::NO_TYPE
-    }
+    Ok(told::snapshot(&known, &owned, &all, stacks, monotonic_ns()))
 }
 
 impl Known {
@@ -146,25 +108,25 @@ impl Known {
 }
 
 impl Session {
-    fn known(&mut self, layouts: Option<&AwaitLayouts>) -> Result<Known, SessionError> {
+    fn known(&mut self) -> Result<Known, SessionError> {
         let at_ns = if self.closed { self.setting.window.end_ns } else { monotonic_ns() };
         let collected = self.collector.collect_rows(&mut self.attached, at_ns)?;
         let named = gather(&self.setting, &collected).requests;
         let names: HashMap<ScopeSeq, RequestName> = named.iter().map(|row| (row.scope, request_name(row))).collect();
-        let roots: HashMap<u64, u32> = layouts.map(|layouts| layouts.tasks.iter().copied().collect()).unwrap_or_default();
         let program = self.target.program()?;
         let bias = self.target.load_bias(&program)?;
         Ok(Known {
-            at_ns,
             requests: names.into_iter().map(|(scope, name)| (scope.0, name)).collect(),
             carried: collected.live_requests.iter().map(|(scope, row)| (row.task, *scope)).collect(),
             types: self.setting.types.clone(),
-            shapes: TaskShapes::of(&self.inspection, bias, |vtable| roots.get(&vtable).copied()),
+            shapes: TaskShapes::of(&self.inspection, bias, self.awaits.as_deref()),
             lists: owned_lists(program.bytes(), &self.inspection).map_err(|error| error.to_string()),
             ids_known: self.setting.ids_known,
             memory: TargetMemory::of(&self.target)
                 .map_err(|source| SessionError::Runtime { what: "read the target's memory", source })?,
             rows: collected.tasks,
+            table: self.awaits.clone(),
+            names: self.setting.awaits.clone(),
         })
     }
 

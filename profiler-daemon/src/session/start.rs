@@ -10,9 +10,11 @@ use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
 use crate::attach::{self, Attached, AwaitsOf, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
 use crate::collect::Collector;
+use crate::inspect::awaits::{AwaitLayouts, FrameKind, FrameLayout, LoadedTable, await_layouts};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
-use crate::model::awaits::AwaitNames;
+use crate::model::awaits::{AwaitNames, NamedNode};
 use crate::model::gather::Setting;
+use crate::model::{AwaitFrameKind, AwaitSource};
 use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
@@ -127,11 +129,12 @@ struct Parts {
     plan: Plan,
     inspection: Inspection,
     unwinding: Unwinding,
+    awaits: Option<Arc<LoadedTable>>,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, awaits } = self;
         Session {
             attached,
             collector: Collector::default(),
@@ -149,6 +152,7 @@ impl Parts {
             closed: false,
             unwinding,
             kernel_said: Vec::new(),
+            awaits,
             snapshot_under_way: Arc::default(),
         }
     }
@@ -201,13 +205,46 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
     let start_ns = attached.open()?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
-    let setting = setting(
+    let layouts = await_layouts(program.bytes(), &inspection, &mut |_| {});
+    let mut setting = setting(
         target,
         &inspection,
         &plan,
         Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables() },
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding })
+    let awaits = layouts
+        .ok()
+        .map(|layouts| Arc::new(LoadedTable::new(Arc::new(layouts), bias, inspection.header, &inspection.task_types)));
+    if let Some(table) = &awaits {
+        setting.awaits = names_of(&table.layouts);
+    }
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits })
+}
+
+/// What the nodes of a table are called.
+fn names_of(layouts: &AwaitLayouts) -> AwaitNames {
+    let node = |layout: &Option<FrameLayout>| {
+        let layout = layout.as_ref()?;
+        let points = layout.points.iter().map(|point| (point.state, point.file, point.line)).collect();
+        Some(NamedNode { name: layout.name.clone(), kind: frame_kind(layout.kind), points })
+    };
+    AwaitNames {
+        source: AwaitSource::Layouts,
+        nodes: layouts.frames.iter().map(node).collect(),
+        files: layouts.files.clone().into(),
+    }
+}
+
+const fn frame_kind(of: FrameKind) -> AwaitFrameKind {
+    match of {
+        FrameKind::AsyncFn => AwaitFrameKind::AsyncFn,
+        FrameKind::AsyncBlock => AwaitFrameKind::AsyncBlock,
+        FrameKind::AsyncClosure => AwaitFrameKind::AsyncClosure,
+        FrameKind::Future => AwaitFrameKind::Future,
+        FrameKind::Join => AwaitFrameKind::Join,
+        FrameKind::Select => AwaitFrameKind::Select,
+        FrameKind::Task => AwaitFrameKind::Task(None),
+    }
 }
 
 fn links(plan: &Plan) -> LinkKind {

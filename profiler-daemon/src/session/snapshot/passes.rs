@@ -6,8 +6,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use profiler_common::awaits::Tables;
-
 use super::super::SessionError;
 use super::walks::{NotRead, Reader, Reading, Seen, Stacks, Wanted};
 use crate::collect::{Doing, LiveTask};
@@ -67,8 +65,8 @@ struct Pending {
 }
 
 /// What a reading of all tasks needs and fills.
-pub(super) struct Passes<'p, M, T> {
-    pub(super) reader: Reader<'p, M, T>,
+pub(super) struct Passes<'p, M> {
+    pub(super) reader: Reader<'p, M>,
     pub(super) rows: &'p mut Rows<'p>,
     pub(super) stacks: &'p mut Stacks,
     /// What has not been read by then is not read.
@@ -76,7 +74,7 @@ pub(super) struct Passes<'p, M, T> {
     pub(super) all: All,
 }
 
-impl<M: Spans, T: Tables> Passes<'_, M, T> {
+impl<M: Spans> Passes<'_, M> {
     /// Reads the tasks with rows and those without.
     pub(super) fn read(mut self, with_rows: Vec<LiveTask>, without: &[u64]) -> Result<All, SessionError> {
         let with = with_rows.into_iter().map(|live| Pending { header: live.header, row: Some(live) });

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::inspect::awaits::LoadedTable;
 use crate::inspect::{Inspection, TaskKind};
 
 /// Bytes of a task that are read at once, at most: the future of most lies in them.
@@ -45,9 +46,8 @@ pub(super) struct TaskShapes {
 }
 
 impl TaskShapes {
-    /// The types of `inspection`, in a process whose addresses are `bias` higher. `root` says where the walk of a task with this vtable
-    /// (an address of the file) begins.
-    pub(super) fn of(inspection: &Inspection, bias: u64, root: impl Fn(u64) -> Option<u32>) -> Self {
+    /// The types of `inspection`, in a process whose addresses are `bias` higher, with the layouts of their futures where there are any.
+    pub(super) fn of(inspection: &Inspection, bias: u64, table: Option<&LoadedTable>) -> Self {
         let shapes = (0_u32..).zip(&inspection.task_types).map(|(task_type, found)| {
             let vtable = found.vtable.wrapping_add(bias);
             let shape = Shape {
@@ -57,7 +57,7 @@ impl TaskShapes {
                 id: found.id_offset.map(u64::from),
                 scheduler: found.scheduler_offset.map(u64::from),
                 trailer: found.trailer_offset.map(u64::from),
-                root: root(found.vtable),
+                root: table.and_then(|table| table.tasks.get(&vtable)?.node),
             };
             (vtable, shape)
         });

@@ -2,31 +2,28 @@
 
 use std::collections::HashMap;
 
-use profiler_common::awaits::AwaitEnd;
+use profiler_common::awaits::AwaitStack;
 use profiler_common::task::{self, state_word};
 
 use super::Known;
 use super::lists::Owned;
 use super::passes::{All, Outcome, Told};
-use super::stacks::stack_of;
 use super::walks::{Reading, Seen, Stacks};
 use crate::collect::{Doing, LiveTask};
-use crate::inspect::awaits::AwaitLayouts;
 use crate::model::{NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
 
 /// Puts a snapshot together.
-pub(super) fn snapshot(known: Known, owned: &Owned, all: All, stacks: Stacks, layouts: Option<&AwaitLayouts>) -> Snapshot {
-    let notes = notes(&known, owned, &all, layouts.is_some());
-    let mut told = Telling { known: &known, layouts: layouts.is_some(), stacks: Kept::new(stacks) };
+pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, at_ns: u64) -> Snapshot {
+    let mut told = Telling { known, stacks: Kept::new(stacks) };
     let tasks = all.tasks.iter().filter_map(|task| told.task(task)).collect();
-    let stacks = told.stacks.shown(&known, layouts);
+    let stacks = told.stacks.shown(known);
     let types = known.types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect();
-    Snapshot { at_ns: known.at_ns, types, stacks, tasks, notes }
+    Snapshot { at_ns, types, stacks, tasks, notes: notes(known, owned, all) }
 }
 
 /// Stacks that tasks really have: of a reading that was thrown away the stack is, too.
 struct Kept {
-    all: Vec<(Box<[u64]>, AwaitEnd)>,
+    all: Vec<AwaitStack>,
     places: HashMap<u32, u32>,
     order: Vec<u32>,
 }
@@ -45,20 +42,15 @@ impl Kept {
         }))
     }
 
-    fn shown(&self, known: &Known, layouts: Option<&AwaitLayouts>) -> Vec<SnapshotStack> {
-        let name = |place: u32| usize::try_from(place).ok().and_then(|place| known.types.get(place)).map(|of| of.name.clone());
-        let shown = self.order.iter().map(|place| {
-            let stack = usize::try_from(*place).ok().and_then(|place| self.all.get(place));
-            let (words, end) = stack.map_or((&[][..], AwaitEnd::NoRoom), |(words, end)| (&**words, *end));
-            layouts.map_or_else(SnapshotStack::default, |layouts| SnapshotStack::from(&stack_of(words, end, layouts, &name)))
-        });
-        shown.collect()
+    fn shown(&self, known: &Known) -> Vec<SnapshotStack> {
+        let kept = |place: &u32| usize::try_from(*place).ok().and_then(|place| self.all.get(place));
+        let named = |kept| SnapshotStack::new(&known.names.stack(kept), &known.types);
+        self.order.iter().map(|place| kept(place).map(named).unwrap_or_default()).collect()
     }
 }
 
 struct Telling<'t> {
     known: &'t Known,
-    layouts: bool,
     stacks: Kept,
 }
 
@@ -95,10 +87,10 @@ impl Telling<'_> {
         let none = |why| (None, None, Some(why));
         match outcome {
             _ if kind == Some(TaskKind::Blocking) => none(NoStack::NoFuture),
-            Outcome::Read(Reading { seen: Seen::Waiting { stack: Some(stack), awaited }, .. }) if self.layouts => {
+            Outcome::Read(Reading { seen: Seen::Waiting { stack: Some(stack), awaited }, .. }) if self.known.table.is_some() => {
                 (self.stacks.place(stack), awaited, None)
             }
-            Outcome::Read(Reading { seen: Seen::Waiting { .. }, .. }) if !self.layouts => none(NoStack::NoLayouts),
+            Outcome::Read(Reading { seen: Seen::Waiting { .. }, .. }) if self.known.table.is_none() => none(NoStack::NoLayouts),
             Outcome::Read(Reading { seen: Seen::Waiting { .. }, .. }) => none(NoStack::TooManyStacks),
             Outcome::Unreadable => none(NoStack::Unreadable),
             Outcome::Late => none(NoStack::Late),
@@ -122,18 +114,21 @@ fn state(row: Option<&LiveTask>, reading: Option<&Reading>) -> Option<State> {
     })
 }
 
-fn notes(known: &Known, owned: &Owned, all: &All, layouts: bool) -> Vec<String> {
+fn notes(known: &Known, owned: &Owned, all: &All) -> Vec<String> {
     let mut notes = Vec::new();
     let mut say = |is_so: bool, sentence: String| notes.extend(is_so.then_some(sentence));
     let nothing = all.tasks.iter().filter(|task| task.row.is_none() && !matches!(task.outcome, Outcome::Read(_))).count();
     let older = all.tasks.iter().filter(|task| task.row.is_none()).count();
-    say(!layouts, "there are no await stacks: the program's debug information does not describe its futures".to_owned());
+    say(
+        known.table.is_none(),
+        "there are no await stacks: the program's debug information does not describe its futures".to_owned(),
+    );
     match &known.lists {
         Err(why) => say(true, format!("tasks that were not polled since the attach are not listed: {why}")),
         Ok(_) => say(
             true,
             format!(
-                "{} seen; {older} tasks are older than the attach; tasks of a runtime, and of a LocalSet, of which none was polled since \\
+                "{} seen; {older} tasks are older than the attach; tasks of a runtime, and of a LocalSet, of which none was polled since \
                  the attach are not listed",
                 if owned.runtimes == 1 { "1 runtime".to_owned() } else { format!("{} runtimes", owned.runtimes) },
             ),

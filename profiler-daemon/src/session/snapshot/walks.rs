@@ -7,15 +7,18 @@
 
 use std::collections::HashMap;
 
-use profiler_common::awaits::word::NO_TYPE;
-use profiler_common::awaits::{AwaitEnd, AwaitWalk, Edge, Node, Tables};
-use profiler_common::limits::AWAIT_STACKS;
+use profiler_common::awaits::{AwaitEnd, AwaitStack, AwaitWalk};
+use profiler_common::limits::{AWAIT_STACKS, AWAIT_WORDS};
 use profiler_common::task::state_word;
 use profiler_common::unwind::Memory;
 
 use super::cells::TaskMemory;
 use super::shapes::{Shape, TaskShapes, word_at};
+use crate::inspect::awaits::LoadedTable;
 use crate::target::memory::{Span, Spans};
+
+/// Bit of the state word: the task is polled, or shut down (tokio `runtime/task/state.rs`).
+const RUNNING: u64 = 0b1;
 
 /// A task to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,30 +72,40 @@ pub(super) struct Stacks {
 impl Stacks {
     fn place(&mut self, walk: &AwaitWalk) -> Option<u32> {
         let next = u32::try_from(self.known.len()).ok()?;
-        let key = (Box::from(walk.words()), walk.end);
+        let key = (Box::from(walk.words()), walk.kept.end);
         if next >= AWAIT_STACKS && !self.known.contains_key(&key) {
             return None;
         }
         Some(*self.known.entry(key).or_insert(next))
     }
 
-    /// Words and end of each, in order of their places.
-    pub(super) fn into_all(self) -> Vec<(Box<[u64]>, AwaitEnd)> {
+    /// Each, in order of their places.
+    pub(super) fn into_all(self) -> Vec<AwaitStack> {
         let mut all: Vec<_> = self.known.into_iter().collect();
         all.sort_unstable_by_key(|(_, place)| *place);
-        all.into_iter().map(|((words, end), _)| (words, AwaitEnd::from_number(end).unwrap_or(AwaitEnd::Unsupported))).collect()
+        all.into_iter().map(|((words, end), _)| kept(&words, end)).collect()
     }
 }
 
-/// Reads tasks' await stacks.
-pub(super) struct Reader<'r, M, T> {
-    pub(super) memory: &'r M,
-    pub(super) shapes: &'r TaskShapes,
-    /// The layouts of futures.
-    pub(super) tables: &'r T,
+fn kept(words: &[u64], end: u32) -> AwaitStack {
+    let mut stack = AwaitStack { end, ..AwaitStack::EMPTY };
+    for (place, word) in stack.words.iter_mut().zip(words) {
+        *place = *word;
+    }
+    // A walk keeps no more.
+    stack.len = u32::try_from(words.len().min(AWAIT_WORDS)).unwrap_or(0);
+    stack
 }
 
-impl<M: Spans, T: Tables> Reader<'_, M, T> {
+/// Reads tasks' await stacks.
+pub(super) struct Reader<'r, M> {
+    pub(super) memory: &'r M,
+    pub(super) shapes: &'r TaskShapes,
+    /// The layouts of futures. `None`: there are none, and every stack is empty.
+    pub(super) table: Option<&'r LoadedTable>,
+}
+
+impl<M: Spans> Reader<'_, M> {
     /// Reads these tasks, as many as one wants to read close to one another in time.
     pub(super) fn read(&self, wanted: &[Wanted], stacks: &mut Stacks) -> Vec<Result<Reading, NotRead>> {
         let spans: Vec<Span> = wanted.iter().map(|task| Span { address: task.header, length: self.length(task) }).collect();
@@ -154,14 +167,13 @@ impl<M: Spans, T: Tables> Reader<'_, M, T> {
             Seen::Running
         } else {
             let memory = TaskMemory::new(self.memory, task.header, bytes);
-            let tables = WithTypes { tables: self.tables, shapes: self.shapes, memory: &memory };
             let mut walk = AwaitWalk::NEW;
-            match shape.root {
-                Some(root) => {
+            match (self.table, shape.root) {
+                (Some(table), Some(root)) => {
                     walk.begin(task.header, root);
-                    walk.run(&tables, &memory);
+                    walk.run(&table.over(&memory), &memory);
                 }
-                None => walk.end = AwaitEnd::NoLayout as u32,
+                _ => walk.begin_cut(AwaitEnd::NoLayout),
             }
             let awaited = (walk.awaited != 0).then(|| self.id_of(walk.awaited, &memory)).flatten();
             Seen::Waiting { stack: stacks.place(&walk), awaited }
@@ -183,7 +195,7 @@ struct Known<'s> {
 }
 
 const fn is_running(state: u64) -> bool {
-    state & state_word::RUNNING != 0
+    state & RUNNING != 0
 }
 
 /// The bytes of many spans.
@@ -205,32 +217,6 @@ impl Bytes {
             *rest = after;
             Some(if *whole { Ok(bytes) } else { Err(NotRead::Unreadable) })
         })
-    }
-}
-
-/// The layouts, and the types of tasks by what is in the target's memory.
-struct WithTypes<'w, T, M> {
-    tables: &'w T,
-    shapes: &'w TaskShapes,
-    memory: &'w M,
-}
-
-impl<T: Tables, M: Memory> Tables for WithTypes<'_, T, M> {
-    fn node(&self, place: u32) -> Option<Node> {
-        self.tables.node(place)
-    }
-
-    fn edge(&self, place: u32) -> Option<Edge> {
-        self.tables.edge(place)
-    }
-
-    fn entry(&self, vtable: u64) -> Option<u32> {
-        self.tables.entry(vtable)
-    }
-
-    fn task_type(&self, header: u64) -> u32 {
-        let vtable = self.memory.word(header.wrapping_add(self.shapes.vtable_at as u64));
-        vtable.and_then(|vtable| self.shapes.get(vtable)).map_or(NO_TYPE, |shape| shape.task_type)
     }
 }
 
