@@ -70,6 +70,25 @@ pub struct StackRecord {
     pub stack: [u64; STACK_FRAMES],
 }
 
+impl StackRecord {
+    /// One that says nothing.
+    pub const EMPTY: Self = Self {
+        kind: 0,
+        tid: 0,
+        time_ns: 0,
+        task: 0,
+        task_id: 0,
+        task_type: 0,
+        frames: 0,
+        requests: [0; SAMPLE_REQUESTS],
+        poll_start_ns: 0,
+        detail: 0,
+        end: 0,
+        reason: 0,
+        stack: [0; STACK_FRAMES],
+    };
+}
+
 /// Bytes of a [`StackRecord`] before its stack.
 pub const STACK_RECORD_HEAD: usize = core::mem::offset_of!(StackRecord, stack);
 

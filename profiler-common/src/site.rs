@@ -36,6 +36,8 @@ pub enum SiteRole {
     ScopeEnd = 10,
     /// A wake has just taken effect, behind its exchange; first argument: header.
     Woken = 11,
+    /// A leaf stores its waker (`clone_waker`); first argument: header.
+    WakerStored = 12,
 }
 
 /// A general register of x86-64, numbered as in the instruction encoding.

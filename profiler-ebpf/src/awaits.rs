@@ -7,6 +7,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_update_elem};
+use profiler_common::awaits::node::target;
 use profiler_common::awaits::word::NO_TYPE;
 use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitSum, AwaitWalk, Awaiting, Edge, Gap, Node, Step, Tables};
 use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
@@ -98,6 +99,14 @@ fn own_or_new(tid: u32) -> Option<&'static mut AwaitWalk> {
     own(tid)
 }
 
+/// The walk of this thread, begun with nothing to walk: what is kept comes from elsewhere.
+#[inline(always)]
+pub fn begin(tid: u32) -> Option<&'static mut AwaitWalk> {
+    let walk = own_or_new(tid)?;
+    walk.begin(0, target::NOTHING);
+    Some(walk)
+}
+
 /// Walks from `root` (a node's place and 1) at `address`, keeps the stack, and says where the future waits.
 ///
 /// A function of its own: it is called at the ends of polls of tasks and of scopes, and has a loop.
@@ -133,7 +142,7 @@ pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
 
 /// Keeps the walk's stack under its id, if it is a new one. The id, or 0 where there is no room for it.
 #[inline(always)]
-fn keep(walk: &AwaitWalk) -> u64 {
+pub fn keep(walk: &AwaitWalk) -> u64 {
     let id = walk.id;
     // SAFETY: the value is not read here.
     if unsafe { AWAIT_STACKS.get(id) }.is_some() {

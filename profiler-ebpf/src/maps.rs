@@ -72,6 +72,10 @@ pub static UNWIND_RULES: Array<Rule> = Array::with_max_entries(RULES, 0);
 #[map]
 pub static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
 
+/// The walk under way on a thread whose future stores its waker, by thread id: a uprobe program can be preempted by another thread's.
+#[map]
+pub static WAKER_WALKS: HashMap<u32, Walk> = HashMap::with_max_entries(MAX_THREADS, BPF_F_NO_PREALLOC);
+
 /// What walks came to.
 #[map]
 pub static WALKS: PerCpuArray<Walks> = PerCpuArray::with_max_entries(1, 0);
@@ -110,6 +114,8 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// Rows to start from: too big for the 512 bytes of BPF stack, so they stand in the read-only section.
 pub static NEW_THREAD: ThreadRow = ThreadRow::NEW;
+/// See [`NEW_THREAD`].
+pub static NEW_WALK: Walk = Walk::NEW;
 /// See [`NEW_THREAD`].
 pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
 /// See [`NEW_THREAD`].

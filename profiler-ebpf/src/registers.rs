@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use profiler_common::loss::Loss;
 use profiler_common::site::{self, Register};
+use profiler_common::unwind::Cursor;
 
 use crate::losses::lose;
 
@@ -55,6 +56,14 @@ impl Hit {
             self.stack_pointer()
         };
         base.wrapping_add(site::pushed(self.cookie))
+    }
+
+    /// Where a walk of the stack begins: at the probed instruction, which has not run.
+    #[inline(always)]
+    pub fn cursor(&self) -> Cursor {
+        // SAFETY: as in `stack_pointer`.
+        let registers = unsafe { &*self.registers };
+        Cursor { pc: read(&registers.rip), sp: read(&registers.rsp), bp: read(&registers.rbp), is_return: 0 }
     }
 
     /// The event's first argument.

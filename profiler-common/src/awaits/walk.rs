@@ -340,8 +340,9 @@ impl AwaitWalk {
         Step::Going
     }
 
+    /// Notes that the walk is not whole. The first reason stands.
     #[inline(always)]
-    fn fail(&mut self, end: AwaitEnd) {
+    pub fn fail(&mut self, end: AwaitEnd) {
         if self.kept.end == AwaitEnd::Whole as u32 {
             self.kept.end = end as u32;
         }
@@ -398,7 +399,7 @@ impl AwaitWalk {
 
     /// Keeps a word. False: there is no room.
     #[inline(always)]
-    fn keep(&mut self, word: u64) -> bool {
+    pub fn keep(&mut self, word: u64) -> bool {
         let place = self.kept.len as usize;
         if place >= AWAIT_WORDS {
             return false;

@@ -180,6 +180,8 @@ pub enum Role {
     Spawn,
     /// A new blocking task is about to be queued for the blocking pool.
     SpawnBlocking,
+    /// A waker is cloned: mostly by a leaf future, to store it.
+    CloneWaker,
 }
 
 /// How the kernel steps over the probed instruction (`arch/x86/kernel/uprobes.c`).

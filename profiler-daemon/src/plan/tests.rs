@@ -7,7 +7,7 @@ use crate::inspect::{
 
 const MACHINE: Machine =
     Machine { kernel: (6, 18), uprobe_multi: MultiSupport::Yes, uretprobe_safe: true, virtual_machine: true };
-const EVERYTHING: Wanted = Wanted { scopes: true, wakes: true, spawns: true };
+const EVERYTHING: Wanted = Wanted { scopes: true, wakes: true, spawns: true, wakers: true };
 
 fn site(role: Role, vaddr: u64, class: InstructionClass, task_type: Option<u32>) -> Site {
     Site {

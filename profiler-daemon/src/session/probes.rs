@@ -28,6 +28,7 @@ fn site(planned: &PlannedSite) -> Probe {
                 Role::WakeByVal | Role::WakeByRef if site.placement == Placement::AfterExchange => SiteRole::Woken,
                 Role::WakeByVal | Role::WakeByRef => SiteRole::Wake,
                 Role::Defer => SiteRole::Defer,
+                Role::CloneWaker => SiteRole::WakerStored,
                 Role::Spawn | Role::SpawnBlocking => SiteRole::Spawn,
             },
             first: site.header.map_or(Number::Rdi, number),

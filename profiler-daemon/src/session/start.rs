@@ -103,7 +103,7 @@ fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
 }
 
 fn wanted(inspection: &Inspection) -> Wanted {
-    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true }
+    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers: false }
 }
 
 /// See [`Session::start`].
