@@ -243,3 +243,100 @@ impl Snapshot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack() -> AwaitStack {
+        let frame = |depth, name: &str, kind, place: Option<(&str, u32)>| AwaitFrame {
+            depth,
+            name: name.to_owned(),
+            kind,
+            place: place.map(|(file, line)| (file.to_owned(), line)),
+        };
+        AwaitStack {
+            frames: vec![
+                frame(0, "orders::load::{async_fn#0}", AwaitFrameKind::AsyncFn, Some(("src/orders.rs", 41))),
+                frame(1, "tokio::runtime::task::join::JoinHandle<u64>", AwaitFrameKind::Task(Some(TypeIndex(1))), None),
+                frame(1, "tokio::runtime::task::join::JoinHandle<u64>", AwaitFrameKind::Task(None), None),
+            ],
+            cut: Some("bad_tag"),
+            ..AwaitStack::default()
+        }
+    }
+
+    /// Check that a task reads whole in JSON, with names as they were written, and that what goes over the socket comes back.
+    #[test]
+    fn a_task_reads_whole() {
+        let types = ["orders::handle", "orders::child"].map(|name| TaskType { name: name.to_owned(), kind: TaskKind::Spawned });
+        let task = SnapshotTask {
+            id: Some(17),
+            task_type: 0,
+            state: State::Suspended,
+            since_ns: Some(40),
+            request: None,
+            spawn_seen: true,
+            stack: Some(0),
+            awaited_task: Some(18),
+            note: None,
+        };
+        let older = SnapshotTask { since_ns: None, stack: None, note: Some(NoStack::Changing), ..task.clone() };
+        let snapshot = Snapshot {
+            at_ns: 100,
+            types: types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect(),
+            stacks: vec![SnapshotStack::new(&stack(), &types)],
+            tasks: vec![task, older],
+            notes: vec!["1 runtime seen".to_owned()],
+        };
+        let again: Snapshot = serde_json::from_slice(&serde_json::to_vec(&snapshot).unwrap()).unwrap();
+        assert_eq!(again, snapshot);
+        let mut json = Vec::new();
+        snapshot.write_json(&mut json).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let expected = serde_json::json!({
+            "at_ns": 100,
+            "tasks": [
+                {
+                    "id": 17, "type": "orders::handle", "kind": "spawned", "state": "suspended", "since_ns": 40, "age_ns": 60,
+                    "request": null, "spawn_seen": true, "note": null,
+                    "await": {
+                        "stack": [
+                            {"depth": 0, "name": "orders::load", "kind": "async_fn", "file": "src/orders.rs", "line": 41},
+                            {"depth": 1, "name": "orders::child", "kind": "task", "file": null, "line": null},
+                            {"depth": 1, "name": "tokio::runtime::task::join::JoinHandle<u64>", "kind": "task", "file": null, "line": null},
+                        ],
+                        "cut": "bad_tag", "awaited_task": 18,
+                    },
+                },
+                {
+                    "id": 17, "type": "orders::handle", "kind": "spawned", "state": "suspended", "since_ns": null, "age_ns": null,
+                    "request": null, "spawn_seen": true, "note": "changing", "await": null,
+                },
+            ],
+            "notes": ["1 runtime seen"],
+        });
+        assert_eq!(told, expected);
+    }
+
+    /// Check that a snapshot whose places lead nowhere is told without them.
+    #[test]
+    fn places_that_lead_nowhere() {
+        let task = SnapshotTask {
+            id: None,
+            task_type: 9,
+            state: State::Running,
+            since_ns: Some(u64::MAX),
+            request: None,
+            spawn_seen: false,
+            stack: Some(9),
+            awaited_task: None,
+            note: None,
+        };
+        let mut json = Vec::new();
+        Snapshot { tasks: vec![task], ..Snapshot::default() }.write_json(&mut json).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let task = &told["tasks"][0];
+        assert_eq!((&task["type"], &task["await"], &task["age_ns"]), (&"?".into(), &serde_json::Value::Null, &0.into()));
+    }
+}

@@ -101,7 +101,7 @@ fn ends_before_the_release_are_preferred() {
 
 #[test]
 fn only_what_is_wanted_is_planned() {
-    let wanted = Wanted { scopes: false, wakes: false, spawns: false };
+    let wanted = Wanted { scopes: false, wakes: false, spawns: false, wakers: false };
     let plan = plan(&inspection(), &MACHINE, &wanted).unwrap();
     let kinds: Vec<Role> = roles(&plan).into_iter().map(|(role, _)| role).collect();
     assert_eq!(kinds, [Role::PollStart, Role::PollIdle, Role::PollComplete]);

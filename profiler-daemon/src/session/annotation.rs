@@ -13,7 +13,8 @@ const SIZE: usize = 384;
 /// How many scopes the target has numbered so far, by the table at `address`. `None` where no table of this version can be read.
 pub(super) fn scopes_numbered(target: &Target, address: u64) -> Option<u64> {
     let mut table = [0; SIZE];
-    let read = TargetMemory::of(target).ok()?.read(address, &mut table);
+    let memory = TargetMemory::of(target).ok()?;
+    let read = memory.read(address, &mut table) && !memory.is_gone();
     if read { parse(&table) } else { None }
 }
 

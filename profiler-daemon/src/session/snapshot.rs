@@ -85,7 +85,7 @@ fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
     let mut known = lock().known()?;
     let owned = known.owned(deadline);
     let with_rows: HashSet<u64> = known.rows.iter().map(|live| live.header).collect();
-    let older: Vec<u64> = owned.headers.iter().copied().filter(|header| !with_rows.contains(header)).collect();
+    let older: Vec<(u64, u64)> = owned.tasks.iter().copied().filter(|(header, _)| !with_rows.contains(header)).collect();
     let mut stacks = Stacks::default();
     let rows = std::mem::take(&mut known.rows);
     let mut refreshed = |headers: &[u64]| lock().rows_of(headers);

@@ -28,7 +28,10 @@ pub trait Spans {
     }
 }
 
-/// The memory of a process. What it says is of that process or of none: it holds the process' pidfd.
+/// The memory of a process.
+///
+/// Once the process has ended, its pid may be another's: what was read counts only if [`Self::is_gone`] says no afterwards. It is asked once
+/// by whoever reads much, because asking takes as long as reading.
 #[derive(Debug)]
 pub struct TargetMemory {
     pid: libc::pid_t,
@@ -65,10 +68,6 @@ impl Spans for TargetMemory {
             read_some(self.pid, some, here, &mut whole);
             rest = after;
         }
-        // What was read after the end may be of another process with the same pid.
-        if self.is_gone() {
-            whole.clear();
-        }
         whole.resize(spans.len(), false);
         whole
     }
@@ -102,7 +101,7 @@ fn read_until_fault(pid: libc::pid_t, spans: &[Span], bytes: &mut [u8]) -> usize
     // SAFETY: the local vector is exactly `bytes`, which is ours alone; the remote ones are addresses in the other process, which the
     // kernel checks; both arrays outlive the call.
     let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, remote.as_ptr(), remote.len() as libc::c_ulong, 0) };
-    // An error is that of the first span. Whether the process is gone is asked of its pidfd.
+    // An error is that of the first span.
     usize::try_from(read).unwrap_or(0)
 }
 

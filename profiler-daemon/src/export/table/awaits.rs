@@ -36,7 +36,7 @@ pub fn awaits(snapshot: &Snapshot, top: Option<u64>, colours: Colours) -> String
     let (left, tasks) = groups.iter().skip(shown).fold((0_u64, 0), |(left, tasks), group| (left + 1, tasks + group.tasks.len()));
     if left > 0 {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "\n... and {} more of {}", plural(left, "group"), plural(tasks as u64, "task"));
+        let _ = writeln!(text, "\n... and {} more, of {}", plural(left, "group"), plural(tasks as u64, "task"));
     }
     if !snapshot.notes.is_empty() {
         text.push('\n');

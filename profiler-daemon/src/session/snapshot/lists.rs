@@ -23,8 +23,8 @@ const TRIES: u32 = 256;
 /// What the lists held.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Owned {
-    /// Headers of tasks, each once.
-    pub(super) headers: Vec<u64>,
+    /// Headers of tasks, each once, with their vtables.
+    pub(super) tasks: Vec<(u64, u64)>,
     /// Runtimes found.
     pub(super) runtimes: u64,
     /// Runtimes beyond [`MAX_RUNTIMES`].
@@ -53,7 +53,7 @@ pub(super) fn owned_tasks(
         let walk = Walk { memory, shapes, lists, runtime, most, out_of_time };
         let (before, cut_before) = (seen.len(), owned.lists_cut);
         for list in walk.elements(&mut owned) {
-            owned.lists_cut += u64::from(!walk.follow(list, &mut seen, &mut owned.headers));
+            owned.lists_cut += u64::from(!walk.follow(list, &mut seen, &mut owned.tasks));
         }
         if owned.lists_cut > cut_before {
             let found = (seen.len() - before) as u64;
@@ -111,6 +111,7 @@ fn word(memory: &impl Spans, at: u64) -> Option<u64> {
 /// A task as a member of a list.
 #[derive(Clone, Copy)]
 struct Node {
+    vtable: u64,
     prev: u64,
     next: u64,
 }
@@ -149,19 +150,19 @@ impl<M: Spans> Walk<'_, M> {
     }
 
     /// Follows the list at `list`. Whether its end was reached.
-    fn follow(&self, list: u64, seen: &mut HashSet<u64>, headers: &mut Vec<u64>) -> bool {
+    fn follow(&self, list: u64, seen: &mut HashSet<u64>, tasks: &mut Vec<(u64, u64)>) -> bool {
         let scheduler = self.runtime.scheduler;
         let head = || word(self.memory, list.wrapping_add(scheduler.head));
         let tail = || word(self.memory, list.wrapping_add(scheduler.tail));
         // What is behind this belongs to the list, each task pointing back to the one before it.
-        let begin = headers.len();
+        let begin = tasks.len();
         let Some(mut next) = head() else { return false };
         let mut tries = TRIES;
         let mut back = 1;
         let mut type_before = None;
         loop {
-            let before = headers.get(begin..).and_then(|path| path.last()).copied().unwrap_or(0);
-            if headers.len() >= self.most || (self.out_of_time)() {
+            let before = tasks.get(begin..).and_then(|path| path.last()).map_or(0, |(last, _)| *last);
+            if tasks.len() >= self.most || (self.out_of_time)() {
                 return false;
             }
             if next == 0 {
@@ -172,7 +173,7 @@ impl<M: Spans> Walk<'_, M> {
                 && node.prev == before
                 && seen.insert(next)
             {
-                headers.push(next);
+                tasks.push((next, node.vtable));
                 next = node.next;
                 back = 1;
                 continue;
@@ -180,11 +181,11 @@ impl<M: Spans> Walk<'_, M> {
             // It has changed. Back, each time further, to a task that the one before it still leads to.
             let Some(left) = tries.checked_sub(1) else { return false };
             tries = left;
-            for gone in headers.drain(headers.len().saturating_sub(back).max(begin)..) {
+            for (gone, _) in tasks.drain(tasks.len().saturating_sub(back).max(begin)..) {
                 seen.remove(&gone);
             }
-            back *= 2;
-            let last = headers.get(begin..).and_then(|path| path.last()).copied();
+            back = back.saturating_mul(2);
+            let last = tasks.get(begin..).and_then(|path| path.last()).map(|(last, _)| *last);
             let onward = match last {
                 Some(last) => self.node(last, &mut type_before).map(|node| node.next),
                 None => head(),
@@ -227,7 +228,7 @@ impl<M: Spans> Walk<'_, M> {
             return None;
         }
         let pointer = |at: u64| word_at(pointers, usize::try_from(at).ok()?);
-        Some(Node { prev: pointer(self.lists.prev)?, next: pointer(self.lists.next)? })
+        Some(Node { vtable: shape.vtable, prev: pointer(self.lists.prev)?, next: pointer(self.lists.next)? })
     }
 }
 

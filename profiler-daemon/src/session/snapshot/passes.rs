@@ -61,6 +61,7 @@ pub(super) struct All {
 #[derive(Clone, Copy)]
 struct Pending {
     header: u64,
+    vtable: u64,
     row: Option<LiveTask>,
 }
 
@@ -76,9 +77,9 @@ pub(super) struct Passes<'p, M> {
 
 impl<M: Spans> Passes<'_, M> {
     /// Reads the tasks with rows and those without.
-    pub(super) fn read(mut self, with_rows: Vec<LiveTask>, without: &[u64]) -> Result<All, SessionError> {
-        let with = with_rows.into_iter().map(|live| Pending { header: live.header, row: Some(live) });
-        let mut pending: Vec<Pending> = with.chain(without.iter().map(|header| Pending { header: *header, row: None })).collect();
+    pub(super) fn read(mut self, with_rows: Vec<LiveTask>, without: &[(u64, u64)]) -> Result<All, SessionError> {
+        let without = without.iter().map(|(header, vtable)| Pending { header: *header, vtable: *vtable, row: None });
+        let mut pending: Vec<Pending> = with_rows.into_iter().map(Pending::of_row).chain(without).collect();
         // One comparison for all in the first pass: most tasks of a crowd sleep.
         pending = self.group(&pending, FIRST_GROUP)?;
         for _ in 1..PASSES {
@@ -86,8 +87,7 @@ impl<M: Spans> Passes<'_, M> {
             self.all.again += pending.len() as u64;
             for some in pending.chunks(GROUP) {
                 let rows = self.rows_of(some)?;
-                let fresh: Vec<Pending> =
-                    some.iter().map(|task| Pending { header: task.header, row: rows.get(&task.header).copied() }).collect();
+                let fresh: Vec<Pending> = some.iter().map(|task| task.with(&rows)).collect();
                 left.extend(self.group(&fresh, GROUP)?);
             }
             pending = left;
@@ -118,7 +118,7 @@ impl<M: Spans> Passes<'_, M> {
         let after = self.rows_of(&waiting)?;
         let mut changed = Vec::new();
         for (place, task) in waiting.iter().enumerate() {
-            let now = Pending { header: task.header, row: after.get(&task.header).copied() };
+            let now = task.with(&after);
             let outcome = match readings.get(place) {
                 None => Outcome::Late,
                 Some(_) if !is_same_row(task.row.as_ref(), now.row.as_ref()) => {
@@ -168,8 +168,18 @@ fn is_polled(live: &LiveTask) -> bool {
 }
 
 impl Pending {
+    const fn of_row(live: LiveTask) -> Self {
+        Self { header: live.header, vtable: live.row.vtable, row: Some(live) }
+    }
+
+    /// The same with its row as it is among `rows`.
+    fn with(&self, rows: &HashMap<u64, LiveTask>) -> Self {
+        rows.get(&self.header).map_or(Self { row: None, ..*self }, |live| Self::of_row(*live))
+    }
+
     fn wanted(&self) -> Wanted {
-        Wanted { header: self.header, row: self.row.map(|live| (live.row.vtable, live.row.id)) }
+        let id = self.row.map_or(0, |live| live.row.id);
+        Wanted { header: self.header, vtable: self.vtable, has_row: self.row.is_some(), id }
     }
 
     const fn told(&self, outcome: Outcome) -> Told {

@@ -7,8 +7,6 @@ use crate::inspect::{Inspection, TaskKind};
 
 /// Bytes of a task that are read at once, at most: the future of most lies in them.
 const READ_AHEAD: usize = 1024;
-/// The same where the vtable does not tell how long a task is.
-pub(super) const READ_UNKNOWN: usize = 256;
 /// Bytes of a header that are read to know a task: state, queue_next, vtable and owner_id, with room for older versions.
 pub(super) const HEADER: usize = 64;
 
@@ -29,11 +27,10 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// How many bytes of a task are worth reading at once.
+    /// How many bytes of a task are worth reading at once: up to the end of its future, and never beyond it.
     pub(super) fn read_ahead(&self) -> usize {
         let length = self.trailer.and_then(|trailer| usize::try_from(trailer).ok());
-        // A pointer to itself must not make a task of no length.
-        length.map_or(READ_UNKNOWN, |length| length.clamp(HEADER, READ_AHEAD))
+        length.map_or(HEADER, |length| length.clamp(HEADER, READ_AHEAD))
     }
 }
 

@@ -14,44 +14,48 @@ use crate::model::{NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType,
 
 /// Puts a snapshot together.
 pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, at_ns: u64) -> Snapshot {
-    let mut told = Telling { known, stacks: Kept::new(stacks) };
+    let mut told = Telling { known, stacks: Kept::new(known, stacks) };
     let tasks = all.tasks.iter().filter_map(|task| told.task(task)).collect();
-    let stacks = told.stacks.shown(known);
+    let stacks = told.stacks.stacks;
     let types = known.types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect();
     Snapshot { at_ns, types, stacks, tasks, notes: notes(known, owned, all) }
 }
 
-/// Stacks that tasks really have: of a reading that was thrown away the stack is, too.
-struct Kept {
+/// Stacks that tasks really have, each once by what it reads as: of a reading that was thrown away the stack is, too, and two states of a
+/// coroutine may be on one line.
+struct Kept<'k> {
     all: Vec<AwaitStack>,
-    places: HashMap<u32, u32>,
-    order: Vec<u32>,
+    known: &'k Known,
+    /// Places of those that have been shown, by their places among all.
+    shown: HashMap<u32, u32>,
+    places: HashMap<SnapshotStack, u32>,
+    stacks: Vec<SnapshotStack>,
 }
 
-impl Kept {
-    fn new(stacks: Stacks) -> Self {
-        Self { all: stacks.into_all(), places: HashMap::new(), order: Vec::new() }
+impl<'k> Kept<'k> {
+    fn new(known: &'k Known, stacks: Stacks) -> Self {
+        Self { all: stacks.into_all(), known, shown: HashMap::new(), places: HashMap::new(), stacks: Vec::new() }
     }
 
     fn place(&mut self, of: u32) -> Option<u32> {
-        let next = u32::try_from(self.order.len()).ok()?;
-        let order = &mut self.order;
-        Some(*self.places.entry(of).or_insert_with(|| {
-            order.push(of);
-            next
-        }))
-    }
-
-    fn shown(&self, known: &Known) -> Vec<SnapshotStack> {
-        let kept = |place: &u32| usize::try_from(*place).ok().and_then(|place| self.all.get(place));
-        let named = |kept| SnapshotStack::new(&known.names.stack(kept), &known.types);
-        self.order.iter().map(|place| kept(place).map(named).unwrap_or_default()).collect()
+        if let Some(place) = self.shown.get(&of) {
+            return Some(*place);
+        }
+        let kept = usize::try_from(of).ok().and_then(|place| self.all.get(place))?;
+        let stack = SnapshotStack::new(&self.known.names.stack(kept), &self.known.types);
+        let next = u32::try_from(self.stacks.len()).ok()?;
+        let place = *self.places.entry(stack.clone()).or_insert(next);
+        if place == next {
+            self.stacks.push(stack);
+        }
+        self.shown.insert(of, place);
+        Some(place)
     }
 }
 
 struct Telling<'t> {
     known: &'t Known,
-    stacks: Kept,
+    stacks: Kept<'t>,
 }
 
 impl Telling<'_> {

@@ -13,7 +13,7 @@ use profiler_common::task::state_word;
 use profiler_common::unwind::Memory;
 
 use super::cells::TaskMemory;
-use super::shapes::{Shape, TaskShapes, word_at};
+use super::shapes::{HEADER, Shape, TaskShapes, word_at};
 use crate::inspect::awaits::LoadedTable;
 use crate::target::memory::{Span, Spans};
 
@@ -25,8 +25,12 @@ const RUNNING: u64 = 0b1;
 pub(super) struct Wanted {
     /// Its header address.
     pub(super) header: u64,
-    /// Its row's vtable and id, where it has one. The id is 0 where this version has none.
-    pub(super) row: Option<(u64, u64)>,
+    /// Its vtable.
+    pub(super) vtable: u64,
+    /// It has a row. Otherwise it is older than the attach.
+    pub(super) has_row: bool,
+    /// Its id, 0 where that is not known.
+    pub(super) id: u64,
 }
 
 /// A task that was read.
@@ -125,17 +129,14 @@ impl<M: Spans> Reader<'_, M> {
     /// Whether a task that was `found` so is still the same by its bytes read anew.
     fn confirm(&self, task: &Wanted, found: Reading, bytes: &[u8], stacks: &mut Stacks) -> Result<Reading, NotRead> {
         let Known { state, .. } = self.known(task, bytes)?;
-        let is_same = match task.row {
-            // Wakers that come and go change the word's count of references, and nothing that a walk reads.
-            Some(_) => is_running(state) == is_running(found.state),
-            None => self.walk(task, bytes, stacks)? == found,
-        };
+        // Wakers that come and go change the word's count of references, and nothing that a walk reads.
+        let is_same =
+            if task.has_row { is_running(state) == is_running(found.state) } else { self.walk(task, bytes, stacks)? == found };
         Ok(if is_same { Reading { state, ..found } } else { Reading { state, seen: Seen::Changed, ..found } })
     }
 
     fn length(&self, task: &Wanted) -> usize {
-        let shape = task.row.and_then(|(vtable, _)| self.shapes.get(vtable));
-        shape.map_or(super::shapes::READ_UNKNOWN, Shape::read_ahead)
+        self.shapes.get(task.vtable).map_or(HEADER, Shape::read_ahead)
     }
 
     /// The task whose first bytes these are, if it is the one that is wanted.
@@ -150,12 +151,8 @@ impl<M: Spans> Reader<'_, M> {
                 Some(id.ok_or(NotRead::Unreadable)?)
             }
         };
-        if let Some((vtable, row_id)) = task.row
-            && (vtable != shape.vtable || row_id != 0 && id.is_some_and(|id| id != row_id))
-        {
-            return Err(NotRead::Gone);
-        }
-        if state & state_word::COMPLETE != 0 {
+        let is_other = task.vtable != shape.vtable || task.id != 0 && id.is_some_and(|id| id != task.id);
+        if is_other || state & state_word::COMPLETE != 0 {
             return Err(NotRead::Gone);
         }
         Ok(Known { state, shape, id })
