@@ -43,7 +43,7 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Stay attached to a service and answer `requests`, `tasks`, `blocking` and `export`
+    /// Stay attached to a service and answer `requests`, `tasks`, `blocking`, `waits` and `export`
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Attach, wait, write one result and leave
@@ -61,6 +61,9 @@ pub enum CommandArgs {
     /// Write a flamegraph, folded stacks or the report from a running daemon
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
+    /// List what a request, or each type of task, waited for: await points with their time
+    #[command(after_help = examples::WAITS)]
+    Waits(WaitsArgs),
     /// Tell what can be profiled in a program, and what is missing
     #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
@@ -139,7 +142,7 @@ pub struct ShapeArgs {
     pub output: PathBuf,
 }
 
-/// How functions are named: shared by `run`, `record` and `export`.
+/// How functions are named: shared by `run`, `record`, `export` and `waits`.
 #[derive(Debug, ClapArgs)]
 pub struct NamesArgs {
     /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
@@ -237,6 +240,30 @@ pub struct ExportArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
+}
+
+/// Arguments of `waits`.
+#[derive(Debug, ClapArgs)]
+#[command(group = clap::ArgGroup::new("waiting").required(true).args(["request", "all"]))]
+pub struct WaitsArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Only this request
+    #[arg(short, long, value_name = "ID")]
+    pub request: Option<RequestId>,
+    /// Every task, by type
+    #[arg(long)]
+    pub all: bool,
+    /// List this many await points, those with the most time
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     args::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
-        RunArgs, ShapeArgs, SortColumn, TasksArgs,
+        RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     color::Color,
     manual::{self, Page},
@@ -78,6 +78,8 @@ pub enum Command {
     Blocking(Blocking),
     /// Write a result from a running daemon.
     Export(Export),
+    /// List what was waited for.
+    Waits(Waits),
     /// Tell what can be profiled.
     Inspect {
         /// In what.
@@ -237,6 +239,21 @@ pub struct Export {
     pub names: Names,
 }
 
+/// `waits`.
+#[derive(Debug, PartialEq)]
+pub struct Waits {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Whose waits.
+    pub selection: Selection,
+    /// Rows.
+    pub top: u64,
+    /// Form of the answer.
+    pub format: Listing,
+    /// How functions are named.
+    pub names: Names,
+}
+
 /// What `inspect` looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -258,6 +275,7 @@ impl Invocation {
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
+            CommandArgs::Waits(waits) => Command::Waits(Waits::check(waits)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
             CommandArgs::Completions(completions) => Command::Completions(completions.shell),
@@ -373,6 +391,15 @@ impl Export {
             shape: Shape::check(args.shape)?,
             names: Names::check(args.names)?,
         })
+    }
+}
+
+impl Waits {
+    fn check(args: WaitsArgs) -> Result<Self, UsageError> {
+        // clap has made sure that one of the two is given.
+        let selection = args.request.map_or(Selection::All, Selection::Request);
+        let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
+        Ok(Self { daemon, selection, top: args.top, format: args.format, names })
     }
 }
 

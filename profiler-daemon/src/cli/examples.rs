@@ -68,6 +68,16 @@ Examples:
   sudo profiler-daemon export --all --metric cpu --format folded -o cpu.folded
   sudo profiler-daemon export --task 17 --format json -o -";
 
+/// Of `waits`.
+pub(super) const WAITS: &str = "\
+Examples:
+  # What did this request wait for, and on which lines?
+  sudo profiler-daemon waits --request order-42
+  # The five await points of each type of task that take the most time
+  sudo profiler-daemon waits --all --top 5
+  # The stacks, for a program
+  sudo profiler-daemon waits --request order-42 --format json | jq '.[].waits[].stack'";
+
 /// Of `inspect`.
 pub(super) const INSPECT: &str = "\
 Examples:

@@ -13,10 +13,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
-    cli::{Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, visible},
+    cli::{
+        Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, progress::Progress,
+        visible,
+    },
     control::Format,
     export::table::{self, Colours},
-    model::{Metric, Report},
+    inspect::awaits::Progress as Reading,
+    model::{AwaitSource, Metric, Report},
     session::{ExecutorFrames, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
@@ -29,6 +33,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
+        Command::Waits(waits) => ask::waits(&waits, color),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
@@ -42,7 +47,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
         }
         Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
         Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
-        Command::Inspect { program, format } => inspect::run(&program, format),
+        Command::Inspect { program, format } => inspect::run(&program, format, streams),
     }
 }
 
@@ -89,6 +94,11 @@ fn check_target(pid: u32) -> Result<()> {
     Ok(())
 }
 
+/// Tells `progress` how far the reading of debug information is.
+fn told_by(progress: &Progress) -> impl FnMut(Reading) {
+    move |Reading { done, total }| progress.say(&format!("reading debug information, {} of {} MB", done >> 20, total >> 20))
+}
+
 /// The daemon's own runtime: one thread for its loop, others for what blocks.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")
@@ -101,7 +111,15 @@ fn say_attached(session: &Session) {
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
-    for sentence in session.code_without_table() {
+    let awaits = session.awaits();
+    if let Some(why) = &awaits.why {
+        let instead = match awaits.source {
+            AwaitSource::Wakers => "the stacks in which wakers are stored serve instead",
+            AwaitSource::Layouts | AwaitSource::None => "where a task waits is not told",
+        };
+        eprintln!("missing: exact await stacks: {}; {instead}", visible(why));
+    }
+    for sentence in session.code_without_table().iter().chain(&awaits.notes) {
         eprintln!("missing: {}", visible(sentence));
     }
 }

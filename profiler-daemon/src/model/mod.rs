@@ -7,6 +7,7 @@
 
 pub mod awaits;
 pub mod blocking;
+pub mod calls;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -25,8 +26,10 @@ pub mod states;
 pub mod symbols;
 pub mod syscalls;
 pub mod text;
+pub mod waits;
 
 pub use blocking::{Blocking, Question, blocking};
+pub use calls::{CallGraph, call_graph};
 pub use capture::{
     AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
@@ -40,3 +43,4 @@ pub use selection::{NothingSelected, Selection};
 pub use snapshot::{NoStack, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask, SnapshotType};
 pub use states::{State, States};
 pub use symbols::{Frame, MappedFile, Symbolize, Symbols};
+pub use waits::{Keep, Wait, WaitFrame, Waits, Whose, WokenBy, name_waits, waits};

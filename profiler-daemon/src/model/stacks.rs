@@ -3,6 +3,7 @@
 //! Samples and stretches off the CPU give the shape, the exact times of the states give the totals, to the nanosecond.
 //! So a graph's width never depends on how many samples were lost.
 
+mod aligned;
 mod merged;
 mod split;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+pub use aligned::{Aligned, Kept, Nested, is_scope};
 pub use merged::{Merged, Share, Weighed, call_sites, weigh};
 pub use split::split_exactly;
 
@@ -94,6 +96,29 @@ impl Frames {
         self.full.get(&id).map(String::as_str)
     }
 
+    /// A stack of code cut to what await stacks have of it, see [`Aligned`].
+    fn aligned(&mut self, stack: Vec<FrameId>, aligned: &Aligned, nested: Nested) -> Vec<FrameId> {
+        let texts: Vec<&str> = stack.iter().filter_map(|&id| self.name(id)).map(|name| name.text.as_str()).collect();
+        if texts.len() != stack.len() {
+            // A number of another graph: nothing is known of its frames.
+            return stack;
+        }
+        let kept = aligned.align(&texts, nested);
+        let kept = kept.into_iter().filter_map(|kept| Some((*stack.get(kept.at)?, kept.text)));
+        kept.map(|(id, text)| text.map_or(id, |text| self.renamed(id, &text))).collect()
+    }
+
+    /// The frame of another text that the full name of `id` is told of too.
+    fn renamed(&mut self, id: FrameId, text: &str) -> FrameId {
+        let before = self.name(id).map(|name| name.text.clone()).unwrap_or_default();
+        let full = self.full.get(&id).cloned().unwrap_or(before);
+        let new = self.id(FrameName::new(FrameKind::Code, text));
+        if full != text {
+            self.full.entry(new).or_insert(full);
+        }
+        new
+    }
+
     /// The frame of a number. `None`: the number is of another graph.
     #[must_use]
     pub fn name(&self, id: FrameId) -> Option<&FrameName> {
@@ -109,9 +134,9 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Looks up every address of the groups, each once.
-    pub fn of<'m>(groups: impl IntoIterator<Item = &'m Merged>, symbols: &mut dyn Symbolize, frames: &mut Frames) -> Self {
-        let named = by_address(groups.into_iter().flat_map(Merged::addresses), symbols).into_iter();
+    /// Looks up every address, each once.
+    pub fn of(addresses: impl IntoIterator<Item = u64>, symbols: &mut dyn Symbolize, frames: &mut Frames) -> Self {
+        let named = by_address(addresses, symbols).into_iter();
         let mut id = |frame: &Frame| {
             let id = frames.id(FrameName::new(FrameKind::Code, &frame.function));
             frames.note_full(id, frame);
@@ -120,7 +145,8 @@ impl Resolved {
         Self { frames: named.map(|(address, functions)| (address, functions.iter().rev().map(&mut id).collect())).collect() }
     }
 
-    fn stack(&self, addresses: &[u64], truncated: bool, frames: &mut Frames) -> Vec<FrameId> {
+    /// The functions at addresses that were walked leaf first: root first, executor frames folded.
+    pub fn stack(&self, addresses: &[u64], truncated: bool, frames: &mut Frames) -> Vec<FrameId> {
         let mut stack = Vec::new();
         stack.extend(cut(addresses, truncated).map(|name| frames.id(name)));
         for address in addresses.iter().rev() {

@@ -119,13 +119,13 @@ impl Session {
             requests: names.into_iter().map(|(scope, name)| (scope.0, name)).collect(),
             carried: collected.live_requests.iter().map(|(scope, row)| (row.task, *scope)).collect(),
             types: self.setting.types.clone(),
-            shapes: TaskShapes::of(&self.inspection, bias, self.awaits.as_deref()),
+            shapes: TaskShapes::of(&self.inspection, bias, self.await_table.as_deref()),
             lists: owned_lists(program.bytes(), &self.inspection).map_err(|error| error.to_string()),
             ids_known: self.setting.ids_known,
             memory: TargetMemory::of(&self.target)
                 .map_err(|source| SessionError::Runtime { what: "read the target's memory", source })?,
             rows: collected.tasks,
-            table: self.awaits.clone(),
+            table: self.await_table.clone(),
             names: self.setting.awaits.clone(),
         })
     }

@@ -10,6 +10,7 @@ mod grid;
 mod losses;
 mod requests;
 mod tasks;
+mod waits;
 
 pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
@@ -18,3 +19,4 @@ pub use grid::Colours;
 pub use losses::losses;
 pub use requests::{request, requests};
 pub use tasks::{TaskColumn, UnknownColumn, tasks};
+pub use waits::waits;
