@@ -199,6 +199,12 @@ pub struct TasksArgs {
     /// Form of the answer; json prints one line, and with --interval one line each time
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
+    /// Print what each task waits for, like a thread dump: its await stack, read from the process while it runs
+    #[arg(long, conflicts_with = "sort")]
+    pub awaits: bool,
+    /// With --awaits: print this many groups of tasks that wait alike, the longest waiting first [default: all]
+    #[arg(short = 'n', long, value_name = "N", requires = "awaits", value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: Option<u64>,
 }
 
 /// Arguments of `blocking`.

@@ -198,6 +198,10 @@ pub struct Tasks {
     pub live: bool,
     /// Form of the answer.
     pub format: Listing,
+    /// Await stacks instead of the table.
+    pub awaits: bool,
+    /// How many groups of them; all if `None`.
+    pub top: Option<u64>,
 }
 
 /// What `export` writes.
@@ -354,7 +358,8 @@ impl Tasks {
         if args.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
             return Err(UsageError::ShortInterval);
         }
-        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal;
+        // Await stacks are read at leisure: they are printed once.
+        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal && !args.awaits;
         let by_default = table_on_terminal.then_some(INTERVAL);
         let refresh = if args.once { None } else { args.interval.or(by_default) };
         Ok(Self {
@@ -363,6 +368,8 @@ impl Tasks {
             refresh,
             live: table_on_terminal && refresh.is_some(),
             format: args.format,
+            awaits: args.awaits,
+            top: args.top,
         })
     }
 }
