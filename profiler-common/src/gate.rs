@@ -19,9 +19,20 @@ pub struct Gate {
     pub wake_all: u32,
     /// Which of the two region tables is current.
     pub regions: u32,
+    /// Whose awaits are walked at the end of a poll: [`AWAITS_OFF`], [`AWAITS_WANTED`] or [`AWAITS_ALL`].
+    pub awaits: u32,
+    /// 1: layouts say where a future waits; 0: the stacks in which wakers were stored do.
+    pub await_layouts: u32,
     /// CPU time that a sample stands for now (ns): what lies between two ticks of the sampling clock.
     pub sample_period_ns: u64,
 }
+
+/// [`Gate::awaits`]: nobody's.
+pub const AWAITS_OFF: u32 = 0;
+/// [`Gate::awaits`]: those of wanted requests and of the tasks they spawned.
+pub const AWAITS_WANTED: u32 = 1;
+/// [`Gate::awaits`]: every task's.
+pub const AWAITS_ALL: u32 = 2;
 
 impl Gate {
     /// A gate that lets nothing through.
@@ -33,6 +44,8 @@ impl Gate {
         poll_record_ns: u64::MAX,
         wake_all: 0,
         regions: 0,
+        awaits: AWAITS_OFF,
+        await_layouts: 0,
         sample_period_ns: 0,
     };
 

@@ -38,17 +38,17 @@ layouts! {
     crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, off, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
-        wakes_unseen, yields, longest_poll_ns, generation, padding,
+        wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, waker_stack,
     }
     crate::scope::ScopeRow {
-        sequence, flags, id_len, task_type, id, task, task_id, tid, padding, first_ns, last_ns, off_at_enter, states, polls, wakes,
-        wakes_unseen, longest_poll_ns,
+        sequence, flags, id_len, task_type, id, task, task_id, tid, await_root, first_ns, last_ns, off_at_enter, states, polls,
+        wakes, wakes_unseen, longest_poll_ns, future, awaiting,
     }
     crate::totals::TypeTotals {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
-    crate::site::TypeRow { task_type, id_offset }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, sample_period_ns }
+    crate::site::TypeRow { task_type, id_offset, await_root, padding }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }
@@ -56,6 +56,15 @@ layouts! {
     crate::record::PollRecord { kind, tid, task, task_id, task_type, what, request, ready_ns, start_ns, end_ns, off }
     crate::record::WakeRecord { kind, tid, time_ns, task, task_id, task_type, padding, by_task, by_task_id }
     crate::record::BeginRecord { kind, tid, scope, time_ns }
+    crate::record::AwaitRecord { kind, what, request, task_id, task_type, padding, awaiting, gap }
+    crate::awaits::Awaiting { stack, task }
+    crate::awaits::Gap { start_ns, suspended_ns, scheduled_ns }
+    crate::awaits::Node { kind, width, flags, offset, first, count, aux, padding, base }
+    crate::awaits::Edge { offset, node }
+    crate::awaits::AwaitStack { len, end, words }
+    crate::awaits::AwaitKey { stack, task_type, padding }
+    crate::awaits::AwaitSum { count, suspended_ns, scheduled_ns, longest_ns }
+    crate::awaits::AwaitWalks { walks, steps, words, walk_ns, ends }
     crate::unwind::Walks { walks, frames, walk_ns, ends }
     crate::unwind::Rule { cfa, rbp, padding, offset, addend, rbp_offset }
     crate::unwind::Region { base, kind, chunk, first, rows }

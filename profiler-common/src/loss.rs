@@ -75,6 +75,12 @@ losses! {
     WakeDropped = 45, "wake_dropped", "The daemon kept as many wakes as it may and let the oldest go.";
     BlockingPlaceDropped = 46, "blocking_place_dropped", "The daemon knew as many blocking places as it may and did not list another.";
     BeginLost = 47, "begin_lost", "The beginning of a request found the ring buffer full; the request was sampled at the slow rate.";
+    RingFullAwait = 48, "ring_full_await", "A wait found the ring buffer full; its time has no await stack.";
+    AwaitDropped = 49, "await_dropped", "The daemon kept as many waits as it may and let the oldest go.";
+    AwaitStacksFull = 50, "await_stacks_full", "An await stack was not kept because the map of them was full; its time has none.";
+    AwaitSumsFull = 51, "await_sums_full", "A wait was not added to its type's sums because the map of them was full.";
+    AwaitNoRoom = 52, "await_no_room", "The awaits of a thread's tasks were not walked because there were too many threads.";
+    AwaitTypeUnread = 53, "await_type_unread", "A request's future was not walked because its type has no layout, or shares its code with another.";
 }
 
 /// How many counters there are.

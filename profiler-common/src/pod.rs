@@ -1,6 +1,6 @@
 //! Leave for aya to read and write the shared structures as bytes.
 
-use crate::{frame, gate, record, scope, site, states, task, thread, totals, unwind};
+use crate::{awaits, frame, gate, record, scope, site, states, task, thread, totals, unwind};
 
 macro_rules! pod {
     ($($path:path),* $(,)?) => { $(
@@ -17,6 +17,7 @@ pod!(
     record::PollRecord,
     record::WakeRecord,
     record::BeginRecord,
+    record::AwaitRecord,
     record::RequestRecord,
     record::ChildRecord,
     scope::ScopeRow,
@@ -25,6 +26,12 @@ pod!(
     task::TaskRow,
     thread::ThreadRow,
     totals::TypeTotals,
+    awaits::Node,
+    awaits::Edge,
+    awaits::AwaitStack,
+    awaits::AwaitKey,
+    awaits::AwaitSum,
+    awaits::AwaitWalks,
     unwind::Walks,
     unwind::Rule,
     unwind::RegionTable,

@@ -1,5 +1,6 @@
 //! What the ring buffer carries. Each record starts with its kind, a `u32`.
 
+use crate::awaits::{Awaiting, Gap};
 use crate::clock::OffCpu;
 use crate::limits::STACK_FRAMES;
 use crate::scope::ScopeRow;
@@ -25,6 +26,8 @@ pub enum RecordKind {
     Wake = 7,
     /// A [`BeginRecord`].
     Begin = 8,
+    /// An [`AwaitRecord`].
+    Await = 9,
 }
 
 /// Requests that one stack can lie in (nested scopes).
@@ -65,6 +68,25 @@ pub struct StackRecord {
     /// User addresses, leaf first. The first is the instruction itself, the others are return addresses; of a frame that a signal
     /// interrupted one more than its instruction, so that all but the first are looked up one byte before.
     pub stack: [u64; STACK_FRAMES],
+}
+
+impl StackRecord {
+    /// One that says nothing.
+    pub const EMPTY: Self = Self {
+        kind: 0,
+        tid: 0,
+        time_ns: 0,
+        task: 0,
+        task_id: 0,
+        task_type: 0,
+        frames: 0,
+        requests: [0; SAMPLE_REQUESTS],
+        poll_start_ns: 0,
+        detail: 0,
+        end: 0,
+        reason: 0,
+        stack: [0; STACK_FRAMES],
+    };
 }
 
 /// Bytes of a [`StackRecord`] before its stack.
@@ -115,6 +137,28 @@ pub struct PollRecord {
     pub end_ns: u64,
     /// Time off the CPU inside it.
     pub off: OffCpu,
+}
+
+/// A wait has ended: of a wanted scope, or of a task that a request spawned.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct AwaitRecord {
+    /// [`RecordKind::Await`].
+    pub kind: u32,
+    /// [`POLL_OF_TASK`] or [`POLL_OF_SCOPE`].
+    pub what: u32,
+    /// Of a scope: its sequence number. Of a task: the request that spawned it.
+    pub request: u64,
+    /// The task's id, 0 where unknown.
+    pub task_id: u64,
+    /// Its type, `u32::MAX` where unknown.
+    pub task_type: u32,
+    /// Keeps the rest aligned; always 0.
+    pub padding: u32,
+    /// Where it waited.
+    pub awaiting: Awaiting,
+    /// How long.
+    pub gap: Gap,
 }
 
 /// An effective wake.

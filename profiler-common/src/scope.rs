@@ -6,6 +6,7 @@
 //!
 //! Invariant: `states.wall_ns() == last_ns - first_ns` after every call.
 
+use crate::awaits::Awaiting;
 use crate::clock::{OffCpu, Snapshot};
 use crate::frame::Frame;
 use crate::limits::REQUEST_ID_BYTES;
@@ -40,8 +41,8 @@ pub struct ScopeRow {
     pub task_id: u64,
     /// The thread of the open or last poll.
     pub tid: u32,
-    /// Keeps the row a multiple of 8 bytes; always 0.
-    pub padding: u32,
+    /// The node at which a walk of its awaits begins, and 1; 0 for none.
+    pub await_root: u32,
     /// Its first poll (ns).
     pub first_ns: u64,
     /// Up to when its time has been divided (ns).
@@ -58,6 +59,10 @@ pub struct ScopeRow {
     pub wakes_unseen: u64,
     /// The longest poll of the scope (ns).
     pub longest_poll_ns: u64,
+    /// The address of the future that the scope wraps.
+    pub future: u64,
+    /// Where it waits since it was last left.
+    pub awaiting: Awaiting,
 }
 
 impl Default for ScopeRow {
@@ -77,7 +82,7 @@ impl ScopeRow {
         task: 0,
         task_id: 0,
         tid: 0,
-        padding: 0,
+        await_root: 0,
         first_ns: 0,
         last_ns: 0,
         off_at_enter: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
@@ -94,6 +99,8 @@ impl ScopeRow {
         wakes: 0,
         wakes_unseen: 0,
         longest_poll_ns: 0,
+        future: 0,
+        awaiting: Awaiting::NOWHERE,
     };
 
     /// The request id.

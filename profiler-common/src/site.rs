@@ -5,7 +5,8 @@
 //! bits 8..13   register of the first argument
 //! bits 13..18  register of the second; of a poll's start `rbp` if the pushed bytes are counted from it, else from `rsp`
 //! bit  18      the site can be reached again within one poll (a retry loop)
-//! bits 24..40  bytes pushed on the stack between the function's entry and the site
+//! bits 24..40  bytes pushed on the stack between the function's entry and the site; of a scope's start the registers of the third and
+//!              fourth argument, five bits each
 //! bits 40..64  place of the task type, all ones for none
 //! ```
 
@@ -27,7 +28,7 @@ pub enum SiteRole {
     Spawn = 6,
     /// A task defers its own wake; first argument: pointer to its `Waker` (vtable and data, in rustc's order; data is the header).
     Defer = 7,
-    /// A scope's poll starts; arguments: record, sequence number.
+    /// A scope's poll starts; arguments: record, sequence number, address of the wrapped future, its poll function.
     ScopeEnter = 8,
     /// A scope's poll ends; arguments: record, sequence number.
     ScopeExit = 9,
@@ -35,6 +36,8 @@ pub enum SiteRole {
     ScopeEnd = 10,
     /// A wake has just taken effect, behind its exchange; first argument: header.
     Woken = 11,
+    /// A leaf stores its waker (`clone_waker`); first argument: header.
+    WakerStored = 12,
 }
 
 /// A general register of x86-64, numbered as in the instruction encoding.
@@ -74,7 +77,7 @@ pub struct Site {
     pub second: Register,
     /// Whether one poll can reach the site more than once.
     pub repeats: bool,
-    /// Bytes pushed between the function's entry and the site.
+    /// Bytes pushed between the function's entry and the site; of a scope's start see [`more_registers`].
     pub pushed: u16,
     /// Place of the task type, [`NO_TYPE`] for none.
     pub task_type: u32,
@@ -128,6 +131,26 @@ pub const fn pushed(cookie: u64) -> u64 {
     cookie >> 24 & 0xffff
 }
 
+/// What stands in the place of [`Site::pushed`] at a scope's start: where its third and fourth argument stand.
+#[must_use]
+pub const fn more_registers(third: Register, fourth: Register) -> u16 {
+    third as u16 | (fourth as u16) << 5
+}
+
+/// Number of the third argument's register.
+#[inline(always)]
+#[must_use]
+pub const fn third_register(cookie: u64) -> u64 {
+    cookie >> 24 & 0x1f
+}
+
+/// Number of the fourth argument's register.
+#[inline(always)]
+#[must_use]
+pub const fn fourth_register(cookie: u64) -> u64 {
+    cookie >> 29 & 0x1f
+}
+
 /// Place of the task type, [`NO_TYPE`] for none.
 #[inline(always)]
 #[must_use]
@@ -143,6 +166,10 @@ pub struct TypeRow {
     pub task_type: u32,
     /// Where the task's id stands after its header address (bytes), 0 where this Tokio version has none.
     pub id_offset: u32,
+    /// The node at which a walk of its awaits begins, and 1; 0 for none.
+    pub await_root: u32,
+    /// Keeps the row a multiple of 8 bytes; always 0.
+    pub padding: u32,
 }
 
 #[cfg(test)]
@@ -166,6 +193,9 @@ mod tests {
         assert_eq!(second_register(cookie), 6);
         assert!(repeats(cookie));
         assert_eq!(pushed(cookie), 0xfff8);
+        assert_eq!(task_type(cookie), 0xab_cdef);
+        let cookie = Site { pushed: more_registers(Register::Rdx, Register::R15), ..site }.cookie();
+        assert_eq!((third_register(cookie), fourth_register(cookie)), (2, 15));
         assert_eq!(task_type(cookie), 0xab_cdef);
     }
 }

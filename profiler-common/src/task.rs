@@ -5,6 +5,7 @@
 //!
 //! Invariant: `states.wall_ns() == last_ns - first_ns` after every call.
 
+use crate::awaits::Awaiting;
 use crate::clock::{OffCpu, Snapshot};
 use crate::states::{Ready, States, least};
 use crate::thread::ThreadRow;
@@ -70,8 +71,12 @@ pub struct TaskRow {
     pub longest_poll_ns: u64,
     /// Moves at every poll start.
     pub generation: u32,
-    /// Keeps the row a multiple of 8 bytes; always 0.
-    pub padding: u32,
+    /// The node at which a walk of its awaits begins, and 1; 0 for none.
+    pub await_root: u32,
+    /// Where it waits since its last poll's end.
+    pub awaiting: Awaiting,
+    /// Id of the stack in which a leaf last stored its waker, 0 for none.
+    pub waker_stack: u64,
 }
 
 /// What a poll's start found.

@@ -12,7 +12,8 @@ use profiler_daemon::{
     cli::Exit,
     control::{Answer, ControlListener, Format, Names, Selection, Service, ServiceError, serve, server::Limits},
     model::{
-        self, Blocking, Capture, Filter, Metric, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, blocking::LongPolls,
+        self, AwaitSource, Blocking, Capture, Filter, Metric, Report, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask,
+        SnapshotType, State, States, TaskKind, TaskRow, TaskType, TypeIndex, Wait, Waits, Whose, blocking::LongPolls,
     },
 };
 use serde_json::Value;
@@ -140,6 +141,35 @@ fn report() -> Report {
     model::report(&Capture { types, tasks: vec![task(17, 0, 9), task(18, 1, 80)], ..Capture::default() }, &Filter::All)
 }
 
+/// One task that waits, of a hostile name.
+fn snapshot() -> Snapshot {
+    let frame = |depth, name: &str| SnapshotFrame {
+        depth,
+        name: name.to_owned(),
+        kind: "async_fn".to_owned(),
+        file: Some("/srv/shop/src/pay.rs".to_owned()),
+        line: Some(7),
+    };
+    let task = SnapshotTask {
+        id: Some(17),
+        task_type: 0,
+        state: State::Suspended,
+        since_ns: Some(1_000_000),
+        request: None,
+        spawn_seen: true,
+        stack: Some(0),
+        awaited_task: None,
+        note: None,
+    };
+    Snapshot {
+        at_ns: 3_500_000,
+        types: vec![SnapshotType { name: "shop::pay".to_owned(), kind: TaskKind::Spawned }],
+        stacks: vec![SnapshotStack { frames: vec![frame(0, "shop::pay"), frame(1, "\u{1b}[2J")], cut: None }],
+        tasks: vec![task],
+        notes: vec!["not \u{1b}[2J everything".to_owned()],
+    }
+}
+
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, ServiceError> {
     serde_json::to_vec(value).map_err(|error| ServiceError::Failed(error.to_string()))
 }
@@ -182,6 +212,42 @@ impl Service for Two {
                 notes: names.debug_dirs.iter().map(|dir| format!("\u{1b}[2J{} {}", names.raw_frames, dir.display())).collect(),
             }),
         }
+    }
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        json(&snapshot())
+    }
+    fn waits(&self, select: &Selection, _names: &Names) -> Result<Answer, ServiceError> {
+        let name = match select {
+            Selection::Request(id) if id == "unknown" => {
+                return Err(ServiceError::NotFound(format!("no request \"{id}\" was seen")));
+            }
+            Selection::Request(id) => id.clone(),
+            _ => "shop::pay".to_owned(),
+        };
+        let wait = |awaited: &str, ns| Wait {
+            stack: Vec::new(),
+            cut: None,
+            awaited: awaited.to_owned(),
+            file: Some("/srv/orders.rs".to_owned()),
+            line: Some(41),
+            count: 2,
+            total_ns: ns,
+            suspended_ns: ns,
+            scheduled_ns: 0,
+            longest_ns: ns,
+            woken_by: Vec::new(),
+        };
+        let told = Waits {
+            whose: Whose::TaskType(name),
+            source: AwaitSource::Layouts,
+            waits: vec![wait("sleep\u{1b}[2J", 3_000_000), wait("recv", 1_000_000)],
+            suspended_ns: 5_000_000,
+            scheduled_ns: 0,
+            wall_ns: 10_000_000,
+            unknown_ns: 1_000_000,
+            clamped_ns: 0,
+        };
+        json(&[told]).map(Answer::from)
     }
     fn stop(&self) {}
 }
@@ -231,6 +297,52 @@ fn what_holds_the_workers_is_asked() {
         let listed = run(&["blocking", "--socket", socket, "--format", "json"]);
         let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
         assert_eq!((&answer["threshold_ns"], &answer["long_polls"][0]["count"]), (&1_000_000.into(), &20.into()));
+    });
+}
+
+/// Await stacks as a dump and as JSON, and nothing in the dump that steers a terminal.
+#[test]
+fn what_tasks_wait_for_is_asked() {
+    with_daemon(|socket| {
+        let listed = run(&["tasks", "--awaits", "--socket", socket]);
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        assert_eq!(
+            text(&listed.stdout),
+            "\
+1 task: 1 suspended
+
+1 task shop::pay (spawned): suspended, for 2.500 ms
+  task 17
+  shop::pay      src/pay.rs:7
+    \\u{1b}[2J  src/pay.rs:7
+
+not \\u{1b}[2J everything
+"
+        );
+        let listed = run(&["tasks", "--awaits", "--socket", socket, "--format", "json"]);
+        let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let task = &answer["tasks"][0];
+        assert_eq!((&task["id"], &task["type"], &task["age_ns"]), (&17.into(), &"shop::pay".into(), &2_500_000.into()));
+        assert_eq!((&task["await"]["stack"][0]["line"], &task["await"]["cut"]), (&7.into(), &Value::Null));
+    });
+}
+
+#[test]
+fn what_was_waited_for_is_asked() {
+    with_daemon(|socket| {
+        let listed = run(&["waits", "--socket", socket, "--all", "--top", "1"]);
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        let shown = text(&listed.stdout);
+        assert!(shown.starts_with("tasks shop::pay: 5.000 ms between polls, of 10.000 ms in all\n"), "{shown}");
+        assert!(
+            shown.contains("[await] sleep\\u{1b}[2J  orders.rs:41  -                2     3.000       3.000     30.0 %\n"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("... and 1 await point more\n"), "{shown}");
+        let listed = run(&["waits", "--socket", socket, "--request", "order-42", "--format", "json", "--top", "1"]);
+        let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!((&answer[0]["task_type"], answer[0]["waits"].as_array().unwrap().len()), (&"order-42".into(), 1));
+        refused(&["waits", "--socket", socket, "--request", "unknown"], Exit::NotFound);
     });
 }
 

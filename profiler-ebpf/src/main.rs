@@ -13,6 +13,7 @@
 #![expect(internal_features, reason = "BPF has no library atomics that return the old value; the intrinsics do")]
 
 mod atomics;
+mod awaits;
 mod globals;
 mod hidden;
 mod losses;
@@ -32,6 +33,7 @@ mod threads;
 
 mod unwind;
 mod wake;
+mod wakers;
 
 use aya_ebpf::macros::{btf_tracepoint, perf_event, uprobe, uretprobe};
 use aya_ebpf::programs::{BtfTracePointContext, PerfEventContext, ProbeContext, RetProbeContext};
@@ -84,6 +86,13 @@ pub fn task_wake(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn task_defer(ctx: ProbeContext) -> u32 {
     wake::defer(&Hit::new(&ctx));
+    0
+}
+
+/// A leaf future stores its waker.
+#[uprobe]
+pub fn waker_stored(ctx: ProbeContext) -> u32 {
+    wakers::stored(&Hit::new(&ctx));
     0
 }
 

@@ -4,13 +4,17 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
-    CHUNKS, REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
+    AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
+    RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
 use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
-use profiler_common::record::{BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, StackRecord, WakeRecord};
+use profiler_common::record::{
+    AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, StackRecord, WakeRecord,
+};
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::TypeRow;
 use profiler_common::task::TaskRow;
@@ -68,16 +72,52 @@ pub static UNWIND_RULES: Array<Rule> = Array::with_max_entries(RULES, 0);
 #[map]
 pub static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
 
+/// The walk under way on a thread whose future stores its waker, by thread id: a uprobe program can be preempted by another thread's.
+#[map]
+pub static WAKER_WALKS: HashMap<u32, Walk> = HashMap::with_max_entries(MAX_THREADS, BPF_F_NO_PREALLOC);
+
 /// What walks came to.
 #[map]
 pub static WALKS: PerCpuArray<Walks> = PerCpuArray::with_max_entries(1, 0);
 
-/// Finished requests, their finished children, stacks, polls, wakes.
+/// The layout table of the target's futures: its nodes. The daemon sizes it to what there is, and writes it.
+#[map]
+pub static AWAIT_NODES: Array<Node> = Array::with_max_entries(1, 0);
+
+/// The layout table's edges. See [`AWAIT_NODES`].
+#[map]
+pub static AWAIT_EDGES: Array<Edge> = Array::with_max_entries(1, 0);
+
+/// Nodes by the address of a vtable of a `dyn` future, or of the poll function of a scope's future. Written by the daemon.
+#[map]
+pub static AWAIT_ENTRIES: HashMap<u64, u32> = HashMap::with_max_entries(MAX_AWAIT_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// The walk of awaits under way on a thread, by thread id.
+#[map]
+pub static AWAIT_WALKS: HashMap<u32, AwaitWalk> = HashMap::with_max_entries(MAX_THREADS, BPF_F_NO_PREALLOC);
+
+/// Every await stack that was met, by its id.
+#[map]
+pub static AWAIT_STACKS: HashMap<u64, AwaitStack> = HashMap::with_max_entries(MAX_AWAIT_STACKS, BPF_F_NO_PREALLOC);
+
+/// Time between polls by task type and await stack, where every task's awaits are walked.
+#[map]
+pub static AWAIT_SUMS: HashMap<AwaitKey, AwaitSum> = HashMap::with_max_entries(MAX_AWAIT_SUMS, BPF_F_NO_PREALLOC);
+
+/// What walks of awaits came to.
+#[map]
+pub static AWAIT_TOTALS: PerCpuArray<AwaitWalks> = PerCpuArray::with_max_entries(1, 0);
+
+/// Finished requests, their finished children, stacks, polls, wakes, waits.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// Rows to start from: too big for the 512 bytes of BPF stack, so they stand in the read-only section.
 pub static NEW_THREAD: ThreadRow = ThreadRow::NEW;
+/// See [`NEW_THREAD`].
+pub static NEW_WALK: Walk = Walk::NEW;
+/// See [`NEW_THREAD`].
+pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
 /// See [`NEW_THREAD`].
 pub static NEW_SCOPE: ScopeRow = ScopeRow::NEW;
 
@@ -99,6 +139,13 @@ pub struct SharedTypes {
     walks: Walks,
     request: RequestRecord,
     child: ChildRecord,
+    awaited: AwaitRecord,
+    node: Node,
+    edge: Edge,
+    await_stack: AwaitStack,
+    await_key: AwaitKey,
+    await_sum: AwaitSum,
+    await_walks: AwaitWalks,
 }
 
 /// See [`SharedTypes`]; never read.

@@ -3,6 +3,17 @@
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use profiler_common::unwind::Memory;
+
+/// The target's memory at the current thread.
+pub struct User;
+
+impl Memory for User {
+    #[inline(always)]
+    fn word(&self, address: u64) -> Option<u64> {
+        read_user(address)
+    }
+}
 
 /// Reads a value of the target at `address`.
 #[inline(always)]

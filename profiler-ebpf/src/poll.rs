@@ -1,5 +1,6 @@
 //! Poll starts and ends.
 
+use profiler_common::awaits::{Awaiting, Gap};
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind, FrameStack, PollFrame};
 use profiler_common::gate::Gate;
@@ -16,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{claimed, writing};
 use crate::tasks::{finish, read_header, task_row};
-use crate::{spans, threads};
+use crate::{awaits, spans, threads};
 
 /// A task's poll starts.
 #[inline(always)]
@@ -24,9 +25,7 @@ pub fn start(hit: &Hit) {
     let address = hit.first();
     let sp = hit.entry_stack_pointer();
     let (tid, _) = threads::current();
-    if threads::gate(threads::now_ns()).is_none() {
-        return;
-    }
+    let Some(gate) = threads::gate(threads::now_ns()) else { return };
     let Some(thread) = threads::row(hit, tid) else { return };
     let stale = thread.frames.drop_stale(sp.wrapping_sub(1));
     lose_many(Loss::StaleFrame, stale);
@@ -41,7 +40,7 @@ pub fn start(hit: &Hit) {
     let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
     let snapshot = threads::snapshot(thread);
     let Some(row) = task_row(&header, snapshot.now_ns) else { return };
-    let Some(frame) = open(row, &snapshot, tid) else { return };
+    let Some(frame) = open(&gate, row, &snapshot, tid) else { return };
     if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
         lose(Loss::FrameStackFull);
     }
@@ -49,8 +48,11 @@ pub fn start(hit: &Hit) {
 
 /// Takes the wake, starts the poll in the task's row, and says what its frame must know.
 #[inline(always)]
-fn open(row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
+fn open(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
+    let gap = Gap::open(row.last_ns, &row.states);
+    let awaiting = row.awaiting;
     let started = claimed(row, CLAIM_TRIES, |row| {
+        row.awaiting = Awaiting::NOWHERE;
         // SAFETY: a live word of a map value.
         let wake_ns = unsafe { atomics::take(&raw mut row.first_wake_ns) };
         row.on_poll_start(snapshot, tid, wake_ns)
@@ -65,6 +67,7 @@ fn open(row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
     if started.backwards {
         lose(Loss::ClockBackwards);
     }
+    awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
     Some(PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns })
 }
 
@@ -104,6 +107,11 @@ pub fn idle(hit: &Hit) {
     match thread.frames.close(FrameKind::Poll, address) {
         Some(closed) => {
             lose_many(Loss::StaleFrame, closed.inside);
+            // Of a poll whose end is written: a row that another poll has taken over says nothing of this one.
+            if row.generation == closed.frame.generation {
+                let awaiting = awaits::of_task(&gate, threads::current().0, address, row);
+                writing(row, |row| row.awaiting = awaiting);
+            }
             end(row, &closed.frame, &gate, &snapshot, notified);
         }
         None if site::repeats(hit.cookie) && row.polls != 0 => writing(row, |row| row.on_idle_again(notified)),
@@ -143,9 +151,13 @@ pub fn complete(hit: &Hit) {
         }
     }
     let wake_ns = row.first_wake_ns;
+    let gap = Gap::open(row.last_ns, &row.states);
+    // Of a task that completes in a poll there is none.
+    let awaiting = row.awaiting;
     if writing(row, |row| row.on_end(&snapshot, wake_ns)) {
         lose(Loss::ClockBackwards);
     }
+    awaits::waited_task(&gate, row, &awaiting, &gap.closed(&row.states));
     finish(address, row);
     if TASKS.remove(address).is_err() {
         lose(Loss::EndWithoutStart);

@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use profiler_common::loss::Loss;
 use profiler_common::site::{self, Register};
+use profiler_common::unwind::Cursor;
 
 use crate::losses::lose;
 
@@ -57,6 +58,14 @@ impl Hit {
         base.wrapping_add(site::pushed(self.cookie))
     }
 
+    /// Where a walk of the stack begins: at the probed instruction, which has not run.
+    #[inline(always)]
+    pub fn cursor(&self) -> Cursor {
+        // SAFETY: as in `stack_pointer`.
+        let registers = unsafe { &*self.registers };
+        Cursor { pc: read(&registers.rip), sp: read(&registers.rsp), bp: read(&registers.rbp), is_return: 0 }
+    }
+
     /// The event's first argument.
     #[inline(always)]
     pub fn first(&self) -> u64 {
@@ -67,6 +76,18 @@ impl Hit {
     #[inline(always)]
     pub fn second(&self) -> u64 {
         self.register(site::second_register(self.cookie))
+    }
+
+    /// A scope's start: its third argument.
+    #[inline(always)]
+    pub fn third(&self) -> u64 {
+        self.register(site::third_register(self.cookie))
+    }
+
+    /// A scope's start: its fourth argument.
+    #[inline(always)]
+    pub fn fourth(&self) -> u64 {
+        self.register(site::fourth_register(self.cookie))
     }
 
     /// The verifier wants context reads at constant offsets, hence the match and not an index.

@@ -1,12 +1,13 @@
 //! Scopes: entering, leaving and ending a request.
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use profiler_common::awaits::{Awaiting, Gap};
 use profiler_common::frame::{Frame, FrameKind};
-use profiler_common::gate::Gate;
+use profiler_common::gate::{AWAITS_OFF, Gate};
 use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
-use profiler_common::scope::ScopeRow;
+use profiler_common::scope::{INSIDE, ScopeRow};
 use profiler_common::task::CARRIER;
 
 use crate::losses::{lose, lose_many};
@@ -14,7 +15,7 @@ use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{spans, threads};
+use crate::{awaits, spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -22,7 +23,7 @@ const ID_LENGTH_OFFSET: u64 = 29;
 /// See [`ID_LENGTH_OFFSET`].
 const ID_OFFSET: u64 = 30;
 
-/// A scope's poll starts.
+/// A scope's poll starts. The third and fourth argument are the wrapped future and its poll function.
 #[inline(always)]
 pub fn enter(hit: &Hit) {
     let (record, sequence) = (hit.first(), hit.second());
@@ -32,7 +33,10 @@ pub fn enter(hit: &Hit) {
     let outer = thread.frames.top().copied().unwrap_or_default();
     let row = match find(sequence) {
         Some(row) => Some(row),
-        None => begin(&gate, record, sequence, &outer),
+        None => begin(&gate, record, sequence, &outer).map(|row| {
+            describe(&gate, hit, row);
+            row
+        }),
     };
     let request = if row.is_some() { sequence } else { 0 };
     let frame = thread.frames.scope(sequence, request);
@@ -41,8 +45,28 @@ pub fn enter(hit: &Hit) {
     }
     let Some(row) = row else { return };
     let snapshot = threads::snapshot(thread);
-    if writing(row, |row| row.on_enter(&snapshot, tid, &outer)) {
+    let open = Gap::open(row.last_ns, &row.states);
+    let awaiting = row.awaiting;
+    let backwards = writing(row, |row| {
+        row.awaiting = Awaiting::NOWHERE;
+        row.on_enter(&snapshot, tid, &outer)
+    });
+    if backwards {
         lose(Loss::ClockBackwards);
+    }
+    awaits::waited_scope(sequence, row, &awaiting, &open.closed(&row.states));
+}
+
+/// Notes in a new row where a walk of its awaits begins.
+#[inline(always)]
+fn describe(gate: &Gate, hit: &Hit, row: &mut ScopeRow) {
+    if gate.awaits == AWAITS_OFF || gate.await_layouts == 0 {
+        return;
+    }
+    row.future = hit.third();
+    match awaits::entry(hit.fourth()) {
+        Some(node) => row.await_root = node + 1,
+        None => lose(Loss::AwaitTypeUnread),
     }
 }
 
@@ -90,10 +114,9 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
 #[inline(always)]
 pub fn exit(hit: &Hit) {
     let sequence = hit.second();
-    if threads::gate(threads::now_ns()).is_none() {
-        return;
-    }
-    let Some(thread) = threads::known(threads::current().0) else { return };
+    let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    let (tid, _) = threads::current();
+    let Some(thread) = threads::known(tid) else { return };
     let snapshot = threads::snapshot(thread);
     let Some(closed) = thread.frames.close(FrameKind::Scope, sequence) else {
         lose(Loss::ScopeExitUnmatched);
@@ -102,7 +125,17 @@ pub fn exit(hit: &Hit) {
     lose_many(Loss::StaleFrame, closed.inside);
     let Some(row) = find(sequence) else { return };
     spans::scope(&closed.frame, sequence, row, &snapshot);
-    if writing(row, |row| row.on_exit(&snapshot)) {
+    let mut waker_stack = 0;
+    if let Some(task) = TASKS.get_ptr_mut(row.task) {
+        // SAFETY: as in `begin`.
+        waker_stack = unsafe { (*task).waker_stack };
+    }
+    let awaiting = awaits::of_scope(&gate, tid, row, waker_stack);
+    let backwards = writing(row, |row| {
+        row.awaiting = awaiting;
+        row.on_exit(&snapshot)
+    });
+    if backwards {
         lose(Loss::ClockBackwards);
     }
 }
@@ -115,8 +148,20 @@ pub fn end(hit: &Hit) {
     let Some(row) = find(sequence) else { return };
     let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
-    if writing(row, |row| row.on_end(&snapshot)) {
+    let open = Gap::open(row.last_ns, &row.states);
+    let awaiting = row.awaiting;
+    // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is done.
+    let waited =
+        row.flags & INSIDE == 0 && !thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= open.start_ns);
+    let backwards = writing(row, |row| {
+        row.awaiting = Awaiting::NOWHERE;
+        row.on_end(&snapshot)
+    });
+    if backwards {
         lose(Loss::ClockBackwards);
+    }
+    if waited {
+        awaits::waited_scope(sequence, row, &awaiting, &open.closed(&row.states));
     }
     let Some(mut entry) = RECORDS.reserve::<RequestRecord>(0) else {
         // The row stays in the map, marked as ended; the daemon finds it there.

@@ -16,7 +16,7 @@ use crate::threads;
 
 /// Writes `record` into the ring buffer, or counts `full`. The daemon looks several times a second by itself, and a wake-up costs the target.
 #[inline(always)]
-fn put<T: 'static>(record: T, wakeup: u32, full: Loss) {
+pub fn put<T: 'static>(record: T, wakeup: u32, full: Loss) {
     match RECORDS.reserve::<T>(0) {
         Some(mut entry) => {
             entry.write(record);

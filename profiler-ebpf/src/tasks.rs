@@ -20,6 +20,8 @@ pub struct Header {
     pub vtable: u64,
     /// Place of its type.
     pub task_type: u32,
+    /// The node at which a walk of its awaits begins, and 1; 0 for none.
+    pub await_root: u32,
     /// Tokio's task id, 0 where this version has none.
     pub id: u64,
 }
@@ -44,7 +46,7 @@ pub fn read_header(address: u64, unknown: Loss) -> Option<Header> {
         };
         id = read;
     }
-    Some(Header { address, vtable, task_type: known.task_type, id })
+    Some(Header { address, vtable, task_type: known.task_type, await_root: known.await_root, id })
 }
 
 /// The row of the task at `header`, made or made anew if the address belonged to another task.
@@ -77,6 +79,7 @@ fn describe(row: &mut TaskRow, header: &Header, now_ns: u64) {
     row.id = header.id;
     row.vtable = header.vtable;
     row.task_type = header.task_type;
+    row.await_root = header.await_root;
     row.found(now_ns);
 }
 

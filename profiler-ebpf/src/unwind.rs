@@ -1,8 +1,8 @@
 //! Walks the current thread's user stack by the daemon's tables. What a step does is `profiler_common::unwind`'s; here stands what only the
 //! kernel can do: the registers, the target's memory, the tables' maps, and a loop that the verifier accepts.
 //!
-//! Only programs that cannot be interrupted by one another on a CPU walk (`sched_switch` and the sampling clock, both with interrupts
-//! off), so one [`Walk`] a CPU suffices.
+//! `sched_switch` and the sampling clock run with interrupts off and cannot be interrupted by one another on a CPU, so one [`Walk`] a CPU
+//! suffices for them. A uprobe program can be: it walks in memory of its thread ([`walk_of_thread`]).
 
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -11,11 +11,13 @@ use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_loop, bpf_task_pt_regs};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
+use profiler_common::loss::Loss;
 use profiler_common::record::StackRecord;
-use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Region, RegionKind, RegionTable, Rule, search};
+use profiler_common::unwind::{CfaKind, Cursor, End, Region, RegionKind, RegionTable, Rule, search};
 
-use crate::maps::{REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WALK, WALKS};
-use crate::memory::{read_kernel, read_user};
+use crate::losses::lose;
+use crate::maps::{NEW_WALK, REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WAKER_WALKS, WALK, WALKS};
+use crate::memory::{User, read_kernel, read_user};
 use crate::{hidden, threads};
 
 /// A walk under way. It lies in a map because the loop's body may know nothing else, and because a record is larger than the stack.
@@ -35,15 +37,33 @@ pub struct Walk {
     pub record: StackRecord,
 }
 
-/// The target's memory at the current thread.
-struct User;
+impl Walk {
+    /// A walk that has not begun.
+    pub const NEW: Self = Self { cursor: Cursor::NOWHERE, first: Cursor::NOWHERE, poll_sp: 0, table: 0, end: 0, record: StackRecord::EMPTY };
 
-impl Memory for User {
     #[inline(always)]
-    fn word(&self, address: u64) -> Option<u64> {
-        read_user(address)
+    fn begin(&mut self, cursor: Cursor, poll_sp: u64, gate: &Gate) {
+        self.cursor = cursor;
+        self.first = cursor;
+        self.poll_sp = poll_sp;
+        self.table = gate.regions;
+        self.end = End::TooDeep as u32;
+        self.record.frames = 0;
+    }
+
+    /// Counts the walk, which began at `started_ns`.
+    #[inline(always)]
+    fn end(&mut self, started_ns: u64) {
+        self.record.end = self.end;
+        if let Some(walks) = WALKS.get_ptr_mut(0) {
+            // SAFETY: a map value of this CPU. A program that another of its kind preempts can lose one count.
+            unsafe { (*walks).add(self.end, self.record.frames, threads::now_ns() - started_ns) };
+        }
     }
 }
+
+/// Steps of one walk: a few more than frames, for a trampoline among them and a walk begun anew.
+const STEPS: u32 = STACK_FRAMES as u32 + 4;
 
 /// The walk of this CPU. A reference to it must not live across [`walk`], whose loop's body looks it up anew: the compiler would take what is
 /// behind the reference for unchanged.
@@ -79,26 +99,58 @@ pub fn walk(registers: *const c_void, poll_sp: u64, gate: &Gate) {
         is_return: 0,
     };
     let Some(begun) = scratch() else { return };
-    begun.cursor = cursor;
-    begun.first = cursor;
-    begun.poll_sp = poll_sp;
-    begun.table = gate.regions;
-    begun.end = End::TooDeep as u32;
-    begun.record.frames = 0;
-    // A few more than frames, for a trampoline among them and a walk begun anew.
+    begun.begin(cursor, poll_sp, gate);
     // SAFETY: the body is a function of this object, and takes nothing of the context.
-    unsafe { bpf_loop(STACK_FRAMES as u32 + 4, frame as *mut c_void, core::ptr::null_mut(), 0) };
+    unsafe { bpf_loop(STEPS, frame as *mut c_void, core::ptr::null_mut(), 0) };
     let Some(walk) = scratch() else { return };
-    walk.record.end = walk.end;
-    if let Some(walks) = WALKS.get_ptr_mut(0) {
-        // SAFETY: a map value of this CPU, written by programs that walk only.
-        unsafe { (*walks).add(walk.end, walk.record.frames, threads::now_ns() - started_ns) };
+    walk.end(started_ns);
+}
+
+/// Walks the stack of the current thread `tid` from `cursor`, in memory of its own, up to the poll whose return address lies at `poll_sp`.
+/// For programs that others can preempt.
+#[inline(always)]
+pub fn walk_of_thread(tid: u32, cursor: Cursor, poll_sp: u64, gate: &Gate) -> Option<&'static mut Walk> {
+    let started_ns = threads::now_ns();
+    if WAKER_WALKS.get_ptr_mut(tid).is_none() && WAKER_WALKS.insert(tid, &NEW_WALK, 0).is_err() {
+        lose(Loss::AwaitNoRoom);
+    }
+    own(tid)?.begin(cursor, poll_sp, gate);
+    let mut context = tid;
+    // SAFETY: the body is a function of this object, and the context lives until it has ended.
+    unsafe { bpf_loop(STEPS, frame_of_thread as *mut c_void, (&raw mut context).cast(), 0) };
+    let walk = own(tid)?;
+    walk.end(started_ns);
+    Some(walk)
+}
+
+/// The walk of thread `tid`, if it has one.
+#[inline(always)]
+fn own(tid: u32) -> Option<&'static mut Walk> {
+    // SAFETY: a map value lives as long as the program runs, and a thread runs one handler at a time.
+    WAKER_WALKS.get_ptr_mut(tid).map(|walk| unsafe { &mut *walk })
+}
+
+/// One frame of the walk of the thread that `context` names. 1 ends the loop.
+extern "C" fn frame_of_thread(_index: u64, context: *mut c_void) -> i64 {
+    // SAFETY: what `walk_of_thread` handed over.
+    let tid = unsafe { *context.cast::<u32>() };
+    match own(tid) {
+        Some(walk) => going(walk),
+        None => 1,
     }
 }
 
 /// One frame. 1 ends the loop.
 extern "C" fn frame(_index: u64, _context: *mut c_void) -> i64 {
-    let Some(walk) = scratch() else { return 1 };
+    match scratch() {
+        Some(walk) => going(walk),
+        None => 1,
+    }
+}
+
+/// Takes a walk one frame further. 1: it has come to its end.
+#[inline(always)]
+fn going(walk: &mut Walk) -> i64 {
     let end = one_frame(walk);
     if end as u32 == End::Going as u32 || end as u32 != End::Poll as u32 && at_a_breakpoint(walk) {
         return 0;

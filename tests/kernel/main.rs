@@ -8,6 +8,8 @@
 //! The modules are declared for tests only, as everything here is one: failures are panics, for the place they name.
 
 #[cfg(test)]
+mod awaits;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod full;

@@ -12,14 +12,14 @@ use profiler_tests::serial::turn;
 use profiler_tests::{Result, needs_root, skip};
 
 use crate::player::clock::{MS, spin};
-use crate::player::poll::{complete, defer, enter, idle, pending, poll, spawn, wake};
+use crate::player::poll::{complete, defer, enter, idle, pending, poll, spawn, store_waker, wake};
 use crate::player::scope::{Record, Scope};
 use crate::player::task::{Kind, Task};
 use crate::player::triggers;
 use crate::session::{Session, Wish, all_probes, probe};
 
 /// Names as the kernel keeps them, cut to 15 bytes.
-const UPROBE_PROGRAMS: [&str; 11] = [
+const UPROBE_PROGRAMS: [&str; 12] = [
     "poll_idle",
     "poll_return",
     "poll_returned",
@@ -31,6 +31,7 @@ const UPROBE_PROGRAMS: [&str; 11] = [
     "task_defer",
     "task_spawn",
     "task_wake",
+    "waker_stored",
 ];
 
 /// A site for every program.
@@ -80,6 +81,7 @@ fn play(task: &Task, scope: &Scope) {
         scope.polled(|| ());
         scope.end();
         defer([task.header(), 0]);
+        store_waker(task);
     });
     wake(task);
     poll(task, || _ = idle(task));
@@ -90,7 +92,7 @@ fn play(task: &Task, scope: &Scope) {
 }
 
 /// How often [`play`] does that.
-const PLAYED: [(&str, u64); 11] = [
+const PLAYED: [(&str, u64); 12] = [
     ("poll_idle", 2),
     ("poll_return", 1),
     ("poll_returned", 1),
@@ -102,6 +104,7 @@ const PLAYED: [(&str, u64); 11] = [
     ("task_defer", 1),
     ("task_spawn", 1),
     ("task_wake", 1),
+    ("waker_stored", 1),
 ];
 
 fn every_uprobe_program_runs_and_counts(links: LinkKind) {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use profiler_common::loss::Loss;
 use profiler_common::scope::ScopeRow;
-use profiler_common::site::{NO_TYPE, Register, Site, SiteRole};
+use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
 use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
-use profiler_daemon::attach::{Attached, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
+use profiler_daemon::attach::{Attached, AwaitTables, AwaitsOf, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
 use crate::player::clock::now;
@@ -30,6 +30,8 @@ pub(crate) struct Wish {
     pub(crate) sample_all: bool,
     pub(crate) poll_record_ns: u64,
     pub(crate) wake_all: bool,
+    pub(crate) awaits: AwaitsOf,
+    pub(crate) await_tables: Option<AwaitTables<'static>>,
 }
 
 impl Default for Wish {
@@ -43,6 +45,8 @@ impl Default for Wish {
             sample_all: true,
             poll_record_ns: u64::MAX,
             wake_all: false,
+            awaits: AwaitsOf::Nobody,
+            await_tables: None,
         }
     }
 }
@@ -65,6 +69,8 @@ impl Wish {
             poll_record_ns: self.poll_record_ns,
             wake_all: self.wake_all,
             wanted: self.wanted.as_deref().unwrap_or_default(),
+            awaits: self.awaits,
+            await_tables: self.await_tables,
         })
     }
 }
@@ -94,14 +100,16 @@ pub(crate) fn task_probes() -> Vec<Probe> {
         probe(SiteRole::TaskComplete, triggers::trigger_complete as *const ()),
         probe(SiteRole::Wake, triggers::trigger_wake as *const ()),
         probe(SiteRole::Defer, triggers::trigger_defer as *const ()),
+        probe(SiteRole::WakerStored, triggers::trigger_waker_stored as *const ()),
         probe(SiteRole::Spawn, triggers::trigger_spawn as *const ()),
     ]
 }
 
 /// The annotation's three.
 pub(crate) fn scope_probes() -> Vec<Probe> {
+    let enter = probe(SiteRole::ScopeEnter, triggers::trigger_scope_enter as *const ());
     vec![
-        probe(SiteRole::ScopeEnter, triggers::trigger_scope_enter as *const ()),
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx), ..enter.site }, ..enter },
         probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ()),
         probe(SiteRole::ScopeEnd, triggers::trigger_scope_end as *const ()),
     ]

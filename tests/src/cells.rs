@@ -1,16 +1,10 @@
 //! The stack fixture in the ways that services are built: four release profiles, each with four kinds of debug information.
-//!
-//! All are built in one target directory, `target/stacks`: cargo keeps the dependencies of each profile apart there, and what runs on the
-//! build machine (procedural macros) is compiled once. The program and its library are then copied to a folder of their own. A stamp in
-//! it (sources, lock file, compiler) saves asking cargo again, and a test that runs as root from building anything.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fmt;
-use std::fs;
-use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::recipe::Recipe;
 use crate::{Failure, Result, binaries};
 
 /// How the fixture is optimised.
@@ -90,7 +84,7 @@ impl Profile {
     }
 
     /// What it sets, beyond cargo's own release profile. Everything is said, so that the workspace's profile plays no part.
-    const fn settings(self) -> [(&'static str, &'static str); 4] {
+    pub(crate) const fn settings(self) -> [(&'static str, &'static str); 4] {
         let (lto, units, panic, level) = match self {
             Self::Release => ("false", "16", "unwind", "3"),
             Self::Thin => ("thin", "16", "unwind", "3"),
@@ -114,26 +108,7 @@ const DEBUG_FILE: &str = "stack-fixture.debug";
 impl Cell {
     /// The program, built where it is not there yet or not of these sources.
     pub fn program(self) -> Result<PathBuf> {
-        let folder = folder().join(self.to_string());
-        let (program, stamp_file) = (folder.join(PROGRAM), folder.join("stamp"));
-        let stamp = self.stamp()?;
-        if program.exists() && fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
-            return Ok(program);
-        }
-        eprintln!("building the stack fixture: {self}");
-        let built = self.build()?;
-        fs::create_dir_all(&folder).map_err(Failure::io(folder.display().to_string()))?;
-        for name in [PROGRAM, PLUGIN] {
-            // A program that still runs cannot be written, but its name can be given away.
-            let to = folder.join(name);
-            drop(fs::remove_file(&to));
-            fs::copy(built.join(name), &to).map_err(Failure::io(to.display().to_string()))?;
-        }
-        if self.debug == Debug::Split {
-            split(&folder)?;
-        }
-        fs::write(&stamp_file, stamp).map_err(Failure::io(stamp_file.display().to_string()))?;
-        Ok(program)
+        self.recipe().program(|folder| if self.debug == Debug::Split { split(folder) } else { Ok(()) })
     }
 
     /// The file that holds the symbol table of [`Self::program`].
@@ -142,71 +117,21 @@ impl Cell {
         Ok(if self.debug == Debug::Split { program.with_file_name(DEBUG_FILE) } else { program })
     }
 
-    fn build(self) -> Result<PathBuf> {
-        let target = folder();
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command
-            .current_dir(binaries::repository())
-            .args(["build", "--quiet", "--locked", "--release", "--package", "stack-fixture", "--package", "stack-plugin"])
-            .arg("--target-dir")
-            .arg(&target)
-            .envs(self.profile.settings())
-            .env(
-                "CARGO_PROFILE_RELEASE_DEBUG",
-                match self.debug {
-                    Debug::None => "none",
-                    Debug::Lines => "line-tables-only",
-                    Debug::Full | Debug::Split => "full",
-                },
-            )
-            // What is unwound is rustc's default code, whatever the profiler itself is built with.
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .env_remove("RUSTFLAGS");
-        let output = command.output().map_err(Failure::io("cargo"))?;
-        if !output.status.success() {
-            return Err(Failure::Build {
-                package: format!("{PROGRAM} ({self})"),
-                status: output.status.to_string(),
-                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
+    fn recipe(self) -> Recipe {
+        let debug = match self.debug {
+            Debug::None => "none",
+            Debug::Lines => "line-tables-only",
+            Debug::Full | Debug::Split => "full",
+        };
+        Recipe {
+            packages: &["stack-fixture", "stack-plugin"],
+            files: &[PROGRAM, PLUGIN],
+            sources: &["tests/stack-fixture", "tests/fixture-service/src", "profiler-annotate/src"],
+            folder: binaries::target().join("stacks").join(self.to_string()),
+            is_release: true,
+            settings: self.profile.settings().into_iter().chain([("CARGO_PROFILE_RELEASE_DEBUG", debug)]).collect(),
         }
-        Ok(target.join("release"))
     }
-
-    /// What the files depend on, hashed.
-    fn stamp(self) -> Result<String> {
-        let mut hasher = DefaultHasher::new();
-        let root = binaries::repository();
-        for folder in ["tests/stack-fixture", "tests/fixture-service/src", "profiler-annotate/src"] {
-            hash_folder(&root.join(folder), &mut hasher)?;
-        }
-        hash_file(&root.join("Cargo.lock"), &mut hasher)?;
-        self.profile.settings().hash(&mut hasher);
-        let compiler = Command::new("rustc").arg("-vV").output().map_err(Failure::io("rustc"))?;
-        compiler.stdout.hash(&mut hasher);
-        Ok(format!("{:016x}", hasher.finish()))
-    }
-}
-
-/// `target/stacks`.
-fn folder() -> PathBuf {
-    binaries::target().join("stacks")
-}
-
-fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) -> Result<()> {
-    let entries = fs::read_dir(folder).map_err(Failure::io(folder.display().to_string()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() { hash_folder(&path, hasher)? } else { hash_file(&path, hasher)? }
-    }
-    Ok(())
-}
-
-fn hash_file(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
-    fs::read(path).map_err(Failure::io(path.display().to_string()))?.hash(hasher);
-    Ok(())
 }
 
 /// Moves the program's debug information and symbol table to a file of its own, by binutils' `objcopy`.

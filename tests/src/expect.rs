@@ -166,6 +166,12 @@ impl Attempts {
         self.open.as_ref().is_some_and(Vec::is_empty)
     }
 
+    /// The names of the comparisons that have not agreed yet.
+    #[must_use]
+    pub fn open(&self) -> Vec<String> {
+        self.open.iter().flatten().map(|(name, _)| name.clone()).collect()
+    }
+
     /// How many comparisons were made.
     #[must_use]
     pub fn compared(&self) -> usize {

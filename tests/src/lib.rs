@@ -4,6 +4,7 @@
 //! [`report::Report`] against the rows that the fixture measured itself ([`expect`]). The harness is tested like anything
 //! else (`harness.rs`): what it accepts, and that it refuses what is wrong.
 
+pub mod awaits;
 pub mod binaries;
 pub mod cells;
 pub mod chain;
@@ -15,6 +16,7 @@ pub mod fixture;
 pub mod folded;
 pub mod lines;
 pub mod process;
+pub mod recipe;
 pub mod report;
 pub mod serial;
 pub mod skip;

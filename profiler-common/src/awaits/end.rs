@@ -107,6 +107,12 @@ pub struct AwaitWalks {
     pub ends: [u64; AWAIT_ENDS],
 }
 
+impl Default for AwaitWalks {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl AwaitWalks {
     /// No walk.
     pub const NONE: Self = Self { walks: 0, steps: 0, words: 0, walk_ns: 0, ends: [0; AWAIT_ENDS] };

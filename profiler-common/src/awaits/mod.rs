@@ -7,12 +7,14 @@
 //! run what the kernel runs.
 
 pub mod end;
+pub mod gap;
 pub mod node;
 pub mod stack;
 pub mod walk;
 pub mod word;
 
 pub use end::{AwaitEnd, AwaitWalks};
+pub use gap::{Awaiting, Gap};
 pub use node::{Edge, Node, NodeKind};
 pub use stack::{AwaitKey, AwaitStack, AwaitSum};
 pub use walk::{AwaitWalk, Step, Tables};

@@ -2,7 +2,7 @@
 
 use super::end::AwaitEnd;
 use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, target};
-use super::stack::{ID_START, id_with};
+use super::stack::{AwaitStack, ID_START, id_with};
 use super::word::{WordKind, address_word, word};
 use crate::limits::{AWAIT_DEPTH, AWAIT_PENDING, AWAIT_STEPS, AWAIT_WORDS};
 use crate::unwind::Memory;
@@ -24,7 +24,7 @@ pub trait Tables {
 pub enum Step {
     /// It does.
     Going,
-    /// It has come to its end, which is in [`AwaitWalk::end`].
+    /// It has come to its end, which is in [`AwaitWalk::kept`].
     Done,
 }
 
@@ -71,12 +71,8 @@ pub struct AwaitWalk {
     pub steps: u32,
     /// Branchings open.
     open: u32,
-    /// Words in use.
-    pub len: u32,
-    /// The first thing that went wrong: [`AwaitEnd`] as a number.
-    pub end: u32,
-    /// What was met, see [`super::word`].
-    pub words: [u64; AWAIT_WORDS],
+    /// What was met so far, and the first thing that went wrong.
+    pub kept: AwaitStack,
     branchings: [Branching; AWAIT_PENDING],
 }
 
@@ -94,9 +90,7 @@ impl AwaitWalk {
         depth: 0,
         steps: 0,
         open: 0,
-        len: 0,
-        end: AwaitEnd::Whole as u32,
-        words: [0; AWAIT_WORDS],
+        kept: AwaitStack::EMPTY,
         branchings: [Branching { at: 0, before: 0, sum: 0, seen: [0; SEEN], node: 0, depth: 0, next: 0, start: 0 };
             AWAIT_PENDING],
     };
@@ -104,21 +98,36 @@ impl AwaitWalk {
     /// Begins at `node`, which lies at `address`.
     #[inline(always)]
     pub fn begin(&mut self, address: u64, node: u32) {
+        // Not a plain 0: LLVM would make one call of `memset` of these, which is a loop of bytes on BPF.
+        let none = core::hint::black_box(0_u32);
         self.at = address;
         self.id = ID_START;
         self.awaited = 0;
         self.node = node;
-        self.depth = 0;
-        self.steps = 0;
-        self.open = 0;
-        self.len = 0;
-        self.end = AwaitEnd::Whole as u32;
+        self.depth = none;
+        self.steps = none;
+        self.open = none;
+        self.kept.len = none;
+        self.kept.end = none;
+    }
+
+    /// A walk that has come to its end before its first step, because of `end`.
+    #[inline(always)]
+    pub fn begin_cut(&mut self, end: AwaitEnd) {
+        self.begin(0, target::NOTHING);
+        let _: Step = self.cut(end);
     }
 
     /// The words in use.
     #[must_use]
     pub fn words(&self) -> &[u64] {
-        self.words.get(..self.len as usize).unwrap_or(&self.words)
+        self.kept.words()
+    }
+
+    /// The first thing that went wrong.
+    #[must_use]
+    pub fn end(&self) -> AwaitEnd {
+        AwaitEnd::from_number(self.kept.end).unwrap_or(AwaitEnd::Unsupported)
     }
 
     /// Walks to the end. For user space; the kernel side has a loop of its own.
@@ -260,8 +269,16 @@ impl AwaitWalk {
         if place >= AWAIT_PENDING {
             return self.stop(AwaitEnd::TooWide);
         }
-        self.branchings[place & BRANCH_MASK] =
-            Branching { at, before: self.id, sum: 0, seen: [0; SEEN], node: here, depth: self.depth, next: 0, start: self.len };
+        self.branchings[place & BRANCH_MASK] = Branching {
+            at,
+            before: self.id,
+            sum: 0,
+            seen: [0; SEEN],
+            node: here,
+            depth: self.depth,
+            next: 0,
+            start: self.kept.len,
+        };
         self.open += 1;
         self.id = ID_START;
         self.node = target::NOTHING;
@@ -279,11 +296,11 @@ impl AwaitWalk {
         let mut here = self.branchings[place];
         let Some(node) = tables.node(here.node) else { return self.stop(AwaitEnd::Unsupported) };
         let dynamic = node.kind != NodeKind::Branches as u8;
-        if self.len != here.start {
+        if self.kept.len != here.start {
             // Of many equal ones one is kept: a set of a thousand sleepers is one stack, and stays it as they wake one after another.
             let id = self.id;
             if dynamic && (here.seen[0] == id || here.seen[1] == id || here.seen[2] == id || here.seen[3] == id) {
-                self.len = here.start;
+                self.kept.len = here.start;
             } else {
                 here.seen = [id, here.seen[0], here.seen[1], here.seen[2]];
                 here.sum = here.sum.wrapping_add(id);
@@ -291,7 +308,7 @@ impl AwaitWalk {
         }
         self.depth = here.depth;
         self.id = ID_START;
-        here.start = self.len;
+        here.start = self.kept.len;
         let nth = here.next;
         here.next = nth.wrapping_add(1);
         let (from, edge_place) = match branch_at(&node, &mut here, nth, memory) {
@@ -323,10 +340,11 @@ impl AwaitWalk {
         Step::Going
     }
 
+    /// Notes that the walk is not whole. The first reason stands.
     #[inline(always)]
-    fn fail(&mut self, end: AwaitEnd) {
-        if self.end == AwaitEnd::Whole as u32 {
-            self.end = end as u32;
+    pub fn fail(&mut self, end: AwaitEnd) {
+        if self.kept.end == AwaitEnd::Whole as u32 {
+            self.kept.end = end as u32;
         }
     }
 
@@ -352,7 +370,7 @@ impl AwaitWalk {
 
     #[inline(always)]
     fn finish(&mut self) -> Step {
-        if self.len == 0 {
+        if self.kept.len == 0 {
             self.fail(AwaitEnd::NotPending);
         }
         Step::Done
@@ -381,13 +399,13 @@ impl AwaitWalk {
 
     /// Keeps a word. False: there is no room.
     #[inline(always)]
-    fn keep(&mut self, word: u64) -> bool {
-        let place = self.len as usize;
+    pub fn keep(&mut self, word: u64) -> bool {
+        let place = self.kept.len as usize;
         if place >= AWAIT_WORDS {
             return false;
         }
-        self.words[place & WORD_MASK] = word;
-        self.len += 1;
+        self.kept.words[place & WORD_MASK] = word;
+        self.kept.len += 1;
         self.id = id_with(self.id, word);
         true
     }

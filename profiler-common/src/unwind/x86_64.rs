@@ -20,6 +20,11 @@ pub struct Cursor {
     pub is_return: u64,
 }
 
+impl Cursor {
+    /// Before any walk.
+    pub const NOWHERE: Self = Self { pc: 0, sp: 0, bp: 0, is_return: 0 };
+}
+
 /// Offset of the general registers in the `ucontext` that the kernel leaves at rsp (`uc_mcontext`, asm/ucontext.h and asm/sigcontext.h):
 /// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip.
 const SIGNAL_REGISTERS: u64 = 40;

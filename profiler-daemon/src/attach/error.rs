@@ -22,6 +22,9 @@ pub enum AttachError {
     /// The sampling clock could not be made or set.
     #[error("cannot set the sampling clock (perf_event_open, ioctl)")]
     SamplingClock(#[source] io::Error),
+    /// The kernel refused the object's own type information.
+    #[error("the kernel refuses the kernel side's type information (BPF_BTF_LOAD): {0}")]
+    ObjectTypes(#[source] io::Error),
     /// Our pid namespace could not be told.
     #[error("cannot read /proc/self/ns/pid: {0}")]
     PidNamespaceUnknown(#[source] io::Error),

@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use aya_obj::generated::{bpf_attach_type, bpf_insn};
 
 use super::AttachError;
-use super::sys::{self, MultiLink};
+use super::sys::{self, MultiLink, UprobeProgram};
 
 /// Whether the kernel can attach many uprobes by one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,13 @@ pub fn uprobe_multi() -> UprobeMulti {
         instruction
     });
     let multi = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
-    let Ok(program) = sys::load_uprobe_program(c"try_multi", c"GPL", &instructions, multi) else {
+    let Ok(program) = sys::load_uprobe_program(&UprobeProgram {
+        name: c"try_multi",
+        license: c"GPL",
+        instructions: &instructions,
+        functions: None,
+        attach_type: multi,
+    }) else {
         return UprobeMulti::Missing;
     };
     let refusal = |pid| {

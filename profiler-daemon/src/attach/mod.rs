@@ -3,6 +3,7 @@
 //! Invariant: everything attached hangs on file descriptors that [`Attached`] owns. Dropping it, or the death of the daemon by any
 //! signal, takes every probe out of the target.
 
+mod awaits;
 mod error;
 mod kernel_types;
 mod keys;
@@ -15,6 +16,7 @@ mod sys;
 mod unwind;
 mod uprobes;
 
+pub use awaits::{AwaitTables, AwaitsOf};
 pub use error::AttachError;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
@@ -68,6 +70,10 @@ pub struct Order<'a> {
     pub wake_all: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
+    /// Whose awaits are walked.
+    pub awaits: AwaitsOf,
+    /// By what. `None`: by the stacks in which leaves store their wakers.
+    pub await_tables: Option<AwaitTables<'a>>,
 }
 
 /// A target with the probes in.
@@ -94,6 +100,9 @@ impl Attached {
         let offsets = TaskOffsets::of_running_kernel()?;
         let mut ebpf = load(&object, order, offsets)?;
         fill_types(&mut ebpf, order.types)?;
+        if let Some(tables) = &order.await_tables {
+            tables.fill(&mut ebpf)?;
+        }
         let mut attached = Self {
             uprobes: None,
             samplers: None,
@@ -104,6 +113,8 @@ impl Attached {
                 sample_all: u32::from(order.sample_all),
                 poll_record_ns: order.poll_record_ns,
                 wake_all: u32::from(order.wake_all),
+                awaits: order.awaits.number(),
+                await_layouts: u32::from(order.await_tables.is_some()),
                 ..Gate::SHUT
             },
             unwind: Unwind::default(),
@@ -226,6 +237,7 @@ fn check_pid_namespace() -> Result<(), AttachError> {
 /// Loads the object and makes its maps.
 fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
     let probes = offsets.probes;
+    let (nodes, edges) = order.await_tables.unwrap_or_default().sizes();
     EbpfLoader::new()
         .override_global("TARGET_TGID", &order.pid, true)
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
@@ -240,6 +252,8 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
         .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
         .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
+        .map_max_entries("AWAIT_NODES", nodes)
+        .map_max_entries("AWAIT_EDGES", edges)
         .load(object)
         .map_err(AttachError::Load)
 }

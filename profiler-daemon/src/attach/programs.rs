@@ -8,19 +8,28 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use aya::Ebpf;
 use aya::maps::Map;
 use aya_obj::Object;
+use aya_obj::btf::BtfFeatures;
 
+use super::sys::{FunctionTypes, UprobeProgram};
 use super::{AttachError, sys};
 
 /// A parsed object whose instructions point to the maps that are already there.
 pub(super) struct Programs {
     object: Object,
     license: CString,
+    /// The object's type information, in the kernel: bodies of loops (`bpf_loop`) are refused without.
+    types: OwnedFd,
 }
 
 impl Programs {
     /// Parses `object` and ties it to the maps of `ebpf`, which was loaded from the same bytes.
     pub(super) fn parse(object: &[u8], ebpf: &Ebpf) -> Result<Self, AttachError> {
         let mut object = Object::parse(object).map_err(|error| AttachError::Parse(error.to_string()))?;
+        // Every kernel from 6.1 on knows all kinds of types.
+        let known = BtfFeatures::new(true, true, true, true, true, true, true, true);
+        let types = object.fixup_and_sanitize_btf(&known).map_err(|error| AttachError::Parse(error.to_string()))?;
+        let types = types.ok_or_else(|| AttachError::Parse("it has no type information".to_owned()))?.to_bytes();
+        let types = sys::load_types(&types).map_err(AttachError::ObjectTypes)?;
         let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
         let parsed: Vec<(String, aya_obj::Map)> = object.maps.drain().collect();
         let mut maps: Vec<(&str, RawFd, &aya_obj::Map)> = Vec::with_capacity(parsed.len());
@@ -33,7 +42,7 @@ impl Programs {
         object.relocate_maps(maps.into_iter(), &text).map_err(|error| failed(&error))?;
         object.relocate_calls(&text).map_err(|error| failed(&error))?;
         let license = object.license.clone();
-        Ok(Self { object, license })
+        Ok(Self { object, license, types })
     }
 
     /// Loads one program for links of `attach_type`.
@@ -41,8 +50,19 @@ impl Programs {
         let program = self.object.programs.get(name).ok_or(AttachError::NoProgram { program: name })?;
         let function = self.object.functions.get(&program.function_key()).ok_or(AttachError::NoProgram { program: name })?;
         let short = CString::new(name).unwrap_or_default();
-        sys::load_uprobe_program(short.as_c_str(), self.license.as_c_str(), &function.instructions, attach_type)
-            .map_err(|(source, log)| AttachError::Verifier { program: name, source, log })
+        let functions = FunctionTypes {
+            types: self.types.as_fd(),
+            bytes: &function.func_info.func_info_bytes(),
+            size: function.func_info_rec_size,
+        };
+        let program = UprobeProgram {
+            name: short.as_c_str(),
+            license: self.license.as_c_str(),
+            instructions: &function.instructions,
+            functions: Some(functions),
+            attach_type,
+        };
+        sys::load_uprobe_program(&program).map_err(|(source, log)| AttachError::Verifier { program: name, source, log })
     }
 }
 

@@ -30,25 +30,50 @@ fn empty_attr() -> bpf_attr {
     unsafe { zeroed() }
 }
 
-/// Loads a uprobe program for links of `attach_type` (0 for perf events). On failure gives the verifier's log too.
-pub(super) fn load_uprobe_program(
-    name: &CStr,
-    license: &CStr,
-    instructions: &[bpf_insn],
-    attach_type: u32,
-) -> Result<OwnedFd, (io::Error, String)> {
+/// A uprobe program to load.
+pub(super) struct UprobeProgram<'a> {
+    /// Shown in listings, its first 15 bytes.
+    pub(super) name: &'a CStr,
+    /// Its licence.
+    pub(super) license: &'a CStr,
+    /// Its instructions, with those of the functions that it calls.
+    pub(super) instructions: &'a [bpf_insn],
+    /// The types of these functions.
+    pub(super) functions: Option<FunctionTypes<'a>>,
+    /// The kind of link it is for, 0 for perf events.
+    pub(super) attach_type: u32,
+}
+
+/// Which function begins where, of which type (`struct bpf_func_info`, include/uapi/linux/bpf.h).
+pub(super) struct FunctionTypes<'a> {
+    /// The types.
+    pub(super) types: BorrowedFd<'a>,
+    /// The records.
+    pub(super) bytes: &'a [u8],
+    /// Bytes of one.
+    pub(super) size: usize,
+}
+
+/// Loads a uprobe program. On failure gives the verifier's log too.
+pub(super) fn load_uprobe_program(from: &UprobeProgram<'_>) -> Result<OwnedFd, (io::Error, String)> {
     let mut log = vec![0_u8; 1 << 20];
     let load = |log: Option<&mut Vec<u8>>| {
         let mut attr = empty_attr();
         // SAFETY: writing a member of a union of plain structures.
         let program = unsafe { &mut attr.__bindgen_anon_3 };
         program.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-        program.insns = instructions.as_ptr() as u64;
-        program.insn_cnt = u32::try_from(instructions.len()).unwrap_or(u32::MAX);
-        program.license = license.as_ptr() as u64;
-        program.expected_attach_type = attach_type;
-        for (to, from) in program.prog_name.iter_mut().zip(name.to_bytes().iter().take(15)) {
-            *to = from.cast_signed();
+        program.insns = from.instructions.as_ptr() as u64;
+        program.insn_cnt = length(from.instructions.len());
+        program.license = from.license.as_ptr() as u64;
+        program.expected_attach_type = from.attach_type;
+        if let Some(functions) = &from.functions {
+            program.prog_btf_fd = functions.types.as_raw_fd().cast_unsigned();
+            program.func_info = functions.bytes.as_ptr() as u64;
+            program.func_info_rec_size = length(functions.size);
+            program.func_info_cnt = length(functions.bytes.len().checked_div(functions.size).unwrap_or(0));
+        }
+        for (to, letter) in program.prog_name.iter_mut().zip(from.name.to_bytes().iter().take(15)) {
+            *to = letter.cast_signed();
         }
         if let Some(log) = log {
             program.log_level = 1;
@@ -64,6 +89,21 @@ pub(super) fn load_uprobe_program(
         let tail = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
         (error, tail)
     })
+}
+
+/// A length as the kernel takes it. One that is too large is refused by the kernel.
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Gives an object's type information (`.BTF`) to the kernel.
+pub(super) fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let load = unsafe { &mut attr.__bindgen_anon_7 };
+    load.btf = types.as_ptr() as u64;
+    load.btf_size = length(types.len());
+    bpf_fd(bpf_cmd::BPF_BTF_LOAD, &mut attr)
 }
 
 /// What one uprobe-multi link covers.

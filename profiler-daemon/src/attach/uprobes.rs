@@ -36,6 +36,7 @@ impl Probe {
             SiteRole::Wake | SiteRole::Woken => "task_wake",
             SiteRole::Spawn => "task_spawn",
             SiteRole::Defer => "task_defer",
+            SiteRole::WakerStored => "waker_stored",
             SiteRole::ScopeEnter => "scope_enter",
             SiteRole::ScopeExit => "scope_exit",
             SiteRole::ScopeEnd => "scope_end",
@@ -126,7 +127,7 @@ impl Uprobes {
 const fn rank(role: SiteRole) -> u8 {
     match role {
         SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
-        SiteRole::Wake | SiteRole::Woken | SiteRole::Defer => 1,
+        SiteRole::Wake | SiteRole::Woken | SiteRole::Defer | SiteRole::WakerStored => 1,
         SiteRole::PollStart | SiteRole::Spawn => 2,
         SiteRole::ScopeEnter => 3,
     }
@@ -162,6 +163,7 @@ mod tests {
                 "task_wake",
                 "task_defer",
                 "task_spawn",
+                "waker_stored",
                 "scope_enter",
                 "scope_exit",
                 "scope_end",

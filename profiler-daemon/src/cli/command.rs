@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     args::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
-        RunArgs, ShapeArgs, SortColumn, TasksArgs,
+        RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     color::Color,
     manual::{self, Page},
@@ -78,6 +78,8 @@ pub enum Command {
     Blocking(Blocking),
     /// Write a result from a running daemon.
     Export(Export),
+    /// List what was waited for.
+    Waits(Waits),
     /// Tell what can be profiled.
     Inspect {
         /// In what.
@@ -118,6 +120,8 @@ pub struct Run {
     pub socket: Option<PathBuf>,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -144,6 +148,8 @@ pub struct Record {
     pub shape: Shape,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -192,6 +198,10 @@ pub struct Tasks {
     pub live: bool,
     /// Form of the answer.
     pub format: Listing,
+    /// Await stacks instead of the table.
+    pub awaits: bool,
+    /// How many groups of them; all if `None`.
+    pub top: Option<u64>,
 }
 
 /// What `export` writes.
@@ -233,6 +243,21 @@ pub struct Export {
     pub names: Names,
 }
 
+/// `waits`.
+#[derive(Debug, PartialEq)]
+pub struct Waits {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Whose waits.
+    pub selection: Selection,
+    /// Rows.
+    pub top: u64,
+    /// Form of the answer.
+    pub format: Listing,
+    /// How functions are named.
+    pub names: Names,
+}
+
 /// What `inspect` looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -254,6 +279,7 @@ impl Invocation {
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
+            CommandArgs::Waits(waits) => Command::Waits(Waits::check(waits)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
             CommandArgs::Completions(completions) => Command::Completions(completions.shell),
@@ -284,7 +310,7 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, names: Names::check(args.names)? })
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, no_awaits: args.no_awaits, names: Names::check(args.names)? })
     }
 }
 
@@ -293,14 +319,14 @@ impl Record {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, no_awaits: args.no_awaits, names })
     }
 }
 
 impl Shape {
     fn check(args: ShapeArgs) -> Result<Self, UsageError> {
         let path = not_empty(args.output, "-o")?;
-        let format = args.format.unwrap_or_else(|| Format::by_name(&path));
+        let format = args.format.unwrap_or_else(|| Format::by_name(&path)).for_name(&path);
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
     }
 }
@@ -332,7 +358,8 @@ impl Tasks {
         if args.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
             return Err(UsageError::ShortInterval);
         }
-        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal;
+        // Await stacks are read at leisure: they are printed once.
+        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal && !args.awaits;
         let by_default = table_on_terminal.then_some(INTERVAL);
         let refresh = if args.once { None } else { args.interval.or(by_default) };
         Ok(Self {
@@ -341,6 +368,8 @@ impl Tasks {
             refresh,
             live: table_on_terminal && refresh.is_some(),
             format: args.format,
+            awaits: args.awaits,
+            top: args.top,
         })
     }
 }
@@ -366,6 +395,15 @@ impl Export {
             shape: Shape::check(args.shape)?,
             names: Names::check(args.names)?,
         })
+    }
+}
+
+impl Waits {
+    fn check(args: WaitsArgs) -> Result<Self, UsageError> {
+        // clap has made sure that one of the two is given.
+        let selection = args.request.map_or(Selection::All, Selection::Request);
+        let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
+        Ok(Self { daemon, selection, top: args.top, format: args.format, names })
     }
 }
 

@@ -66,7 +66,20 @@ pub(super) const EXPORT: &str = "\
 Examples:
   sudo profiler-daemon export --request order-42 -o order-42.svg
   sudo profiler-daemon export --all --metric cpu --format folded -o cpu.folded
+  # Which functions call and await which: for a browser, and for graphviz
+  sudo profiler-daemon export --request order-42 -o order-42.callgraph.svg
+  sudo profiler-daemon export --all -o calls.dot
   sudo profiler-daemon export --task 17 --format json -o -";
+
+/// Of `waits`.
+pub(super) const WAITS: &str = "\
+Examples:
+  # What did this request wait for, and on which lines?
+  sudo profiler-daemon waits --request order-42
+  # The five await points of each type of task that take the most time
+  sudo profiler-daemon waits --all --top 5
+  # The stacks, for a program
+  sudo profiler-daemon waits --request order-42 --format json | jq '.[].waits[].stack'";
 
 /// Of `inspect`.
 pub(super) const INSPECT: &str = "\

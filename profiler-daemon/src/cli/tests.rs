@@ -121,6 +121,19 @@ fn blocking_has_defaults() {
 }
 
 #[test]
+fn waits_wants_a_request_or_all() {
+    let Command::Waits(waits) = command("waits --request order-42") else { panic!() };
+    assert_eq!((waits.daemon, waits.top, waits.format), (Daemon::Only, 20, Listing::Table));
+    assert_eq!(waits.selection, Selection::Request("order-42".parse().unwrap()));
+    let Command::Waits(waits) = command("waits --all --pid 7 -n 3 --raw-frames --format json") else { panic!() };
+    assert_eq!((waits.daemon, waits.selection, waits.top), (Daemon::OfPid(7), Selection::All, 3));
+    assert!(waits.names.raw_frames && waits.format == Listing::Json);
+    assert!(refusal("waits").starts_with("error: the following required arguments were not provided"));
+    assert!(refusal("waits --all --request a").contains("cannot be used with"));
+    assert!(refusal("waits --all --top 0").contains("invalid value '0' for '--top <N>'"));
+}
+
+#[test]
 fn record_has_defaults() {
     let Command::Record(record) = command("record --pid 7 -o wall.svg") else { panic!() };
     assert_eq!(record.subject, Subject::AllTasks);

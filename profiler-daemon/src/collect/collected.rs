@@ -8,6 +8,7 @@ use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::{End, Walks};
 
+use super::awaits::Awaits;
 use super::places::Place;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
@@ -35,6 +36,8 @@ pub struct Collected {
     pub polls: Vec<PollRecord>,
     /// Wakes, oldest first.
     pub wakes: Vec<WakeRecord>,
+    /// Waits and where they were.
+    pub awaits: Awaits,
     /// Every walk of a stack so far.
     pub walks: Walks,
     /// Every counter.
@@ -50,6 +53,8 @@ pub struct LiveTask {
     pub row: TaskRow,
     /// What it does now.
     pub doing: Doing,
+    /// Since when it does that (ns).
+    pub since_ns: u64,
 }
 
 /// What a live task does.

@@ -1,5 +1,6 @@
 //! Drains the ring buffer and reads the maps into plain rows; counts every loss. Knows nothing of what becomes of them.
 
+mod awaits;
 mod collected;
 mod keep;
 mod open;
@@ -20,6 +21,7 @@ use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::Walks;
 
 use crate::attach::{AttachError, Attached, keys, typed};
+pub use awaits::Awaits;
 pub use collected::{Collected, Doing, LiveTask, Off, Sample, Stack};
 use keep::Latest;
 use open::Open;
@@ -50,6 +52,7 @@ pub struct Collector {
     /// Threads that are off their CPU inside a poll, by thread id.
     away: StdHashMap<u32, (Stack, Option<u32>)>,
     polls: Latest<PollRecord>,
+    waits: awaits::Waits,
     wakes: Latest<WakeRecord>,
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
@@ -72,6 +75,7 @@ impl Default for Collector {
             blocking: Places::default(),
             away: StdHashMap::new(),
             polls: Latest::of(MAX_POLLS),
+            waits: awaits::Waits::default(),
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
             requests: Latest::of(MAX_REQUESTS),
@@ -115,6 +119,7 @@ impl Collector {
                 Some(Record::Poll(poll)) => self.polls.push(poll),
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
                 Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
+                Some(Record::Await(wait)) => self.waits.push(wait),
                 None => self.lose(Loss::RecordUnknown),
             }
         }
@@ -191,14 +196,15 @@ impl Collector {
         (0..torn).for_each(|_| self.lose(Loss::RowTorn));
         let mut collected = Collected { at_ns, ..Collected::default() };
         let raw_tasks = self.read_tasks(attached)?;
+        let mut waits = awaits::Open::default();
         for (header, row) in &raw_tasks {
-            let thread = threads.get(&row.tid);
-            let doing = rows::doing(row, thread, at_ns);
-            collected.tasks.push(LiveTask { header: *header, row: row.projected(thread, at_ns), doing });
+            let live = rows::live(*header, row, threads.get(&row.tid), at_ns);
+            waits.add_task(row, &live.row);
+            collected.tasks.push(live);
         }
         let open = Open::at(at_ns, &self.away, &raw_tasks, &threads);
         let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
-        self.read_scopes(attached, &mut collected, &threads, &tasks, at_ns)?;
+        self.read_scopes(attached, &mut collected, &mut waits, &threads, &tasks)?;
         let totals: Array<_, TypeTotals> = typed(attached.ebpf(), "TYPE_TOTALS")?;
         for row in totals.iter() {
             collected.totals.push(row.map_err(|source| AttachError::Map { map: "TYPE_TOTALS", source })?);
@@ -214,9 +220,29 @@ impl Collector {
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
+        collected.awaits = self.waits.collect(attached, waits)?;
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached, &collected.walks)?;
         Ok((collected, open))
+    }
+
+    /// The rows of the tasks with these headers as they are at `at_ns`; `None` where there is no such row, or none that is whole.
+    pub fn live_tasks(
+        &mut self,
+        attached: &mut Attached,
+        headers: &[u64],
+        at_ns: u64,
+    ) -> Result<Vec<Option<LiveTask>>, AttachError> {
+        let (threads, _) = read_threads(attached)?;
+        let map: HashMap<_, u64, TaskRow> = typed(attached.ebpf(), "TASKS")?;
+        let mut found = Vec::with_capacity(headers.len());
+        for header in headers {
+            found.push(match rows::whole(|| map.get(header, 0).ok(), |row| row.sequence) {
+                rows::Read::Whole(row) => Some(rows::live(*header, &row, threads.get(&row.tid), at_ns)),
+                rows::Read::Torn | rows::Read::Gone => None,
+            });
+        }
+        Ok(found)
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -244,9 +270,9 @@ impl Collector {
         &mut self,
         attached: &mut Attached,
         collected: &mut Collected,
+        waits: &mut awaits::Open,
         threads: &StdHashMap<u32, ThreadRow>,
         tasks: &StdHashMap<u64, TaskRow>,
-        at_ns: u64,
     ) -> Result<(), AttachError> {
         let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
         let map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
@@ -257,8 +283,9 @@ impl Collector {
                     collected.ended_requests.push((scope, row));
                 }
                 rows::Read::Whole(row) => {
-                    let row = row.projected(threads.get(&row.tid), tasks.get(&row.task), at_ns);
-                    collected.live_requests.push((scope, row));
+                    let projected = row.projected(threads.get(&row.tid), tasks.get(&row.task), collected.at_ns);
+                    waits.add_scope(scope, &row, &projected);
+                    collected.live_requests.push((scope, projected));
                 }
                 rows::Read::Torn => self.lose(Loss::RowTorn),
                 rows::Read::Gone => {}
@@ -283,6 +310,7 @@ impl Collector {
                 Loss::OffCpuDropped => self.off_cpu.dropped(),
                 Loss::PollDropped => self.polls.dropped(),
                 Loss::WakeDropped => self.wakes.dropped(),
+                Loss::AwaitDropped => self.waits.dropped(),
                 Loss::UnwindRowsFull => memory.rows_left_out,
                 Loss::UnwindRegionsFull => memory.regions_left_out,
                 Loss::UnwindFileUnreadable => memory.files_without_rows,

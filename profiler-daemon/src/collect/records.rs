@@ -4,8 +4,8 @@ use std::mem::{offset_of, size_of};
 
 use profiler_common::limits::STACK_FRAMES;
 use profiler_common::record::{
-    BackRecord, BeginRecord, ChildRecord, NO_SYSCALL, PollRecord, RecordKind, RequestRecord, STACK_RECORD_HEAD, StackRecord,
-    WakeRecord,
+    AwaitRecord, BackRecord, BeginRecord, ChildRecord, NO_SYSCALL, PollRecord, RecordKind, RequestRecord, STACK_RECORD_HEAD,
+    StackRecord, WakeRecord,
 };
 use profiler_common::scope::ScopeRow;
 use profiler_common::task::TaskRow;
@@ -32,6 +32,8 @@ pub(super) enum Record {
     Wake(WakeRecord),
     /// A wanted request has begun.
     Begin(BeginRecord),
+    /// A wait has ended.
+    Await(AwaitRecord),
 }
 
 impl Record {
@@ -61,6 +63,7 @@ impl Record {
             _ if is(RecordKind::Poll) => read(bytes).map(Self::Poll),
             _ if is(RecordKind::Wake) => read(bytes).map(Self::Wake),
             _ if is(RecordKind::Begin) => read(bytes).map(Self::Begin),
+            _ if is(RecordKind::Await) => read(bytes).map(Self::Await),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use profiler_daemon::{
     },
     control::{Client, DaemonAddress, Names, Request, Selection, address},
     export::table,
-    model::{Blocking, Report},
+    model::{Blocking, Report, Waits},
 };
 
 use super::{colours_if, print};
@@ -58,6 +58,25 @@ pub(super) fn blocking(question: &cli::command::Blocking, color: Color) -> Resul
     }
 }
 
+/// `waits`.
+pub(super) fn waits(waits: &cli::command::Waits, color: Color) -> Result<Exit> {
+    let mut client = connect(&waits.daemon)?;
+    let answer = client.ask_with_notes(&Request::Waits { select: selection(&waits.selection), names: names(&waits.names) })?;
+    super::tell_notes(&answer.notes);
+    let mut told: Vec<Waits> = serde_json::from_slice(&answer.payload)
+        .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
+    let top = usize::try_from(waits.top).unwrap_or(usize::MAX);
+    match waits.format {
+        Listing::Json => {
+            for told in &mut told {
+                told.waits.truncate(top);
+            }
+            print_line(serde_json::to_vec(&told)?)
+        }
+        Listing::Table => print(table::waits(&told, top, colours_if(color.stdout)).as_bytes()),
+    }
+}
+
 /// `export`.
 pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
     let output = export.shape.output.open()?;
@@ -67,7 +86,7 @@ pub(super) fn export(export: &Export, streams: Streams) -> Result<Exit> {
         select: selection(&export.selection),
         metric: super::metric(export.shape.metric),
         format: super::format(export.shape.format),
-        names: Names { raw_frames: export.names.raw_frames, debug_dirs: export.names.debug_dirs.clone() },
+        names: names(&export.names),
     })?;
     drop(progress);
     output.write(&answer.payload)?;
@@ -81,6 +100,10 @@ pub(super) fn print_line(mut json: Vec<u8>) -> Result<Exit> {
         json.push(b'\n');
     }
     print(&json)
+}
+
+fn names(names: &cli::command::Names) -> Names {
+    Names { raw_frames: names.raw_frames, debug_dirs: names.debug_dirs.clone() }
 }
 
 fn selection(selection: &cli::command::Selection) -> Selection {

@@ -4,20 +4,24 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use profiler_daemon::{
-    cli::{Exit, args::Listing, command::Program, visible},
-    session::{Look, look_at_file, look_at_process},
+    cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
+    model::AwaitSource,
+    session::{AwaitSummary, Look, look_at_file, look_at_process},
 };
 use serde_json::json;
 
 /// `inspect`.
-pub(super) fn run(program: &Program, format: Listing) -> Result<Exit> {
+pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Result<Exit> {
+    let progress = Progress::spinner("reading the program", streams);
     let look = match program {
-        Program::File(path) => look_at_file(path)?,
-        Program::Process(pid) => look_at_process(*pid)?,
+        Program::File(path) => look_at_file(path, &mut super::told_by(&progress))?,
+        Program::Process(pid) => look_at_process(*pid, &mut super::told_by(&progress))?,
     };
+    drop(progress);
     match format {
         Listing::Json => {
-            let value = json!({ "path": look.path, "inspection": look.inspection, "plan": look.plan });
+            let value =
+                json!({ "path": look.path, "inspection": look.inspection, "plan": look.plan, "awaits": look.awaits.summary() });
             super::ask::print_line(serde_json::to_vec_pretty(&value)?)
         }
         Listing::Table => super::print(text(&look).as_bytes()),
@@ -25,7 +29,7 @@ pub(super) fn run(program: &Program, format: Listing) -> Result<Exit> {
 }
 
 fn text(look: &Look) -> String {
-    let Look { path, inspection, plan } = look;
+    let Look { path, inspection, plan, awaits } = look;
     let version = inspection.tokio.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
     let found = |there: bool| if there { "yes" } else { "no" };
     let named = [
@@ -42,9 +46,37 @@ fn text(look: &Look) -> String {
     for (name, value) in named {
         let _ = writeln!(text, "{name:<16} {value}");
     }
-    let _ = write!(text, "\n{plan}");
-    for note in &inspection.notes {
-        let _ = writeln!(text, "note: {}", visible(&note.to_string()));
+    let _ = write!(text, "{}\n{plan}", seen_awaits(&awaits.summary()));
+    for note in inspection.notes.iter().map(ToString::to_string).chain(awaits.notes.iter().cloned()) {
+        let _ = writeln!(text, "note: {}", visible(&note));
+    }
+    text
+}
+
+/// Which of the three ways to see awaits this program gets, and what would give a better one.
+fn seen_awaits(awaits: &AwaitSummary) -> String {
+    let (way, better) = match awaits.source {
+        AwaitSource::Layouts => ("exact, from the layouts of its futures", None),
+        AwaitSource::Wakers => {
+            ("by the stack in which a future last stored its waker: not always the wait that goes on", awaits.why.as_ref())
+        }
+        AwaitSource::None => ("not seen: a suspended task is known by its type", awaits.why.as_ref()),
+    };
+    let mut text = format!("{:<16} {way}\n", "awaits");
+    if awaits.source == AwaitSource::Layouts {
+        let _ = writeln!(
+            text,
+            "{:<16} {} task types, {} boxed futures, {} scopes, {} nodes; {}",
+            "",
+            awaits.task_types,
+            awaits.dyn_futures,
+            awaits.scopes,
+            awaits.nodes,
+            visible(awaits.compiler.as_deref().unwrap_or("unknown compiler")),
+        );
+    }
+    if let Some(why) = better {
+        let _ = writeln!(text, "{:<16} {}", "  get:", visible(why));
     }
     text
 }

@@ -13,10 +13,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
-    cli::{Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, visible},
+    cli::{
+        Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, progress::Progress,
+        visible,
+    },
     control::Format,
     export::table::{self, Colours},
-    model::{Metric, Report},
+    inspect::awaits::Progress as Reading,
+    model::{AwaitSource, Metric, Report},
     session::{ExecutorFrames, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
@@ -29,6 +33,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
+        Command::Waits(waits) => ask::waits(&waits, color),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
@@ -42,13 +47,19 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
         }
         Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
         Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
-        Command::Inspect { program, format } => inspect::run(&program, format),
+        Command::Inspect { program, format } => inspect::run(&program, format, streams),
     }
 }
 
 /// Writes to standard output.
 fn print(bytes: &[u8]) -> Result<Exit> {
     Output::Stdout.open()?.write(bytes)?;
+    Ok(Exit::Success)
+}
+
+/// The same of what is too much to be kept.
+fn print_by(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<Exit> {
+    Output::Stdout.open()?.write_by(write)?;
     Ok(Exit::Success)
 }
 
@@ -71,6 +82,8 @@ const fn format(format: args::Format) -> Format {
         args::Format::Speedscope => Format::Speedscope,
         args::Format::Firefox => Format::Firefox,
         args::Format::Perfetto => Format::Perfetto,
+        args::Format::Callgraph => Format::CallgraphDot,
+        args::Format::CallgraphSvg => Format::CallgraphSvg,
     }
 }
 
@@ -81,6 +94,11 @@ fn check_target(pid: u32) -> Result<()> {
     let _: Target = Target::open(pid)?;
     Privileges::read()?.check()?;
     Ok(())
+}
+
+/// Tells `progress` how far the reading of debug information is.
+fn told_by(progress: &Progress) -> impl FnMut(Reading) {
+    move |Reading { done, total }| progress.say(&format!("reading debug information, {} of {} MB", done >> 20, total >> 20))
 }
 
 /// The daemon's own runtime: one thread for its loop, others for what blocks.
@@ -95,7 +113,15 @@ fn say_attached(session: &Session) {
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
-    for sentence in session.code_without_table() {
+    let awaits = session.awaits();
+    if let Some(why) = &awaits.why {
+        let instead = match awaits.source {
+            AwaitSource::Wakers => "the stacks in which wakers are stored serve instead",
+            AwaitSource::Layouts | AwaitSource::None => "where a task waits is not told",
+        };
+        eprintln!("missing: exact await stacks: {}; {instead}", visible(why));
+    }
+    for sentence in session.code_without_table().iter().chain(&awaits.notes) {
         eprintln!("missing: {}", visible(sentence));
     }
 }

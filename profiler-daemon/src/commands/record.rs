@@ -4,7 +4,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, progress::Progress},
     export::table,
-    model::{Filter, Question, RequestId, Selection, report},
+    model::{Filter, Question, RequestId, Selection, name_waits, report},
     session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
@@ -26,8 +26,9 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
         let manner = Manner {
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
+            no_awaits: order.no_awaits,
         };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         let words = format!("recording process {}", order.pid);
@@ -85,7 +86,8 @@ fn finish(
     drop(progress);
     output.write(&bytes)?;
     super::tell_notes(&symbols.warnings());
-    let told = report(&capture, &Filter::from(&selection));
+    let mut told = report(&capture, &Filter::from(&selection));
+    name_waits(&mut told, &capture, &mut *symbols);
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
     }

@@ -5,7 +5,7 @@ use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, progress::Progress},
     control::ControlListener,
     export::table,
-    model::{Filter, Report, report},
+    model::{AwaitSource, Filter, Report, report},
     session::{Manner, Session, Subject, run as serve},
 };
 
@@ -28,8 +28,12 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz), timeline: false };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs)?;
+        let manner = Manner {
+            rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
+            timeline: false,
+            no_awaits: order.no_awaits,
+        };
+        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
@@ -38,7 +42,11 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
     // A client may still wait for names. Its connection is closed by now, and the end waits for no look-up.
     runtime.shutdown_background();
     super::tell_kernel_said(&ended.kernel_said, verbosity);
-    let told = report(&ended.capture, &Filter::All);
+    let mut told = report(&ended.capture, &Filter::All);
+    if told.awaits.source == AwaitSource::Wakers {
+        // They are addresses until somebody looks them up.
+        told.requests.iter_mut().for_each(|row| row.waits.clear());
+    }
     eprint!("{}", summary(&told, color));
     super::tell_losses(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.

@@ -15,11 +15,14 @@
 //! {"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}
 //! {"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}
 //! {"v":1,"cmd":"export","select":"all","metric":"cpu","format":"folded","names":{"raw_frames":true,"debug_dirs":["/srv/debug"]}}
+//! {"v":1,"cmd":"snapshot"}
 //! {"v":1,"cmd":"stop"}
+//! {"v":1,"cmd":"waits","select":{"request":"order-42"}}
+//! {"v":1,"cmd":"waits","select":"all","names":{"raw_frames":true}}
 //! ```
 //!
 //! Names are lower case. An unknown or missing field is refused, so that a client never thinks it was understood when it
-//! was not. Only `names` of an export may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
+//! was not. Only `names` of an export and of waits may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
 //!
 //! The daemon answers each request by a header line and, if `ok`, exactly `bytes` bytes of payload after its `\n`:
 //!
@@ -39,6 +42,8 @@
 //! | `report` | the report, schema `profiler.report/1` |
 //! | `export` | an SVG, folded stacks or a report |
 //! | `blocking` | a JSON object: the report's `blocking` |
+//! | `snapshot` | a JSON object: every live task with its await stack ([`crate::model::Snapshot`]); types and stacks stand in it once each |
+//! | `waits` | a JSON array: what each instance of the request, or each type of task, waited for |
 //! | `stop` | nothing (`bytes` is 0); the daemon then leaves its target and ends |
 //!
 //! After `bad_request`, `version`, `line_too_long`, `timeout`, `busy` and `denied` the daemon closes the connection; after the
@@ -91,6 +96,15 @@ pub enum Request {
     },
     /// Leave the target and end.
     Stop,
+    /// Every live task, with what it waits for.
+    Snapshot,
+    /// What was waited for.
+    Waits {
+        /// By whom.
+        select: Selection,
+        /// How functions are named.
+        names: Names,
+    },
 }
 
 /// What an export is about.
@@ -123,6 +137,10 @@ pub enum Format {
     Firefox,
     /// A Perfetto trace.
     Perfetto,
+    /// A call graph in graphviz's language.
+    CallgraphDot,
+    /// A call graph as a picture.
+    CallgraphSvg,
 }
 
 /// How an export names functions.
@@ -189,7 +207,8 @@ pub enum ProtocolError {
     Version(u64),
     /// Fields that the command does not take, or without which it says nothing.
     #[error(
-        "`export` takes `select`, `metric`, `format` and perhaps `names`, `blocking` takes `threshold_ns` and `top`, the others take nothing"
+        "`export` takes `select`, `metric`, `format` and perhaps `names`, `blocking` takes `threshold_ns` and `top`, `waits` takes `select` and \
+         perhaps `names`, the others take nothing"
     )]
     Fields,
     /// A request id of no bytes, or too many.
@@ -245,6 +264,8 @@ enum Command {
     Export,
     Blocking,
     Stop,
+    Snapshot,
+    Waits,
 }
 
 impl TryFrom<RequestLine> for Request {
@@ -262,6 +283,7 @@ impl TryFrom<RequestLine> for Request {
             (Command::Export, Some(select), Some(metric), Some(format)) => {
                 Self::Export { select, metric, format, names: names.unwrap_or_default() }
             }
+            (Command::Waits, Some(select), None, None) => Self::Waits { select, names: names.unwrap_or_default() },
             _ if names.is_some() => return Err(ProtocolError::Fields),
             (Command::Blocking, None, None, None) => question.ok_or(ProtocolError::Fields)?,
             (Command::Status, None, None, None) => Self::Status,
@@ -269,10 +291,13 @@ impl TryFrom<RequestLine> for Request {
             (Command::Tasks, None, None, None) => Self::Tasks,
             (Command::Report, None, None, None) => Self::Report,
             (Command::Stop, None, None, None) => Self::Stop,
+            (Command::Snapshot, None, None, None) => Self::Snapshot,
             _ => return Err(ProtocolError::Fields),
         };
         match &request {
-            Self::Export { select: Selection::Request(id), .. } if id.is_empty() || id.len() > ID_MAX => {
+            Self::Export { select: Selection::Request(id), .. } | Self::Waits { select: Selection::Request(id), .. }
+                if id.is_empty() || id.len() > ID_MAX =>
+            {
                 Err(ProtocolError::RequestId)
             }
             _ => Ok(request),
@@ -284,12 +309,14 @@ impl From<&Request> for RequestLine {
     fn from(request: &Request) -> Self {
         let plain =
             |cmd| Self { v: VERSION, cmd, select: None, metric: None, format: None, threshold_ns: None, top: None, names: None };
+        let said = |names: &Names| (*names != Names::default()).then(|| names.clone());
         match request {
             Request::Status => plain(Command::Status),
             Request::Requests => plain(Command::Requests),
             Request::Tasks => plain(Command::Tasks),
             Request::Report => plain(Command::Report),
             Request::Stop => plain(Command::Stop),
+            Request::Snapshot => plain(Command::Snapshot),
             Request::Blocking { threshold_ns, top } => {
                 Self { threshold_ns: Some(*threshold_ns), top: Some(*top), ..plain(Command::Blocking) }
             }
@@ -297,9 +324,12 @@ impl From<&Request> for RequestLine {
                 select: Some(select.clone()),
                 metric: Some(*metric),
                 format: Some(*format),
-                names: (*names != Names::default()).then(|| names.clone()),
+                names: said(names),
                 ..plain(Command::Export)
             },
+            Request::Waits { select, names } => {
+                Self { select: Some(select.clone()), names: said(names), ..plain(Command::Waits) }
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A capture with everything in it, for the tests of this folder and of the exporters.
 
+mod awaits;
 mod blocked;
 
+pub(crate) use awaits::{awaits, wakers};
 pub(crate) use blocked::{blocked, samples_in_the_long_poll};
 
 use super::capture::{

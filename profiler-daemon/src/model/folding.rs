@@ -9,6 +9,10 @@
 //! Two steps, so that every exporter can have them: [`Folded`] renames frames where addresses are named, and [`fold`]
 //! joins neighbours where stacks are put together.
 
+mod plumbing;
+
+pub use plumbing::is_plumbing;
+
 use super::symbols::{Frame, MappedFile, Symbolize};
 
 /// Whose an executor frame is. A run of both is the larger one's.

@@ -1,5 +1,7 @@
 //! From collected rows to a [`Capture`]: numbers become types, instances and children find their requests.
 
+mod awaits;
+
 use std::collections::HashMap;
 
 use profiler_common::loss::Loss as KernelLoss;
@@ -9,9 +11,10 @@ use profiler_common::states::States as CommonStates;
 use profiler_common::task::{self, TaskRow as CommonTask};
 use profiler_common::unwind::{End, Walks as CommonWalks};
 
+use super::awaits::AwaitNames;
 use super::capture::{
-    AwaitSource, AwaitWalks, BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample,
-    ScopeSeq, Stack, Target, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
+    TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -40,6 +43,8 @@ pub struct Setting {
     pub scopes_before: Option<u64>,
     /// Whether wakes have a site in this target.
     pub wakes_seen: bool,
+    /// What await stacks are named by.
+    pub awaits: AwaitNames,
     /// Whether ids could be read (this Tokio version has them).
     pub ids_known: bool,
 }
@@ -60,11 +65,12 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         .collect();
     requests.sort_by_key(|row| (row.start_ns, row.scope));
 
+    let stacks = awaits::Stacks::of(setting, &collected.awaits);
     let mut capture = Capture {
         target: setting.target.clone(),
         window: setting.window.clone(),
         types: setting.types.clone(),
-        tasks: collected.tasks.iter().map(|live| task_row(setting, &live.row, live.doing)).collect(),
+        tasks: collected.tasks.iter().map(|live| task_row(setting, &stacks, &live.row, live.doing)).collect(),
         finished: finished(collected),
         requests,
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
@@ -77,11 +83,11 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         wakes: collected.wakes.iter().map(|of| wake(setting, of)).collect(),
         walks: walks(&collected.walks),
         unwind_tables: setting.unwind_tables,
-        await_source: AwaitSource::None,
-        await_stacks: Vec::new(),
-        awaits: Vec::new(),
-        await_sums: Vec::new(),
-        await_walks: AwaitWalks::default(),
+        await_source: setting.awaits.source,
+        awaits: awaits::spans(setting, &collected.awaits, &stacks),
+        await_sums: awaits::sums(&collected.awaits, &stacks),
+        await_stacks: stacks.stacks,
+        await_walks: awaits::walks(&collected.awaits.walks),
         losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
     };
     capture.number_instances();
@@ -108,7 +114,7 @@ fn known(setting: &Setting, id: u64) -> Option<u64> {
     (setting.ids_known && id != 0).then_some(id)
 }
 
-fn task_row(setting: &Setting, row: &CommonTask, doing: Doing) -> TaskRow {
+fn task_row(setting: &Setting, stacks: &awaits::Stacks, row: &CommonTask, doing: Doing) -> TaskRow {
     TaskRow {
         id: known(setting, row.id),
         task_type: TypeIndex(row.task_type),
@@ -127,7 +133,7 @@ fn task_row(setting: &Setting, row: &CommonTask, doing: Doing) -> TaskRow {
             Doing::Scheduled => State::Scheduled,
             Doing::Suspended => State::Suspended,
         }),
-        awaiting: None,
+        awaiting: (row.flags & task::POLLED == 0).then(|| stacks.index(row.awaiting.stack)).flatten(),
     }
 }
 

@@ -1,19 +1,23 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
+mod methods;
 mod towers;
+mod waiting;
 pub mod weighted;
 
 use serde::{Deserialize, Serialize};
 
+use methods::Methods;
 pub use towers::Owner;
-use towers::{Tower, Towers, task_text, towers};
+use towers::{Tower, Towers, towers};
+use waiting::{Waiting, aligned, waiting};
 
 use super::capture::Capture;
-use super::held::Held;
 use super::selection::{NothingSelected, Selection};
-use super::stacks::{FrameId, FrameKind, FrameName, Frames, Merged, Resolved, weigh};
+use super::stacks::{FrameId, Frames, Merged, Resolved, weigh};
 use super::states::{State, States};
 use super::symbols::Symbolize;
+use super::waits::{Keep, Stacks};
 
 /// What the width of a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,6 +59,8 @@ pub struct GraphOptions {
     /// In a wall graph of a request, also its spawned tasks, as a tower of their own beside it. They ran in the same
     /// wall time, so the graph's width is then more than the request's.
     pub children: bool,
+    /// Which frames of await stacks are drawn, and whether stacks of code are cut to those of await stacks.
+    pub keep: Keep,
 }
 
 /// One stack of a graph.
@@ -62,6 +68,10 @@ pub struct GraphOptions {
 pub struct Line {
     /// Frames, root first.
     pub stack: Vec<FrameId>,
+    /// What its time was spent in.
+    pub state: State,
+    /// Samples, stretches off the CPU or waits that it was seen in. 0: time without one, or their number is not known.
+    pub count: u64,
     /// Its time.
     pub ns: u64,
 }
@@ -131,7 +141,8 @@ pub fn graph(
     symbols: &mut dyn Symbolize,
 ) -> Result<Graph, NothingSelected> {
     selection.check(capture)?;
-    let Towers { selected: mut towers, beside, unplaced } = towers(capture, selection, metric);
+    let stacks = Stacks::of(capture, None);
+    let Towers { selected: mut towers, beside, unplaced } = towers(capture, selection, metric, &stacks);
     let wall_ns = towers.iter().fold(0_u64, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
     if metric != Metric::Wall || options.children {
         towers.extend(beside);
@@ -152,36 +163,60 @@ pub fn graph(
         unplaced,
         period_ns: capture.sample_period_ns,
     };
-    Ok(draw(capture, &towers, empty, symbols))
+    let shaped = towers.iter().map(|tower| Shaped::of(capture, tower, metric, &stacks, options.keep)).collect();
+    Ok(draw(shaped, &stacks, options.keep, empty, symbols))
 }
 
-fn draw(capture: &Capture, towers: &[Tower<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
-    let shapes: Vec<Vec<(State, Merged)>> = towers.iter().map(|tower| shapes(tower, graph.metric)).collect();
-    let resolved = Resolved::of(shapes.iter().flatten().map(|(_, group)| group), symbols, &mut graph.frames);
-    for (tower, shapes) in towers.iter().zip(&shapes) {
+/// A tower with everything that stands on it, names of code not yet looked up.
+struct Shaped<'t> {
+    tower: &'t Tower<'t>,
+    polled: Vec<(State, Merged)>,
+    waiting: Vec<Waiting>,
+}
+
+impl<'t> Shaped<'t> {
+    fn of(capture: &Capture, tower: &'t Tower<'t>, metric: Metric, stacks: &Stacks, keep: Keep) -> Self {
+        let waiting = if metric == Metric::Wall { waiting(capture, tower, stacks, keep) } else { Vec::new() };
+        Self { tower, polled: shapes(tower, metric), waiting }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = u64> {
+        let polled = self.polled.iter().flat_map(|(_, group)| group.addresses());
+        polled.chain(self.waiting.iter().flat_map(|line| line.addresses.iter().copied()))
+    }
+}
+
+fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
+    let resolved = Resolved::of(towers.iter().flat_map(Shaped::addresses), symbols, &mut graph.frames);
+    let methods = Methods::of(stacks.all().iter().flat_map(|stack| &stack.frames), &graph.frames);
+    for Shaped { tower, polled, waiting } in towers {
         let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);
         graph.blocked_ns = graph.blocked_ns.saturating_add(tower.states.blocked_ns);
-        for (state, group) in shapes {
+        let aligned = if graph.metric == Metric::Wall { aligned(tower, stacks, keep, &methods) } else { None };
+        for (state, group) in &polled {
             graph.count(*state, group, &tower.states);
-            for part in weigh(group, tower.states.of(*state), graph.metric != Metric::Cpu, &resolved, &mut graph.frames) {
-                graph.push(&roots, &part.stack, part.ns);
+            let (total_ns, leaves) = (tower.states.of(*state), graph.metric != Metric::Cpu);
+            for part in weigh(group, total_ns, leaves, (&resolved, aligned.as_ref()), &mut graph.frames) {
+                graph.push(&roots, Line { stack: part.stack, state: *state, count: part.count, ns: part.ns });
             }
         }
-        if graph.metric == Metric::Wall {
-            for (stack, ns) in waiting(capture, tower) {
-                let stack: Vec<FrameId> = stack.into_iter().map(|name| graph.frames.id(name)).collect();
-                graph.push(&roots, &stack, ns);
+        for line in waiting.into_iter().filter(|line| line.ns > 0) {
+            let mut stack = Vec::new();
+            if !line.addresses.is_empty() {
+                stack = resolved.stack(&line.addresses, line.truncated, &mut graph.frames);
             }
+            stack.extend(line.frames.into_iter().map(|name| graph.frames.id(methods.named(name))));
+            graph.push(&roots, Line { stack, state: line.state, count: line.count, ns: line.ns });
         }
     }
     graph
 }
 
 impl Graph {
-    fn push(&mut self, roots: &[FrameId], stack: &[FrameId], ns: u64) {
-        if ns > 0 {
-            self.lines.push(Line { stack: [roots, stack].concat(), ns });
+    fn push(&mut self, roots: &[FrameId], line: Line) {
+        if line.ns > 0 {
+            self.lines.push(Line { stack: [roots, &line.stack].concat(), ..line });
         }
     }
 
@@ -207,28 +242,10 @@ fn shapes(tower: &Tower<'_>, metric: Metric) -> Vec<(State, Merged)> {
     polled
         .filter(|&state| metric.counts(state))
         .map(|state| match state {
-            State::Running => (state, Merged::samples(tower.seen.samples.iter().copied())),
-            _ => (state, Merged::off_cpu(tower.seen.off_cpu.iter().copied(), state)),
+            State::Running => (state, Merged::samples(tower.seen.samples.iter().copied(), tower.scope)),
+            _ => (state, Merged::off_cpu(tower.seen.off_cpu.iter().copied(), state, tower.scope)),
         })
         .collect()
-}
-
-/// The states in which a task has none: what it waited for.
-fn waiting(capture: &Capture, tower: &Tower<'_>) -> Vec<(Vec<FrameName>, u64)> {
-    let scheduled = FrameName::state(State::Scheduled);
-    let Held { behind, unrecorded_ns } = &tower.behind;
-    let mut lines: Vec<(Vec<FrameName>, u64)> = behind
-        .iter()
-        .map(|part| {
-            let task = part.task_type.map_or_else(|| "a task of unknown type".to_owned(), |index| task_text(capture, index));
-            (vec![scheduled.clone(), FrameName::new(FrameKind::Task, &format!("behind {task}"))], part.ns)
-        })
-        .collect();
-    lines.push((vec![scheduled.clone(), FrameName::new(FrameKind::Unseen, "[no recorded poll]")], *unrecorded_ns));
-    let rest_ns = tower.states.scheduled_ns.saturating_sub(tower.behind.ns());
-    lines.push((vec![scheduled], rest_ns));
-    lines.push((vec![FrameName::state(State::Suspended)], tower.states.suspended_ns));
-    lines
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 //!
 //! All times are nanoseconds. Instants are on the clock that [`Window::clock`] names, durations are lengths on it.
 
+pub mod awaits;
 pub mod blocking;
+pub mod calls;
 pub mod capture;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -17,14 +19,17 @@ pub mod names;
 pub mod report;
 pub mod request_id;
 pub mod selection;
+pub mod snapshot;
 mod spans;
 pub mod stacks;
 pub mod states;
 pub mod symbols;
 pub mod syscalls;
 pub mod text;
+pub mod waits;
 
 pub use blocking::{Blocking, Question, blocking};
+pub use calls::{CallGraph, call_graph};
 pub use capture::{
     AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
@@ -35,5 +40,7 @@ pub use graph::{Graph, GraphOptions, Metric, Owner, graph};
 pub use report::{Filter, Report, report};
 pub use request_id::RequestId;
 pub use selection::{NothingSelected, Selection};
+pub use snapshot::{NoStack, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask, SnapshotType};
 pub use states::{State, States};
 pub use symbols::{Frame, MappedFile, Symbolize, Symbols};
+pub use waits::{Keep, Wait, WaitFrame, Waits, Whose, WokenBy, name_waits, waits};

@@ -5,10 +5,16 @@
 //! `load::{closure#0}`, debug information `load::{async_fn_env#0}` for the type and `load::{async_fn#0}` for the scope
 //! (rustc `compiler/rustc_codegen_ssa/src/debuginfo/type_names.rs`, `push_closure_or_coroutine_name`).
 
+mod file;
+mod function;
+mod owner;
 mod short;
 
 use std::borrow::Cow;
 
+pub use file::{file_name, without_home};
+pub use function::{function_of, last_segment};
+pub use owner::crate_of;
 pub use short::shortened;
 
 /// A demangled name without what the compiler added.

@@ -22,6 +22,9 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
     if wanted.spawns {
         chosen.all_of(&[Role::Spawn, Role::SpawnBlocking]);
     }
+    if wanted.wakers {
+        chosen.all_of(&[Role::CloneWaker]);
+    }
     let probes = inspection.usdt.iter().filter(|_| wanted.scopes);
     let scopes: Vec<PlannedScope> = probes.map(|probe| PlannedScope { probe: probe.clone(), link }).collect();
     let mut sites = chosen.sites;

@@ -79,6 +79,7 @@ fn name(role: Role) -> &'static str {
         Role::WakeByVal => "wake by value",
         Role::WakeByRef => "wake by ref",
         Role::Defer => "deferred wake",
+        Role::CloneWaker => "stored waker",
         Role::Spawn => "spawn",
         Role::SpawnBlocking => "spawn blocking",
     }

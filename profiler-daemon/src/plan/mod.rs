@@ -54,6 +54,8 @@ pub struct Wanted {
     pub wakes: bool,
     /// Spawns, to know when a task began and whose child it is.
     pub spawns: bool,
+    /// Stores of wakers, to know where a task waits whose futures have no layout.
+    pub wakers: bool,
 }
 
 /// How a site is linked.

@@ -7,7 +7,7 @@ use crate::inspect::{
 
 const MACHINE: Machine =
     Machine { kernel: (6, 18), uprobe_multi: MultiSupport::Yes, uretprobe_safe: true, virtual_machine: true };
-const EVERYTHING: Wanted = Wanted { scopes: true, wakes: true, spawns: true };
+const EVERYTHING: Wanted = Wanted { scopes: true, wakes: true, spawns: true, wakers: true };
 
 fn site(role: Role, vaddr: u64, class: InstructionClass, task_type: Option<u32>) -> Site {
     Site {
@@ -33,6 +33,8 @@ fn task_type(index: u64, kind: TaskKind) -> TaskType {
         body_end: Some(0x1100 + index * 0x100),
         shutdown: 0x8000,
         id_offset: Some(40),
+        scheduler_offset: None,
+        trailer_offset: None,
         kind,
         name: format!("app::task{index}"),
         raw_name: None,
@@ -99,7 +101,7 @@ fn ends_before_the_release_are_preferred() {
 
 #[test]
 fn only_what_is_wanted_is_planned() {
-    let wanted = Wanted { scopes: false, wakes: false, spawns: false };
+    let wanted = Wanted { scopes: false, wakes: false, spawns: false, wakers: false };
     let plan = plan(&inspection(), &MACHINE, &wanted).unwrap();
     let kinds: Vec<Role> = roles(&plan).into_iter().map(|(role, _)| role).collect();
     assert_eq!(kinds, [Role::PollStart, Role::PollIdle, Role::PollComplete]);

@@ -1,6 +1,7 @@
 //! One profiled target from start to end: the steps in their order, and nothing else. What `run` and `record` have in common.
 
 mod annotation;
+mod awaits;
 mod clock;
 mod error;
 mod probes;
@@ -9,9 +10,11 @@ mod render;
 mod ring;
 mod run;
 mod service;
+mod snapshot;
 mod start;
 mod unwind;
 
+pub use awaits::{AwaitSight, AwaitSummary};
 pub use error::SessionError;
 pub use record::{Recorded, record};
 pub use render::{ExecutorFrames, holders, render};
@@ -20,6 +23,7 @@ pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +32,7 @@ use unwind::Unwinding;
 use crate::attach::{Attached, monotonic_ns};
 use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
+use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Symbols};
 use crate::plan::Plan;
@@ -52,7 +57,11 @@ pub struct Session {
     ended: HashSet<Vec<u8>>,
     closed: bool,
     unwinding: Unwinding,
+    awaits: AwaitSight,
+    await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
+    /// A thread reads the target's memory for a snapshot.
+    snapshot_under_way: Arc<AtomicBool>,
 }
 
 /// Lines of the kernel side's log that are kept.
@@ -61,9 +70,15 @@ const MAX_LINES: usize = 1000;
 impl Session {
     /// Attaches to process `pid` and opens the window.
     ///
-    /// Debug files are looked for in `debug_dirs` first, once somebody asks for names.
-    pub fn start(pid: u32, subject: &Subject, manner: &Manner, debug_dirs: &[PathBuf]) -> Result<Self, SessionError> {
-        let session = start::start(pid, subject, manner)?;
+    /// Debug files are looked for in `debug_dirs` first. Reading a large program's debug information takes seconds: `progress` is told.
+    pub fn start(
+        pid: u32,
+        subject: &Subject,
+        manner: &Manner,
+        debug_dirs: &[PathBuf],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, SessionError> {
+        let session = start::start(pid, subject, manner, debug_dirs, progress)?;
         session.symbols.lock().unwrap_or_else(PoisonError::into_inner).add_debug_dirs(debug_dirs);
         Ok(session)
     }
@@ -84,6 +99,12 @@ impl Session {
     #[must_use]
     pub const fn inspection(&self) -> &Inspection {
         &self.inspection
+    }
+
+    /// Where the target's futures can be seen to wait.
+    #[must_use]
+    pub const fn awaits(&self) -> &AwaitSight {
+        &self.awaits
     }
 
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.

@@ -1,6 +1,6 @@
 //! From the plan's sites to probes that the kernel side understands.
 
-use profiler_common::site::{NO_TYPE, Register as Number, Site as CommonSite, SiteRole};
+use profiler_common::site::{NO_TYPE, Register as Number, Site as CommonSite, SiteRole, more_registers};
 
 use super::SessionError;
 use crate::attach::Probe;
@@ -28,6 +28,7 @@ fn site(planned: &PlannedSite) -> Probe {
                 Role::WakeByVal | Role::WakeByRef if site.placement == Placement::AfterExchange => SiteRole::Woken,
                 Role::WakeByVal | Role::WakeByRef => SiteRole::Wake,
                 Role::Defer => SiteRole::Defer,
+                Role::CloneWaker => SiteRole::WakerStored,
                 Role::Spawn | Role::SpawnBlocking => SiteRole::Spawn,
             },
             first: site.header.map_or(Number::Rdi, number),
@@ -52,9 +53,11 @@ fn scope(probe: &UsdtProbe) -> Result<Probe, SessionError> {
         Some(Operand::Register(register)) => Ok(number(register)),
         _ => Err(SessionError::AnnotationArgument { name: probe.name.clone(), place }),
     };
+    // What an await walk needs: the wrapped future and its poll function.
+    let pushed = if role == SiteRole::ScopeEnter { more_registers(argument(2)?, argument(3)?) } else { 0 };
     Ok(Probe {
         offset: probe.file_offset,
-        site: CommonSite { role, first: argument(0)?, second: argument(1)?, repeats: false, pushed: 0, task_type: NO_TYPE },
+        site: CommonSite { role, first: argument(0)?, second: argument(1)?, repeats: false, pushed, task_type: NO_TYPE },
         semaphore: probe.semaphore_offset.unwrap_or(0),
         on_return: false,
     })

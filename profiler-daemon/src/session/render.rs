@@ -2,10 +2,11 @@
 
 use super::SessionError;
 use crate::control::protocol::Format;
-use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
+use crate::export::{callgraph, firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
 use crate::model::folding::Folded;
 use crate::model::{
-    Blocking, Capture, Filter, GraphOptions, Metric, Question, Selection, Symbolize, blocking, graph, report, weighted,
+    Blocking, Capture, Filter, GraphOptions, Keep, Metric, Question, Report, Selection, Symbolize, blocking, graph, name_waits,
+    report, weighted,
 };
 
 impl Format {
@@ -14,7 +15,13 @@ impl Format {
     pub const fn wants_timeline(self) -> bool {
         match self {
             Self::Firefox | Self::Perfetto => true,
-            Self::Flamegraph | Self::Folded | Self::Json | Self::Pprof | Self::Speedscope => false,
+            Self::Flamegraph
+            | Self::Folded
+            | Self::Json
+            | Self::Pprof
+            | Self::Speedscope
+            | Self::CallgraphDot
+            | Self::CallgraphSvg => false,
         }
     }
 }
@@ -29,6 +36,25 @@ pub enum ExecutorFrames {
     Raw,
 }
 
+impl ExecutorFrames {
+    /// Which frames of await stacks are drawn: as those of code.
+    #[must_use]
+    pub const fn kept(self) -> Keep {
+        match self {
+            Self::Folded => Keep::Own,
+            Self::Raw => Keep::Raw,
+        }
+    }
+
+    /// Does something with the names of frames as they are drawn.
+    fn in_names<T>(self, symbols: &mut dyn Symbolize, draw: impl FnOnce(&mut dyn Symbolize) -> T) -> T {
+        match self {
+            Self::Folded => draw(&mut Folded(symbols)),
+            Self::Raw => draw(symbols),
+        }
+    }
+}
+
 /// Writes the selected part of `capture`.
 pub fn render(
     capture: &Capture,
@@ -38,19 +64,13 @@ pub fn render(
     executor: ExecutorFrames,
     symbols: &mut dyn Symbolize,
 ) -> Result<Vec<u8>, SessionError> {
-    let mut folded = Folded(symbols);
-    let symbols: &mut dyn Symbolize = if executor == ExecutorFrames::Raw { &mut *folded.0 } else { &mut folded };
     let mut bytes = Vec::new();
-    let draw = |metric, symbols: &mut dyn Symbolize| graph(capture, selection, metric, GraphOptions::default(), symbols);
+    let options = GraphOptions { keep: executor.kept(), ..GraphOptions::default() };
+    let draw = |metric, symbols: &mut dyn Symbolize| {
+        executor.in_names(symbols, |symbols| graph(capture, selection, metric, options, symbols))
+    };
     match format {
-        Format::Json => {
-            let mut told = report(capture, &Filter::from(selection));
-            // It sums over the whole process, so it is no part of a report about a part of it.
-            if *selection == Selection::All {
-                told.blocking = Some(blocking(capture, Question::default(), symbols));
-            }
-            json::write(&told, &mut bytes)?;
-        }
+        Format::Json => json::write(&told(capture, selection, executor, symbols), &mut bytes)?,
         Format::Flamegraph => flamegraph::write(&draw(metric, symbols)?, &mut bytes)?,
         Format::Folded => folded::write(&draw(metric, symbols)?, &mut bytes)?,
         Format::Speedscope => {
@@ -59,23 +79,39 @@ pub fn render(
             let graphs: Result<Vec<_>, _> = [metric].into_iter().chain(others).map(|metric| draw(metric, symbols)).collect();
             speedscope::write(&graphs?, &mut bytes)?;
         }
-        Format::Pprof => pprof::write(capture, &weighted(capture, selection)?, metric, symbols, &mut bytes)?,
+        Format::Pprof => {
+            let weighted = weighted(capture, selection, executor.kept())?;
+            executor.in_names(symbols, |symbols| pprof::write(capture, &weighted, metric, symbols, &mut bytes))?;
+        }
         Format::Firefox | Format::Perfetto => {
             selection.check(capture)?;
-            if format == Format::Firefox {
-                firefox::write(capture, selection, symbols, &mut bytes)?;
+            let write = if format == Format::Firefox { firefox::write } else { perfetto::write };
+            executor.in_names(symbols, |symbols| write(capture, selection, symbols, &mut bytes))?;
+        }
+        Format::CallgraphDot | Format::CallgraphSvg => {
+            let options = GraphOptions { children: true, ..options };
+            let wall = executor.in_names(symbols, |symbols| graph(capture, selection, Metric::Wall, options, symbols))?;
+            if format == Format::CallgraphDot {
+                callgraph::write_dot(&wall, &mut bytes)?;
             } else {
-                perfetto::write(capture, selection, symbols, &mut bytes)?;
+                callgraph::write_svg(&wall, &mut bytes)?;
             }
         }
     }
     Ok(bytes)
 }
 
+fn told(capture: &Capture, selection: &Selection, executor: ExecutorFrames, symbols: &mut dyn Symbolize) -> Report {
+    let mut told = report(capture, &Filter::from(selection));
+    name_waits(&mut told, capture, symbols);
+    // It sums over the whole process, so it is no part of a report about a part of it.
+    if *selection == Selection::All {
+        told.blocking = Some(holders(capture, Question::default(), executor, symbols));
+    }
+    told
+}
+
 /// What holds the workers, its stacks folded as in a result.
 pub fn holders(capture: &Capture, question: Question, executor: ExecutorFrames, symbols: &mut dyn Symbolize) -> Blocking {
-    match executor {
-        ExecutorFrames::Raw => blocking(capture, question, symbols),
-        ExecutorFrames::Folded => blocking(capture, question, &mut Folded(symbols)),
-    }
+    executor.in_names(symbols, |symbols| blocking(capture, question, symbols))
 }

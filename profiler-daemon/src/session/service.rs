@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::snapshot::snapshot_in_time;
 use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
-use crate::model::{Filter, Metric, Question, RequestId, Selection, report};
+use crate::model::{Filter, Metric, Question, RequestId, Selection, name_waits, report, waits};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
@@ -26,6 +27,18 @@ impl SessionService {
     /// A panic in one answer must not end the others: the session's rows live in the kernel, not behind the lock.
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    const fn executor_frames(&self, names: &Names) -> ExecutorFrames {
+        if names.raw_frames { ExecutorFrames::Raw } else { self.executor }
+    }
+}
+
+fn selected(select: &AskedSelection) -> Selection {
+    match select {
+        AskedSelection::All => Selection::All,
+        AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
+        AskedSelection::Task(id) => Selection::Task { id: *id },
     }
 }
 
@@ -68,8 +81,13 @@ impl Service for SessionService {
     }
 
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
-        let capture = self.session().capture(Detail::Stacks)?;
-        serde_json::to_vec(&report(&capture, &Filter::All)).map_err(failed)
+        let (capture, naming) = {
+            let mut session = self.session();
+            (session.capture(Detail::Stacks)?, session.naming())
+        };
+        let mut told = report(&capture, &Filter::All);
+        name_waits(&mut told, &capture, &mut *naming.lock(&[]));
+        serde_json::to_vec(&told).map_err(failed)
     }
 
     fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError> {
@@ -84,20 +102,31 @@ impl Service for SessionService {
     }
 
     fn export(&self, select: &AskedSelection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
-        let selection = match select {
-            AskedSelection::All => Selection::All,
-            AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
-            AskedSelection::Task(id) => Selection::Task { id: *id },
-        };
+        let selection = selected(select);
         // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
         let (capture, naming) = {
             let mut session = self.session();
             (session.capture(Detail::Stacks)?, session.naming())
         };
-        let executor = if names.raw_frames { ExecutorFrames::Raw } else { self.executor };
+        let executor = self.executor_frames(names);
         let mut symbols = naming.lock(&names.debug_dirs);
         let payload = render(&capture, &selection, metric, format, executor, &mut *symbols)?;
         Ok(Answer { payload, notes: symbols.warnings() })
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        serde_json::to_vec(&snapshot_in_time(&self.session)?).map_err(failed)
+    }
+
+    fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
+        let (capture, naming) = {
+            let mut session = self.session();
+            (session.capture(Detail::Stacks)?, session.naming())
+        };
+        let mut symbols = naming.lock(&names.debug_dirs);
+        let keep = self.executor_frames(names).kept();
+        let told = waits(&capture, &selected(select), keep, &mut *symbols).map_err(SessionError::from)?;
+        Ok(Answer { payload: serde_json::to_vec(&told).map_err(failed)?, notes: symbols.warnings() })
     }
 
     fn stop(&self) {

@@ -1,18 +1,21 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
+use super::awaits::{AwaitSight, debug_file, whose};
 use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
-use crate::attach::{self, Attached, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
+use crate::attach::{self, Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
 use crate::collect::Collector;
+use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
+use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
-use crate::model::{Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
+use crate::model::{AwaitSource, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
@@ -38,6 +41,8 @@ pub struct Manner {
     pub rate_hz: Option<u32>,
     /// Whether every poll and wake is wanted, not only the long ones.
     pub timeline: bool,
+    /// Whether to leave out where tasks wait.
+    pub no_awaits: bool,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -62,27 +67,39 @@ pub struct Look {
     pub inspection: Inspection,
     /// What can be probed on this machine.
     pub plan: Plan,
+    /// Where its futures can be seen to wait.
+    pub awaits: AwaitSight,
 }
 
 /// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
-pub fn look_at_file(path: &Path) -> Result<Look, SessionError> {
+pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
     let program = Program::open(path)?;
-    look(program.path().display().to_string(), program.bytes(), false)
+    let debug = || debug_file(path, program.path(), None, &[]);
+    look(program.path().display().to_string(), program.bytes(), false, debug, progress)
 }
 
 /// Looks at the program of a process.
-pub fn look_at_process(pid: u32) -> Result<Look, SessionError> {
+pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
     let target = Target::open(pid)?;
     let program = target.program()?;
     let filtered = target.seccomp()?.filtered > 0;
-    look(target.exe().display().to_string(), program.bytes(), filtered)
+    let modules = modules_of(pid)?;
+    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
+    look(target.exe().display().to_string(), program.bytes(), filtered, debug, progress)
 }
 
-fn look(path: String, bytes: &[u8], seccomp: bool) -> Result<Look, SessionError> {
+fn look(
+    path: String,
+    bytes: &[u8],
+    seccomp: bool,
+    debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Look, SessionError> {
     let inspection = inspect(bytes)?;
+    let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
-    Ok(Look { path, inspection, plan })
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source))?;
+    Ok(Look { path, inspection, plan, awaits })
 }
 
 fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
@@ -99,17 +116,24 @@ fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
     }
 }
 
-fn wanted(inspection: &Inspection) -> Wanted {
-    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true }
+fn wanted(inspection: &Inspection, source: AwaitSource) -> Wanted {
+    let wakers = source == AwaitSource::Wakers;
+    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers }
 }
 
 /// See [`Session::start`].
-pub(super) fn start(pid: u32, subject: &Subject, manner: &Manner) -> Result<Session, SessionError> {
+pub(super) fn start(
+    pid: u32,
+    subject: &Subject,
+    manner: &Manner,
+    debug_dirs: &[PathBuf],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Session, SessionError> {
     let kernel = KernelVersion::running()?;
     kernel.check()?;
     let target = Target::open(pid)?;
     Privileges::read()?.check()?;
-    let result = attach_to(&target, kernel, subject, manner);
+    let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
     match result {
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
@@ -126,11 +150,13 @@ struct Parts {
     plan: Plan,
     inspection: Inspection,
     unwinding: Unwinding,
+    awaits: AwaitSight,
+    await_table: Option<Arc<LoadedTable>>,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table } = self;
         Session {
             attached,
             collector: Collector::default(),
@@ -147,27 +173,48 @@ impl Parts {
             ended: std::collections::HashSet::new(),
             closed: false,
             unwinding,
+            awaits,
+            await_table,
             kernel_said: Vec::new(),
+            snapshot_under_way: Arc::default(),
         }
     }
 }
 
-fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: &Manner) -> Result<Parts, SessionError> {
+fn attach_to(
+    target: &Target,
+    kernel: KernelVersion,
+    subject: &Subject,
+    manner: &Manner,
+    debug_dirs: &[PathBuf],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Parts, SessionError> {
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() {
         return Err(SessionError::NoAnnotation);
     }
     let seccomp = target.seccomp()?.filtered > 0;
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection))?;
-    let bias = target.load_bias(&program)?;
     let modules = modules_of(target.pid())?;
+    let awaits = if manner.no_awaits {
+        AwaitSight::default()
+    } else {
+        let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
+        AwaitSight::of(program.bytes(), debug, &inspection, progress)
+    };
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source))?;
+    let bias = target.load_bias(&program)?;
     let probes = probes::probes(&plan)?;
+    let await_table = awaits.table(bias, &inspection);
+    let await_entries: Vec<(u64, u32)> =
+        await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
     let types: Vec<(u64, TypeRow)> = (0_u32..)
         .zip(&inspection.task_types)
         .map(|(task_type, found)| {
-            let row = TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0) };
-            (found.vtable.wrapping_add(bias), row)
+            let vtable = found.vtable.wrapping_add(bias);
+            let root = await_table.as_ref().and_then(|table| table.tasks.get(&vtable)?.node);
+            let await_root = root.map_or(0, |node| node.saturating_add(1));
+            (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
         })
         .collect();
     let wanted = match subject {
@@ -191,6 +238,12 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
         wanted,
+        awaits: whose(awaits.source, every_poll),
+        await_tables: awaits.layouts.as_ref().map(|layouts| AwaitTables {
+            nodes: &layouts.nodes,
+            edges: &layouts.edges,
+            entries: &await_entries,
+        }),
     })?;
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -202,8 +255,9 @@ fn attach_to(target: &Target, kernel: KernelVersion, subject: &Subject, manner: 
         &inspection,
         &plan,
         Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables() },
+        awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table })
 }
 
 fn links(plan: &Plan) -> LinkKind {
@@ -226,6 +280,7 @@ fn setting(
     inspection: &Inspection,
     plan: &Plan,
     Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables }: Opened,
+    awaits: AwaitNames,
 ) -> Setting {
     use crate::inspect::Role;
     Setting {
@@ -260,6 +315,7 @@ fn setting(
         poll_record_ns,
         unwind_tables,
         scopes_before,
+        awaits,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
     }

@@ -28,9 +28,9 @@ fn stacks(program: &Path, layouts: &Arc<AwaitLayouts>, inspection: &Inspection) 
                 walk.begin(*header, root);
                 walk.run(&table.over(&process), &process);
             }
-            None => walk.end = AwaitEnd::NoLayout as u32,
+            None => walk.begin_cut(AwaitEnd::NoLayout),
         }
-        let end = AwaitEnd::from_number(walk.end).unwrap().name();
+        let end = walk.end().name();
         writeln!(text, "{name}: {end}").unwrap();
         for word in walk.words() {
             writeln!(text, "{}", line(*word, layouts, inspection, &places)).unwrap();

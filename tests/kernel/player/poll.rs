@@ -108,6 +108,11 @@ pub(crate) fn spawn(task: &Task) -> Move {
     spawned
 }
 
+/// A leaf of the task stores its waker.
+pub(crate) fn store_waker(task: &Task) -> Move {
+    Move::of(|| triggers::trigger_waker_stored(task.header()))
+}
+
 /// The task defers its own wake.
 pub(crate) fn defer(waker: [u64; 2]) -> Move {
     Move::of(|| triggers::trigger_defer(waker.as_ptr() as u64))

@@ -34,20 +34,27 @@ pub(crate) struct Scope {
     record: u64,
     /// Unique in its process, never 0.
     pub(crate) sequence: u64,
+    /// The wrapped future's address and that of its poll function.
+    future: (u64, u64),
 }
 
 impl Scope {
     pub(crate) fn new(record: &Record, sequence: u64) -> Self {
-        Self { record: record.address(), sequence }
+        Self { record: record.address(), sequence, future: (0, 0) }
+    }
+
+    /// One that wraps the future at `future`, polled by the function at `poll`.
+    pub(crate) fn around(record: &Record, sequence: u64, future: u64, poll: u64) -> Self {
+        Self { future: (future, poll), ..Self::new(record, sequence) }
     }
 
     /// One whose record stands where nothing can be read.
     pub(crate) fn with_record_at(record: u64, sequence: u64) -> Self {
-        Self { record, sequence }
+        Self { record, sequence, future: (0, 0) }
     }
 
     pub(crate) fn enter(&self) -> Move {
-        Move::of(|| triggers::trigger_scope_enter(self.record, self.sequence))
+        Move::of(|| triggers::trigger_scope_enter(self.record, self.sequence, self.future.0, self.future.1))
     }
 
     pub(crate) fn exit(&self) -> Move {

@@ -10,6 +10,11 @@ const ID_OFFSET: u32 = 40;
 /// Where a header has its vtable (bytes), Tokio 1.13 on.
 pub(crate) const VTABLE_OFFSET: u32 = 16;
 
+/// The node at which walks of awaits begin, and 1, where there are any.
+const AWAIT_ROOT: u32 = 1;
+/// Where a played task has the address of its future (bytes after the header's start).
+pub(crate) const FUTURE_OFFSET: u32 = 32;
+
 /// A task type: its place is its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -37,7 +42,9 @@ impl Kind {
     /// What the daemon is told of the types.
     pub(crate) fn known() -> Vec<(u64, TypeRow)> {
         [(Self::First, ID_OFFSET), (Self::Second, ID_OFFSET), (Self::WithoutId, 0)]
-            .map(|(kind, id_offset)| (kind.vtable(), TypeRow { task_type: kind as u32, id_offset }))
+            .map(|(kind, id_offset)| {
+                (kind.vtable(), TypeRow { task_type: kind as u32, id_offset, await_root: AWAIT_ROOT, padding: 0 })
+            })
             .to_vec()
     }
 }
@@ -50,7 +57,8 @@ struct Header {
     queue_next: u64,
     vtable: AtomicU64,
     owner_id: u64,
-    scheduler: u64,
+    /// No scheduler here: the address of the task's future.
+    future: AtomicU64,
     id: AtomicU64,
 }
 
@@ -68,7 +76,7 @@ impl Task {
             queue_next: 0,
             vtable: AtomicU64::new(kind.vtable()),
             owner_id: 1,
-            scheduler: 0,
+            future: AtomicU64::new(0),
             id: AtomicU64::new(id),
         }))
     }
@@ -76,6 +84,11 @@ impl Task {
     /// The header's address.
     pub(crate) fn header(&self) -> u64 {
         &raw const *self.0 as u64
+    }
+
+    /// The task's future lies at `address` from now on.
+    pub(crate) fn set_future(&self, address: u64) {
+        self.0.future.store(address, SeqCst);
     }
 
     /// The task's id.

@@ -26,10 +26,12 @@ triggers! {
     trigger_wake(header);
     /// `context::defer`.
     trigger_defer(waker);
+    /// `waker::clone_waker`.
+    trigger_waker_stored(header);
     /// `OwnedTasks::bind_inner`.
     trigger_spawn(header);
     /// The annotation's probe of the same name.
-    trigger_scope_enter(record, sequence);
+    trigger_scope_enter(record, sequence, future, poll);
     /// The annotation's probe of the same name.
     trigger_scope_exit(record, sequence);
     /// The annotation's probe of the same name.

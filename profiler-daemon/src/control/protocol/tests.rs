@@ -31,6 +31,14 @@ fn the_documented_lines() {
             Request::Export { select: Selection::All, metric: Metric::Cpu, format: Format::Folded, names },
         ),
         (r#"{"v":1,"cmd":"stop"}"#, Request::Stop),
+        (
+            r#"{"v":1,"cmd":"waits","select":{"request":"order-42"}}"#,
+            Request::Waits { select: Selection::Request("order-42".to_owned()), names: Names::default() },
+        ),
+        (
+            r#"{"v":1,"cmd":"waits","select":"all","names":{"raw_frames":true}}"#,
+            Request::Waits { select: Selection::All, names: Names { raw_frames: true, debug_dirs: Vec::new() } },
+        ),
     ];
     for (line, request) in cases {
         assert_eq!(Request::parse(line.as_bytes()), Ok(request.clone()), "{line}");
@@ -66,6 +74,9 @@ fn what_is_refused() {
         r#"{"v":1,"cmd":"blocking","threshold_ns":-1,"top":20}"#,
         r#"{"v":1,"cmd":"blocking","threshold_ns":1,"top":20,"metric":"wall"}"#,
         r#"{"v":1,"cmd":"status","top":20}"#,
+        r#"{"v":1,"cmd":"waits"}"#,
+        r#"{"v":1,"cmd":"waits","select":"all","metric":"wall"}"#,
+        r#"{"v":1,"cmd":"waits","select":"all","top":20}"#,
         r#"{"v":1,"cmd":"export","select":{"request":"a","task":1},"metric":"wall","format":"json"}"#,
         r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","depth":3}"#,
         r#"{"v":1,"cmd":"export","select":"all","metric":"wall","format":"json","names":{"short":true}}"#,
@@ -79,6 +90,8 @@ fn what_is_refused() {
     assert_eq!((later.code(), later), (Code::Version, ProtocolError::Version(2)));
     for id in ["", &"x".repeat(257)] {
         let line = format!(r#"{{"v":1,"cmd":"export","select":{{"request":"{id}"}},"metric":"wall","format":"json"}}"#);
+        assert_eq!(Request::parse(line.as_bytes()), Err(ProtocolError::RequestId));
+        let line = format!(r#"{{"v":1,"cmd":"waits","select":{{"request":"{id}"}}}}"#);
         assert_eq!(Request::parse(line.as_bytes()), Err(ProtocolError::RequestId));
     }
     for line in [r#"{"v":1,"ok":true}"#, r#"{"v":1,"ok":false,"code":"busy"}"#, r#"{"v":1,"ok":true,"bytes":-1}"#] {

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 
 use super::*;
 use crate::model::fixture::{Names, blocked};
-use crate::model::{Frame, MappedFile, RequestId, Selection, weighted};
+use crate::model::{Frame, Keep, MappedFile, RequestId, Selection, weighted};
 
 /// Names with mapped files.
 struct Mapped;
@@ -30,7 +30,7 @@ impl Symbolize for Mapped {
 
 fn written(id: RequestId, metric: Metric) -> Profile {
     let capture = blocked();
-    let stacks = weighted(&capture, &Selection::Request { id }).unwrap();
+    let stacks = weighted(&capture, &Selection::Request { id }, Keep::Own).unwrap();
     let mut out = Vec::new();
     write(&capture, &stacks, metric, &mut Mapped, &mut out).unwrap();
     let mut bytes = Vec::new();

@@ -7,7 +7,7 @@ use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::blocking::{Code, LongPolls, Place, SampledStack};
 use crate::model::report::RequestName;
 use crate::model::text::printable;
-use crate::model::{Blocking, TaskKind};
+use crate::model::{Blocking, TaskKind, names};
 
 /// Columns of a place or a type's name that are shown.
 const NAME_WIDTH: usize = 56;
@@ -203,27 +203,17 @@ fn mostly(row: &LongPolls) -> String {
 /// ` (orders.rs:12)`, of a dependency ` (flume-0.12.0/src/lib.rs:429)`: the folders of the user's own stand under `--stacks`.
 fn file_name(line: &Code) -> String {
     let Some(file) = &line.file else { return String::new() };
-    let inside = without_home(file);
-    let name = if inside.len() < file.len() { inside } else { file.rsplit('/').next().unwrap_or(file) };
-    at_line(&end(&shown(name), NAME_WIDTH), line.line)
+    at_line(&end(&shown(names::file_name(file)), NAME_WIDTH), line.line)
 }
 
 /// `orders::load (src/orders.rs:12)`.
 fn code(line: &Code) -> String {
-    let place = line.file.as_ref().map(|file| at_line(&shown(without_home(file)), line.line));
+    let place = line.file.as_ref().map(|file| at_line(&shown(names::without_home(file)), line.line));
     format!("{}{}", shown(&line.function), place.unwrap_or_default())
 }
 
 fn at_line(file: &str, line: Option<u32>) -> String {
     line.map_or_else(|| format!(" ({file})"), |number| format!(" ({file}:{number})"))
-}
-
-/// A dependency's file from its own folder on, one of the standard library from `library/` on: what stands before is cargo's registry
-/// with the name of its index, and `/rustc/HASH/`.
-fn without_home(file: &str) -> &str {
-    let registry = file.split_once("/registry/src/").and_then(|(_, inside)| inside.split_once('/'));
-    let rustc = file.strip_prefix("/rustc/").and_then(|inside| inside.split_once('/'));
-    registry.or(rustc).map_or(file, |(_, inside)| inside)
 }
 
 fn task(name: Option<&str>, kind: TaskKind) -> String {

@@ -2,6 +2,7 @@
 
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use super::tasks::time_in;
+use super::waits::{worst, worst_points};
 use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::report::{Child, Request, TaskRef, Times};
 use crate::model::text::printable;
@@ -11,8 +12,12 @@ use crate::model::{Report, State};
 const ID_WIDTH: usize = 40;
 /// Columns of a type's name that are shown.
 const NAME_WIDTH: usize = 48;
+/// Columns of an await point that are shown.
+const POINT_WIDTH: usize = 64;
 /// Length of the bar of a state that takes all the time.
 const BAR_WIDTH: u64 = 40;
+/// Await points that are told of a request; `waits` has all.
+const AWAITS_SHOWN: usize = 3;
 
 /// One request: its wall time, its five states in ms and percent, what is not known about it, the tasks it spawned.
 #[must_use]
@@ -49,6 +54,10 @@ pub fn requests(report: &Report, colours: Colours) -> String {
     for row in &report.requests {
         let ended = if row.complete { "ended" } else { "running" };
         grid.row(table_row(name(row), ended, &row.times, row.counts.polls, row.counts.wakes));
+        for (point, count, ns) in worst_points(&row.waits, AWAITS_SHOWN) {
+            let point = format!("  [await] {}", end(&point, POINT_WIDTH));
+            grid.row(vec![Cell::text(point), Cell::text(plural(count, "time")), Cell::number(ms_number(ns))]);
+        }
         for child in &row.children {
             let name = format!("  + {}", task(&child.task));
             let ended = if child.complete { "ended" } else { "running" };
@@ -120,7 +129,8 @@ fn place(row: &Request) -> String {
 fn remarks(row: &Request) -> Vec<String> {
     let counts = &row.counts;
     let longest = ms(counts.longest_poll_ns);
-    let mut lines = vec![format!("{}, the longest {longest}; {}", plural(counts.polls, "poll"), plural(counts.wakes, "wake"))];
+    let mut lines = worst(&row.waits, row.times.wall_ns, AWAITS_SHOWN);
+    lines.push(format!("{}, the longest {longest}; {}", plural(counts.polls, "poll"), plural(counts.wakes, "wake")));
     lines.extend(sampled(row));
     lines.extend(behind(row));
     if row.times.stopped_ns > 0 {
@@ -248,6 +258,22 @@ request order-42 #1  ended, in orders::handle (task 12)
         let text = request(&made.requests[2], Colours::Off);
         assert!(text.contains("  no sample fell into running: it was too short for one, or there was no sampling\n"), "{text}");
         assert!(!text.contains("waited for"), "{text}");
+    }
+
+    #[test]
+    fn the_worst_await_points_stand_under_the_states() {
+        let made = report(&fixture::awaits(), &Filter::All);
+        let text = request(&made.requests[0], Colours::Off);
+        let first = "  awaited tokio::sync::semaphore::Semaphore::acquire (orders.rs:41): 8.030 ms, 30.5 % of wall (2 times, the longest 5.020 ms)\n";
+        assert!(
+            text.contains(&format!("100.0 %\n\n{first}  awaited tokio::join! of load, price (orders.rs:14): 4.010 ms")),
+            "{text}"
+        );
+        assert!(text.contains("1 time, the longest 2.000 ms)\n  4 polls,"), "three are told: {text}");
+        let table = requests(&made, Colours::Off);
+        let row = table.lines().nth(2).unwrap();
+        assert!(row.starts_with("  [await] ") && row.contains("acquire (orders.rs:41)  2 times    8.030"), "{table}");
+        assert_eq!(table.lines().filter(|line| line.starts_with("  [await]")).count(), 4);
     }
 
     #[test]

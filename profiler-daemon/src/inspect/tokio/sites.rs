@@ -47,6 +47,9 @@ pub(crate) fn collect(
     for function in waker.by_ref {
         collector.add_entry(Role::WakeByRef, function, Iced::RDI, None);
     }
+    for function in waker.clones {
+        collector.add_entry(Role::CloneWaker, function, Iced::RDI, None);
+    }
     // Both `yield_now` and a spent budget end in `Defer::defer(&self, &waker)` of runtime/scheduler/defer.rs (1.38), whatever
     // is inlined above it. 1.28 has one in runtime/defer.rs, which takes a waker by value and not a pointer to one.
     for function in symbols.ending_with(&["scheduler", "defer", "Defer", "defer"]) {

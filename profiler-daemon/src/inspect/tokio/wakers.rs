@@ -23,12 +23,14 @@ const MAX_DEPTH: usize = 2;
 pub(crate) struct Wakers {
     pub(crate) by_val: Vec<u64>,
     pub(crate) by_ref: Vec<u64>,
+    pub(crate) clones: Vec<u64>,
 }
 
 pub(crate) fn find_in_symbols(symbols: &Symbols<'_>) -> Wakers {
     Wakers {
         by_val: symbols.ending_with(&["task", "waker", "wake_by_val"]),
         by_ref: symbols.ending_with(&["task", "waker", "wake_by_ref"]),
+        clones: symbols.ending_with(&["task", "waker", "clone_waker"]),
     }
 }
 
@@ -48,7 +50,8 @@ pub(crate) fn find(image: &Image<'_>, functions: &Functions<'_>, symbols: &Symbo
                     continue;
                 };
                 for vtable in decoded.instructions().iter().filter_map(|i| constant_address(image, i)) {
-                    if let Some((by_val, by_ref)) = waker_vtable(image, functions, vtable) {
+                    if let Some((clone, by_val, by_ref)) = waker_vtable(image, functions, vtable) {
+                        wakers.clones.push(clone);
                         wakers.by_val.push(by_val);
                         wakers.by_ref.push(by_ref);
                     }
@@ -58,7 +61,7 @@ pub(crate) fn find(image: &Image<'_>, functions: &Functions<'_>, symbols: &Symbo
             level = next;
         }
     }
-    for functions in [&mut wakers.by_val, &mut wakers.by_ref] {
+    for functions in [&mut wakers.by_val, &mut wakers.by_ref, &mut wakers.clones] {
         functions.sort_unstable();
         functions.dedup();
     }
@@ -77,15 +80,15 @@ fn constant_address(image: &Image<'_>, instruction: &Instruction) -> Option<u64>
     }
 }
 
-fn waker_vtable(image: &Image<'_>, functions: &Functions<'_>, address: u64) -> Option<(u64, u64)> {
+fn waker_vtable(image: &Image<'_>, functions: &Functions<'_>, address: u64) -> Option<(u64, u64, u64)> {
     let function = |index: u64| {
         let target = image.word(address.checked_add(8 * index)?)?;
         (image.is_code(target) && functions.starting_at(target).is_some()).then_some(target)
     };
-    let (_, by_val, by_ref, _) = (function(0)?, function(1)?, function(2)?, function(3)?);
+    let (clone, by_val, by_ref, _) = (function(0)?, function(1)?, function(2)?, function(3)?);
     let notifies = |function: u64| {
         let start = Start { at: function, known: &FIRST_ARGUMENT, follow: FOLLOW };
         transitions::find(image, start, Transition::Notified).is_some()
     };
-    (notifies(by_val) && notifies(by_ref)).then_some((by_val, by_ref))
+    (notifies(by_val) && notifies(by_ref)).then_some((clone, by_val, by_ref))
 }

@@ -4,6 +4,7 @@
 //! the innermost frame that is none of the crates below.
 
 use super::Code;
+use crate::model::names::crate_of;
 
 /// Crates that carry out what others ask for. A frame of theirs says how a worker was blocked, and not by whom.
 const CARRIERS: [&str; 17] = [
@@ -33,29 +34,12 @@ pub(super) fn own(stack: &[Code]) -> Option<&Code> {
 
 fn is_own(code: &Code) -> bool {
     let file = code.file.as_deref();
-    let known = crate_of_name(&code.function).or_else(|| file.and_then(crate_of_file));
+    let known = crate_of(&code.function).or_else(|| file.and_then(crate_of_file));
     match known {
         Some(known) => !CARRIERS.contains(&known.replace('-', "_").as_str()),
         // Without a path in its name it may be C, unless its file says otherwise.
         None => file.is_some_and(|file| file.rsplit_once('.').is_some_and(|(_, end)| end == "rs")),
     }
-}
-
-/// `orders` of `orders::load`, of `<orders::Load as core::future::Future>::poll` and of `<[u8; 8] as orders::Sum>::sum`.
-fn crate_of_name(name: &str) -> Option<&str> {
-    let (of_type, of_trait) = match name.strip_prefix('<').and_then(|inner| inner.split_once(" as ")) {
-        Some((of_type, of_trait)) => (of_type, Some(of_trait)),
-        None => (name, None),
-    };
-    first_segment(of_type).or_else(|| of_trait.and_then(first_segment))
-}
-
-fn first_segment(path: &str) -> Option<&str> {
-    let path = path.trim_start_matches(['<', '&', '*', '(']);
-    let path = ["mut ", "const ", "dyn "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
-    let (segment, _) = path.split_once("::")?;
-    let is_name = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then_some(segment)
 }
 
 /// `tokio` of `.../registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.54.1/src/time/sleep.rs`, `std` of a file of the standard

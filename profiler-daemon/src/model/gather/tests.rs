@@ -21,6 +21,7 @@ fn setting() -> Setting {
         poll_record_ns: 50,
         unwind_tables: UnwindTables::default(),
         scopes_before: Some(3),
+        awaits: AwaitNames::default(),
         wakes_seen: true,
         ids_known: true,
     }
@@ -72,8 +73,8 @@ fn collected() -> Collected {
     Collected {
         at_ns: 900,
         tasks: vec![
-            LiveTask { header: 0x10, row: task(5, 0, 200), doing: Doing::Blocked },
-            LiveTask { header: 0x20, row: task(9, 4, 600), doing: Doing::Suspended },
+            LiveTask { header: 0x10, row: task(5, 0, 200), doing: Doing::Blocked, since_ns: 0 },
+            LiveTask { header: 0x20, row: task(9, 4, 600), doing: Doing::Suspended, since_ns: 0 },
         ],
         totals: vec![TypeTotals {
             count: 2,
@@ -90,6 +91,7 @@ fn collected() -> Collected {
             syscall: Some(35),
             off: Clocks { preempted_ns: 1, blocked_ns: 20, stopped_ns: 0 },
         }],
+        awaits: crate::collect::Awaits::default(),
         blocking: vec![crate::collect::Place {
             frames: Box::new([1, 2]),
             end: End::Poll,

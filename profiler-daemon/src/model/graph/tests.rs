@@ -1,5 +1,6 @@
 //! Widths are exact, and belong to whom they should.
 
+mod awaits;
 mod off_cpu;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use crate::model::fixture::{self, Names};
 use crate::model::states::States;
 
 fn drawn(capture: &Capture, selection: &Selection, metric: Metric, children: bool) -> Graph {
-    graph(capture, selection, metric, GraphOptions { children }, &mut Names).unwrap()
+    graph(capture, selection, metric, GraphOptions { children, ..GraphOptions::default() }, &mut Names).unwrap()
 }
 
 /// Each stack as text with its time.

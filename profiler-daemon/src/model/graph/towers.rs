@@ -9,6 +9,7 @@ use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
+use crate::model::waits::{Accounted, Spans, Stacks, of_parts, of_sums, of_types};
 
 /// A root with the time on top of it, and what gives that a shape.
 #[derive(Default)]
@@ -17,8 +18,12 @@ pub(super) struct Tower<'c> {
     pub(super) owner: Owner,
     pub(super) states: States,
     pub(super) seen: Seen<'c>,
+    /// The scope that its stacks are inside of.
+    pub(super) scope: Option<ScopeSeq>,
     /// What held the workers while it was scheduled. Known of a request's root scope.
     pub(super) behind: Held,
+    /// What it was suspended in. Of a graph that draws no time between polls: nothing.
+    pub(super) waits: Accounted,
 }
 
 /// Whose time a tower is, for formats that say it beside the stack and not in it.
@@ -89,7 +94,7 @@ pub(super) struct Towers<'c> {
     pub(super) unplaced: u64,
 }
 
-pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric) -> Towers<'c> {
+pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric, stacks: &Stacks) -> Towers<'c> {
     match selection {
         Selection::Request { .. } => {
             let rows = selection.requests(capture);
@@ -97,14 +102,41 @@ pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Me
             // No other graph draws it.
             let mut held = if metric == Metric::Wall { held(capture, &rows) } else { HashMap::new() };
             let mut towers = Towers::default();
+            let awaits = Awaits::of(capture, stacks);
             for row in rows {
                 let behind = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
-                add_request(&mut towers, capture, &index, row, behind, metric);
+                add_request(&mut towers, capture, (&index, &awaits), row, behind, metric);
             }
             towers
         }
-        Selection::Task { id } => Towers { selected: task_tower(capture, *id).into_iter().collect(), ..Towers::default() },
-        Selection::All => Towers { selected: type_towers(capture), ..Towers::default() },
+        Selection::Task { id } => {
+            Towers { selected: task_tower(capture, *id, stacks).into_iter().collect(), ..Towers::default() }
+        }
+        Selection::All => Towers { selected: type_towers(capture, stacks), ..Towers::default() },
+    }
+}
+
+/// What was awaited by whom.
+struct Awaits<'c, 's> {
+    spans: Spans<'c>,
+    stacks: &'s Stacks,
+}
+
+impl<'c, 's> Awaits<'c, 's> {
+    fn of(capture: &'c Capture, stacks: &'s Stacks) -> Self {
+        Self { spans: Spans::of(capture), stacks }
+    }
+
+    fn of_scope(&self, scope: ScopeSeq, states: &States) -> Accounted {
+        of_parts([self.spans.of_scope(scope)], states, self.stacks)
+    }
+
+    /// Tasks of one type that a request spawned, by their ids.
+    fn of_children(&self, request: ScopeSeq, index: TypeIndex, ids: &BTreeSet<u64>, states: &States) -> Accounted {
+        let named = ids.iter().map(|&id| self.spans.of_child(request, Some(id)));
+        // Of those without an id the type tells; which wait follows which is not known.
+        let nameless = self.spans.of_child(request, None).into_iter().filter(|span| span.task_type == Some(index));
+        of_parts(named.chain(nameless.map(|span| vec![span])), states, self.stacks)
     }
 }
 
@@ -146,7 +178,7 @@ struct Spawned<'c> {
 fn add_request<'c>(
     towers: &mut Towers<'c>,
     capture: &'c Capture,
-    index: &StackIndex<'c>,
+    (index, awaits): (&StackIndex<'c>, &Awaits<'c, '_>),
     row: &RequestRow,
     behind: Held,
     metric: Metric,
@@ -190,7 +222,9 @@ fn add_request<'c>(
         },
         states: row.states,
         seen: own,
+        scope: Some(row.scope),
         behind,
+        waits: awaits.of_scope(row.scope, &row.states),
     });
     // On a CPU, or blocking one of the workers, a spawned task's time is work of the request; on the wall it passed beside it.
     let (owner, before) = match metric {
@@ -206,6 +240,7 @@ fn add_request<'c>(
             spawned: true,
         },
         states: group.states,
+        waits: awaits.of_children(row.scope, index, &group.ids, &group.states),
         seen: group.seen,
         ..Tower::default()
     }));
@@ -222,27 +257,30 @@ pub(super) fn task_text(capture: &Capture, index: TypeIndex) -> String {
 }
 
 /// The task, live or as a request's child: a live child stands in both lists and is taken once.
-fn task_tower(capture: &Capture, id: u64) -> Option<Tower<'_>> {
+fn task_tower<'c>(capture: &'c Capture, id: u64, stacks: &Stacks) -> Option<Tower<'c>> {
     let live = capture.tasks.iter().filter(|row| row.id == Some(id)).map(|row| (row.task_type, row.states));
-    let children = capture.requests.iter().flat_map(|row| &row.children);
-    let children = children.filter(|child| child.task_id == Some(id)).map(|child| (child.task_type, child.states));
-    live.chain(children).next().map(|(index, states)| Tower {
+    let children = || {
+        let children = capture.requests.iter().flat_map(|row| row.children.iter().map(move |child| (row.scope, child)));
+        children.filter(|(_, child)| child.task_id == Some(id))
+    };
+    let (index, states) = live.chain(children().map(|(_, child)| (child.task_type, child.states))).next()?;
+    // The waits of a task that no request spawned are kept by its type.
+    let spans = children().take(1).map(|(scope, _)| Spans::of(capture).of_child(scope, Some(id)));
+    Some(Tower {
         roots: vec![FrameName::new(FrameKind::Task, &format!("task {id}, {}", capture.type_name(index)))],
         owner: Owner { task_type: Some(index), task_id: Some(id), ..Owner::default() },
         states,
         seen: Taken::all(capture).filter(|taken| taken.stack().task_id == Some(id)).collect(),
+        waits: of_parts(spans, &states, stacks),
         ..Tower::default()
     })
 }
 
 /// A tower for each type with any time, its live and finished tasks together.
-fn type_towers(capture: &Capture) -> Vec<Tower<'_>> {
-    let live = capture.tasks.iter().map(|row| (row.task_type, row.states));
-    let finished = capture.finished.iter().map(|row| (row.task_type, row.states));
-    let mut sums: BTreeMap<TypeIndex, (States, Seen<'_>)> = BTreeMap::new();
-    for (index, states) in live.chain(finished) {
-        sums.entry(index).or_default().0.add(&states);
-    }
+fn type_towers<'c>(capture: &'c Capture, stacks: &Stacks) -> Vec<Tower<'c>> {
+    let states = of_types(capture).into_iter();
+    let mut sums: BTreeMap<TypeIndex, (States, Seen<'_>)> =
+        states.map(|(index, states)| (index, (states, Seen::default()))).collect();
     for taken in Taken::all(capture) {
         if let Some((_, seen)) = taken.stack().task_type.and_then(|index| sums.get_mut(&index)) {
             seen.push(taken);
@@ -254,6 +292,7 @@ fn type_towers(capture: &Capture) -> Vec<Tower<'_>> {
             owner: Owner { task_type: Some(index), ..Owner::default() },
             states,
             seen,
+            waits: of_sums(capture.await_sums.iter().filter(|sum| sum.task_type == index), &states, stacks),
             ..Tower::default()
         })
         .collect()

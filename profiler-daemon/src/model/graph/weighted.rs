@@ -4,11 +4,13 @@
 //! the same towers by the same division, so both have the same times.
 
 use super::towers::{Owner, Tower, Towers, towers};
-use super::{Metric, shapes, waiting};
+use super::waiting::waiting;
+use super::{Metric, shapes};
 use crate::model::capture::Capture;
 use crate::model::selection::{NothingSelected, Selection};
-use crate::model::stacks::FrameName;
+use crate::model::stacks::{FrameName, cut};
 use crate::model::states::State;
+use crate::model::waits::{Keep, Stacks};
 
 /// One stack, in one state, of one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +55,15 @@ impl Weighted {
 /// Lists the stacks of a selection. Refuses one that matches nothing.
 ///
 /// Expects instances to be numbered ([`Capture::number_instances`]).
-pub fn weighted(capture: &Capture, selection: &Selection) -> Result<Weighted, NothingSelected> {
+pub fn weighted(capture: &Capture, selection: &Selection, keep: Keep) -> Result<Weighted, NothingSelected> {
     selection.check(capture)?;
-    let Towers { selected, beside, .. } = towers(capture, selection, Metric::Wall);
+    let awaits = Stacks::of(capture, None);
+    let Towers { selected, beside, .. } = towers(capture, selection, Metric::Wall, &awaits);
     let mut stacks = Vec::new();
     for tower in selected.iter().chain(&beside) {
         stacks.extend(polled(tower));
         if !tower.owner.spawned {
-            stacks.extend(unpolled(capture, tower));
+            stacks.extend(unpolled(capture, tower, &awaits, keep));
         }
     }
     stacks.retain(|stack: &WeightedStack| stack.ns > 0);
@@ -85,19 +88,22 @@ fn polled<'t>(tower: &'t Tower<'_>) -> impl Iterator<Item = WeightedStack> + 't 
 }
 
 /// Time between polls.
-fn unpolled<'t>(capture: &Capture, tower: &'t Tower<'_>) -> impl Iterator<Item = WeightedStack> + 't {
-    waiting(capture, tower).into_iter().map(|(inner, ns)| {
-        let suspended = inner.first() == Some(&FrameName::state(State::Suspended));
-        WeightedStack {
-            owner: tower.owner.clone(),
-            state: if suspended { State::Suspended } else { State::Scheduled },
-            outer: Vec::new(),
-            addresses: Vec::new(),
-            inner,
-            tid: None,
-            count: 0,
-            ns,
-        }
+fn unpolled<'t>(
+    capture: &Capture,
+    tower: &'t Tower<'_>,
+    awaits: &Stacks,
+    keep: Keep,
+) -> impl Iterator<Item = WeightedStack> + use<'t> {
+    waiting(capture, tower, awaits, keep).into_iter().map(|line| WeightedStack {
+        owner: tower.owner.clone(),
+        state: line.state,
+        outer: if line.truncated { cut(&line.addresses, true).into_iter().collect() } else { Vec::new() },
+        addresses: line.addresses,
+        inner: line.frames,
+        tid: None,
+        // A suspension is no sample.
+        count: 0,
+        ns: line.ns,
     })
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::stacks::{Sampled, ScheduledBehind, Stacks, sampled};
+use super::stacks::{Awaits, Sampled, ScheduledBehind, Stacks, sampled};
 use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
 use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
 use crate::model::held::{Behind, Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::text::printable;
+use crate::model::waits::{self, Keep};
 
 /// Which rows a report has. What is left out is left out whole: no row is ever cut.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -88,9 +89,12 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     let names: HashMap<ScopeSeq, RequestName> = capture.requests.iter().map(|row| (row.scope, request_name(row))).collect();
     let mut sampled = sampled(capture, &requests);
     let mut held = held(capture, &requests);
+    let (await_stacks, spans) = (waits::Stacks::of(capture, None), waits::Spans::of(capture));
     let seen = |row: &&RequestRow| {
         let held = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
-        request(capture, row, sampled.remove(&row.scope).unwrap_or_default(), &held, &names)
+        let (waits, waits_unknown_ns) = waits::of_request(row, &spans, &await_stacks, Keep::Own);
+        let told = request(capture, row, sampled.remove(&row.scope).unwrap_or_default(), &held, &names);
+        Request { waits, waits_unknown_ns, ..told }
     };
     let live = live.iter().map(|row| live_task(capture, row, &names));
     let finished = finished.iter().map(|row| finished_tasks(capture, row));
@@ -101,6 +105,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         requests: requests.iter().map(seen).collect(),
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
+        awaits: Awaits::of(capture),
         blocking: None,
         lost: capture.losses.iter().fold(BTreeMap::new(), |mut lost, loss| {
             let count: &mut u64 = lost.entry(loss.name.to_owned()).or_default();
@@ -141,6 +146,8 @@ fn request(
         scheduled_unrecorded_ns: held.unrecorded_ns,
         task: row.task_type.map(|index| task_ref(capture, row.task_id, index)),
         children: row.children.iter().map(|child| child_of(capture, child)).collect(),
+        waits: Vec::new(),
+        waits_unknown_ns: 0,
     }
 }
 

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use build::{Filter, report, request_name};
-pub use stacks::{Sampled, ScheduledBehind, Stacks};
+pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
 use super::states::{State, States};
+use super::waits::Wait;
 
 /// The value of [`Report::schema`].
 pub const SCHEMA: &str = "profiler.report/1";
@@ -39,6 +40,8 @@ pub struct Report {
     pub tasks: Vec<Task>,
     /// How stacks were taken.
     pub stacks: Stacks,
+    /// How await stacks were taken.
+    pub awaits: Awaits,
     /// What held workers, of the whole process. `None`: not asked for, or the report is about a part of it; it needs function names.
     pub blocking: Option<Blocking>,
     /// Every counter of lost or clamped events by name, zero ones included.
@@ -160,6 +163,10 @@ pub struct Request {
     pub task: Option<TaskRef>,
     /// Tasks spawned while it was current.
     pub children: Vec<Child>,
+    /// What its root scope waited for, the most time first.
+    pub waits: Vec<Wait>,
+    /// The part of `suspended_ns` and `scheduled_ns` that no wait accounts for.
+    pub waits_unknown_ns: u64,
 }
 
 /// A task named from another row.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{RequestName, TaskRef};
-use crate::model::capture::{Capture, RequestRow, ScopeSeq, UnwindTables};
+use crate::model::capture::{AwaitSource, AwaitWalks, Capture, RequestRow, ScopeSeq, UnwindTables};
 use crate::model::graph::scale;
 
 /// How stacks were taken, and what walking them came to.
@@ -41,6 +41,22 @@ impl Stacks {
             ends: capture.walks.ends.clone(),
             tables: capture.unwind_tables,
         }
+    }
+}
+
+/// How await stacks were taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Awaits {
+    /// Where they come from in this target.
+    pub source: AwaitSource,
+    /// What walking futures came to.
+    pub walks: AwaitWalks,
+}
+
+impl Awaits {
+    pub(super) fn of(capture: &Capture) -> Self {
+        Self { source: capture.await_source, walks: capture.await_walks.clone() }
     }
 }
 

@@ -24,7 +24,7 @@ fn json_of(capture: &Capture) -> Value {
 
 /// Everything that a report can hold.
 fn full() -> Report {
-    let mut capture = fixture::blocked();
+    let mut capture = fixture::awaits();
     capture.samples.extend(fixture::samples_in_the_long_poll());
     let blocking = blocking(&capture, Question::default(), &mut fixture::Names);
     Report { blocking: Some(blocking), ..report(&capture, &Filter::All) }
@@ -95,6 +95,13 @@ fn the_schema_refuses_what_is_no_report() {
         ("/blocking/places/0/syscall", json!(202)),
         ("/blocking/places/0/stack/0/line", json!(-1)),
         ("/blocking/long_polls/0/count", Value::Null),
+        ("/awaits/source", json!("dwarf")),
+        ("/awaits/walks/ends", json!({ "Bad Tag": 1 })),
+        ("/requests/0/waits/0/awaited", json!("")),
+        ("/requests/0/waits/0/cut", json!("Bad Tag")),
+        ("/requests/0/waits/0/line", json!(-1)),
+        ("/requests/0/waits/0/stack/0/kind", json!("function")),
+        ("/requests/0/waits/1/woken_by/0/count", json!("1")),
         ("/lost/ring_full", json!("many")),
         ("/lost", json!({ "Ring Full": 1 })),
     ];
@@ -122,6 +129,11 @@ fn the_schema_is_strict_at_every_level() {
         "/requests/0/scheduled_behind/0",
         "/stacks",
         "/stacks/tables",
+        "/awaits",
+        "/awaits/walks",
+        "/requests/0/waits/0",
+        "/requests/0/waits/0/stack/0",
+        "/requests/0/waits/1/woken_by/0",
         "/blocking",
         "/blocking/places/0",
         "/blocking/places/0/stack/0",

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::split::split_exactly;
-use super::{FrameId, FrameKind, FrameName, Frames, Resolved, cut};
-use crate::model::capture::{OffCpu, Sample, Stack};
+use super::{Aligned, FrameId, FrameKind, FrameName, Frames, Nested, Resolved, cut};
+use crate::model::capture::{OffCpu, Sample, ScopeSeq, Stack};
 use crate::model::states::State;
 use crate::model::syscalls::syscall_name;
 
@@ -29,6 +29,8 @@ struct Walked {
     syscall: Option<u32>,
     /// The thread: a graph adds them up, a list of stacks tells them apart.
     tid: u32,
+    /// Where the scope of the group's request lies in it.
+    nested: Nested,
 }
 
 /// A stack as it was walked, and its part of the time.
@@ -42,6 +44,8 @@ pub struct Share {
     pub leaf: FrameName,
     /// The thread. `None`: time without a sample or stretch.
     pub tid: Option<u32>,
+    /// Where the scope of the group's request lies in the stack.
+    pub nested: Nested,
     /// Samples or stretches with this stack.
     pub count: u64,
     /// Its part of the group's time.
@@ -62,30 +66,35 @@ impl Weight {
 }
 
 impl Merged {
-    /// Samples: on the CPU.
+    /// Samples: on the CPU. `scope` is that of the request whose time it is.
     #[must_use]
-    pub fn samples<'s>(samples: impl IntoIterator<Item = &'s Sample>) -> Self {
+    pub fn samples<'s>(samples: impl IntoIterator<Item = &'s Sample>, scope: Option<ScopeSeq>) -> Self {
         // A sample that stands for no time would be a stack that is never drawn.
         let weighed = samples.into_iter().map(|sample| (&sample.stack, None, sample.period_ns.max(1)));
-        Self::of(State::Running, weighed)
+        Self::of(State::Running, weighed, scope)
     }
 
     /// What stretches off the CPU spent in `state`: blocked or preempted.
     #[must_use]
-    pub fn off_cpu<'s>(stretches: impl IntoIterator<Item = &'s OffCpu>, state: State) -> Self {
+    pub fn off_cpu<'s>(stretches: impl IntoIterator<Item = &'s OffCpu>, state: State, scope: Option<ScopeSeq>) -> Self {
         let weighed = stretches.into_iter().map(|off| match state {
             State::Blocked => (&off.stack, off.syscall, off.blocked_ns),
             State::Preempted => (&off.stack, None, off.preempted_ns),
             State::Running | State::Scheduled | State::Suspended => (&off.stack, None, 0),
         });
-        Self::of(state, weighed.filter(|&(_, _, ns)| ns > 0))
+        Self::of(state, weighed.filter(|&(_, _, ns)| ns > 0), scope)
     }
 
-    fn of<'s>(state: State, weighed: impl Iterator<Item = (&'s Stack, Option<u32>, u64)>) -> Self {
+    fn of<'s>(state: State, weighed: impl Iterator<Item = (&'s Stack, Option<u32>, u64)>, scope: Option<ScopeSeq>) -> Self {
         let mut weights: BTreeMap<Walked, Weight> = BTreeMap::new();
         for (stack, syscall, ns) in weighed {
-            let walked =
-                Walked { addresses: call_sites(&stack.frames), truncated: !stack.end.is_whole(), syscall, tid: stack.tid };
+            let walked = Walked {
+                addresses: call_sites(&stack.frames),
+                truncated: !stack.end.is_whole(),
+                syscall,
+                tid: stack.tid,
+                nested: nested(stack, scope),
+            };
             weights.entry(walked).or_default().add(Weight { count: 1, ns });
         }
         Self { state, weights }
@@ -120,10 +129,12 @@ impl Merged {
             cut: cut(&walked.addresses, walked.truncated),
             leaf: self.leaf(walked),
             tid: Some(walked.tid),
+            nested: walked.nested,
             count: weight.count,
             ns,
         });
-        let rest = Share { addresses: Vec::new(), cut: None, leaf: self.unseen(), tid: None, count: 0, ns: rest_ns };
+        let (addresses, nested) = (Vec::new(), Nested::default());
+        let rest = Share { addresses, cut: None, leaf: self.unseen(), tid: None, nested, count: 0, ns: rest_ns };
         seen.chain([rest]).filter(|share| share.ns > 0).collect()
     }
 
@@ -134,7 +145,8 @@ impl Merged {
         (split_exactly(total_ns.saturating_sub(rest_ns), weights), rest_ns)
     }
 
-    pub(super) fn addresses(&self) -> impl Iterator<Item = u64> + '_ {
+    /// Every address in it, as often as it comes.
+    pub fn addresses(&self) -> impl Iterator<Item = u64> + '_ {
         self.weights.keys().flat_map(|walked| walked.addresses.iter().copied())
     }
 
@@ -155,6 +167,12 @@ impl Merged {
             state => FrameName { text: format!("[{}, no stack]", state.name()), kind: FrameKind::State(state) },
         }
     }
+}
+
+/// Where a request's scope lies among those that a stack was in.
+fn nested(stack: &Stack, scope: Option<ScopeSeq>) -> Nested {
+    let at = scope.and_then(|scope| stack.requests.iter().position(|&entered| entered == scope));
+    at.map_or_else(Nested::default, |at| Nested { place: at.saturating_add(1), of: stack.requests.len() })
 }
 
 /// A return address is the instruction after the call: one byte before lies in the call, on its line, in its function.
@@ -179,8 +197,14 @@ pub struct Weighed {
 ///
 /// Samples share all of it. Stretches off the CPU take what they lasted, and what is left is one frame that says so;
 /// if they lasted longer than that (a stretch that began before its scope was entered), each is cut by the same factor.
-/// Without time there are no stacks, whatever was seen.
-pub fn weigh(group: &Merged, total_ns: u64, leaves: bool, resolved: &Resolved, frames: &mut Frames) -> Vec<Weighed> {
+/// Without time there are no stacks, whatever was seen. Stacks are cut to those of awaits where there is something to align them with.
+pub fn weigh(
+    group: &Merged,
+    total_ns: u64,
+    leaves: bool,
+    (resolved, aligned): (&Resolved, Option<&Aligned>),
+    frames: &mut Frames,
+) -> Vec<Weighed> {
     if total_ns == 0 {
         return Vec::new();
     }
@@ -188,6 +212,9 @@ pub fn weigh(group: &Merged, total_ns: u64, leaves: bool, resolved: &Resolved, f
     let mut stacks: BTreeMap<Vec<FrameId>, Weight> = BTreeMap::new();
     for (walked, weight) in &group.weights {
         let mut stack = resolved.stack(&walked.addresses, walked.truncated, frames);
+        if let Some(aligned) = aligned {
+            stack = frames.aligned(stack, aligned, walked.nested);
+        }
         if leaves {
             stack.push(frames.id(group.leaf(walked)));
         }

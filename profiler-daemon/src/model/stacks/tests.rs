@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 fn shown(group: &Merged, ns: u64, leaves: bool) -> Vec<(String, u64, u64)> {
     let mut frames = Frames::default();
-    let resolved = Resolved::of([group], &mut Names, &mut frames);
-    weigh(group, ns, leaves, &resolved, &mut frames)
+    let resolved = Resolved::of(group.addresses(), &mut Names, &mut frames);
+    weigh(group, ns, leaves, (&resolved, None), &mut frames)
         .into_iter()
         .map(|stack| {
             let names = stack.stack.iter().map(|&id| frames.name(id).unwrap().text.as_str());
@@ -19,7 +19,7 @@ fn shown(group: &Merged, ns: u64, leaves: bool) -> Vec<(String, u64, u64)> {
 }
 
 fn weighed(samples: &[Sample], running_ns: u64) -> Vec<(String, u64, u64)> {
-    shown(&Merged::samples(samples), running_ns, false)
+    shown(&Merged::samples(samples, None), running_ns, false)
 }
 
 fn sample(stack: &[u64], truncated: bool) -> Sample {
@@ -55,7 +55,7 @@ fn samples_weigh_what_they_stand_for() {
     let every = |period_ns, stack: &[u64]| Sample { period_ns, ..sample(stack, false) };
     let samples = [every(1_000, &[0x1000]), every(250, &[0x2000]), every(250, &[0x2000])];
     assert_eq!(
-        shown(&Merged::samples(&samples), 3_000, true),
+        shown(&Merged::samples(&samples, None), 3_000, true),
         [("orders::load;[running]".to_owned(), 1, 2_000), ("orders::handle;[running]".to_owned(), 2, 1_000)]
     );
 }
@@ -68,7 +68,7 @@ fn off(blocked_ns: u64, preempted_ns: u64, syscall: Option<u32>) -> OffCpu {
 fn stretches_are_drawn_as_long_as_they_were_and_what_is_missing_is_said() {
     let sleep = u32::try_from(libc::SYS_clock_nanosleep).unwrap();
     let stretches = [off(40, 5, Some(sleep)), off(20, 0, Some(sleep)), off(7, 0, None)];
-    let blocked = Merged::off_cpu(&stretches, State::Blocked);
+    let blocked = Merged::off_cpu(&stretches, State::Blocked, None);
     let drawn = |in_sleep, unknown| {
         vec![
             ("orders::load;[blocked in clock_nanosleep]".to_owned(), 2, in_sleep),
@@ -85,7 +85,7 @@ fn stretches_are_drawn_as_long_as_they_were_and_what_is_missing_is_said() {
     assert_eq!(sorted(with_rest)[..2], drawn(60, 7));
     // More than the row's own time: cut, not dropped.
     assert_eq!(sorted(shown(&blocked, 33, true)), drawn(30, 3));
-    let preempted = Merged::off_cpu(&stretches, State::Preempted);
+    let preempted = Merged::off_cpu(&stretches, State::Preempted, None);
     assert_eq!(shown(&preempted, 5, true), [("orders::load;[preempted]".to_owned(), 1, 5)]);
 }
 
@@ -115,7 +115,7 @@ proptest! {
     fn stretches_add_up_exactly(total in 0_u64..1_000, stretches in prop::collection::vec((0_u64..200, 0_u64..3), 0..8)) {
         let stretches: Vec<OffCpu> = stretches.iter()
             .map(|&(ns, call)| off(ns, 0, u32::try_from(call).ok().filter(|&call| call > 0))).collect();
-        let drawn = shown(&Merged::off_cpu(&stretches, State::Blocked), total, true);
+        let drawn = shown(&Merged::off_cpu(&stretches, State::Blocked, None), total, true);
         prop_assert_eq!(drawn.iter().map(|(_, _, ns)| ns).sum::<u64>(), total);
         let lasted: u64 = stretches.iter().map(|off| off.blocked_ns).sum();
         let named: u64 = drawn.iter().filter(|(_, count, _)| *count > 0).map(|(_, _, ns)| ns).sum();

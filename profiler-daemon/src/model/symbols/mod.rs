@@ -11,6 +11,8 @@ mod known;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
 
 pub use known::Symbols;
 
@@ -57,6 +59,20 @@ pub struct MappedFile {
     pub path: String,
     /// The file's GNU build id in lower-case hex (note `NT_GNU_BUILD_ID` of `.note.gnu.build-id`).
     pub build_id: Option<String>,
+}
+
+/// The file with the debug information of `program`, which is at `path` in the target's view, where that is a file of its own; and why others are
+/// not it, a sentence each.
+#[must_use]
+pub fn debug_information(
+    program: &File,
+    path: &[u8],
+    target_root: Option<&File>,
+    debug_dirs: &[PathBuf],
+) -> (Option<File>, Vec<String>) {
+    let Ok(elf) = elf::Elf::read(program) else { return (None, Vec::new()) };
+    let found = debug_file::find(&elf, path, target_root, debug_dirs);
+    (found.file.filter(|file| file.elf.debug_info).map(|file| file.file), found.refused)
 }
 
 /// Whatever can name addresses of the target.

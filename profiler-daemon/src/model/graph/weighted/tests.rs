@@ -18,7 +18,7 @@ fn sum(stacks: &Weighted, of: impl Fn(&WeightedStack) -> bool) -> u64 {
 #[test]
 fn every_state_adds_up() {
     let capture = blocked();
-    let stacks = weighted(&capture, &order_42()).unwrap();
+    let stacks = weighted(&capture, &order_42(), Keep::Own).unwrap();
     let rows = order_42().requests(&capture);
     for state in State::ALL {
         let exact: u64 = rows.iter().map(|row| row.states.of(state)).sum();
@@ -34,7 +34,7 @@ fn every_state_adds_up() {
 /// Check that nothing selected is refused, as a graph refuses it.
 #[test]
 fn nothing_is_refused() {
-    assert!(weighted(&capture(), &Selection::Task { id: 4711 }).is_err());
+    assert!(weighted(&capture(), &Selection::Task { id: 4711 }, Keep::Own).is_err());
 }
 
 proptest! {
@@ -66,6 +66,6 @@ proptest! {
                 live.chain(capture.finished.iter().map(|row| row.states.wall_ns())).sum::<u64>()
             }
         };
-        prop_assert_eq!(weighted(&capture, &selection).unwrap().wall_ns(), exact);
+        prop_assert_eq!(weighted(&capture, &selection, Keep::Own).unwrap().wall_ns(), exact);
     }
 }

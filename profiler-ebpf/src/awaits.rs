@@ -1,0 +1,278 @@
+//! Where tasks wait: walks from a future to its leaves at the end of a poll, and the time that is spent there.
+//!
+//! Uprobe programs can be preempted by those of other threads, so a walk's memory belongs to its thread, not to its CPU. Nothing that is read
+//! changes meanwhile: the walk runs on the thread that polled, before the task is released (tokio harness.rs, `poll_future`).
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_update_elem};
+use profiler_common::awaits::node::target;
+use profiler_common::awaits::word::NO_TYPE;
+use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitSum, AwaitWalk, Awaiting, Edge, Gap, Node, Step, Tables};
+use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
+use profiler_common::limits::AWAIT_STEPS;
+use profiler_common::loss::Loss;
+use profiler_common::record::{AwaitRecord, POLL_OF_SCOPE, POLL_OF_TASK, RecordKind};
+use profiler_common::scope::ScopeRow;
+use profiler_common::task::TaskRow;
+use profiler_common::totals::SharedWord;
+
+use crate::atomics::{Shared, add};
+use crate::losses::lose;
+use crate::maps::{
+    AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_WALK, TYPES,
+};
+use crate::memory::{User, read_user};
+use crate::{globals, spans, threads};
+
+/// The layout table in its maps.
+struct Layouts;
+
+impl Tables for Layouts {
+    #[inline(always)]
+    fn node(&self, place: u32) -> Option<Node> {
+        AWAIT_NODES.get(place).copied()
+    }
+
+    #[inline(always)]
+    fn edge(&self, place: u32) -> Option<Edge> {
+        AWAIT_EDGES.get(place).copied()
+    }
+
+    #[inline(always)]
+    fn entry(&self, vtable: u64) -> Option<u32> {
+        entry(vtable)
+    }
+
+    #[inline(always)]
+    fn task_type(&self, header: u64) -> u32 {
+        match vtable_of(header) {
+            // SAFETY: the daemon writes this map before the window opens and never after.
+            Some(vtable) => unsafe { TYPES.get(vtable) }.map_or(NO_TYPE, |known| known.task_type),
+            None => NO_TYPE,
+        }
+    }
+}
+
+/// The node of what stands behind a vtable, or is polled by a function.
+#[inline(always)]
+pub fn entry(address: u64) -> Option<u32> {
+    // SAFETY: the daemon writes this map before the window opens and never after.
+    unsafe { AWAIT_ENTRIES.get(address) }.copied()
+}
+
+#[inline(always)]
+fn vtable_of(header: u64) -> Option<u64> {
+    read_user(header.wrapping_add(u64::from(globals::header_vtable_offset())))
+}
+
+/// The id of the task at `header`, 0 where it is not known.
+#[inline(always)]
+fn task_id(header: u64) -> u64 {
+    let Some(vtable) = vtable_of(header) else { return 0 };
+    // SAFETY: as in `entry`.
+    let Some(known) = (unsafe { TYPES.get(vtable) }) else { return 0 };
+    if known.id_offset == 0 {
+        return 0;
+    }
+    read_user(header.wrapping_add(u64::from(known.id_offset))).unwrap_or(0)
+}
+
+/// The walk of this thread. A reference to it must not live across a loop, whose body looks it up anew.
+#[inline(always)]
+fn own(tid: u32) -> Option<&'static mut AwaitWalk> {
+    // SAFETY: a map value lives as long as the program runs, and a thread runs one handler at a time.
+    AWAIT_WALKS.get_ptr_mut(tid).map(|walk| unsafe { &mut *walk })
+}
+
+/// The walk of this thread, made now if it has none.
+#[inline(always)]
+fn own_or_new(tid: u32) -> Option<&'static mut AwaitWalk> {
+    if let Some(walk) = own(tid) {
+        return Some(walk);
+    }
+    if AWAIT_WALKS.insert(tid, &NEW_AWAIT_WALK, 0).is_err() {
+        lose(Loss::AwaitNoRoom);
+        return None;
+    }
+    own(tid)
+}
+
+/// The walk of this thread, begun with nothing to walk: what is kept comes from elsewhere.
+#[inline(always)]
+pub fn begin(tid: u32) -> Option<&'static mut AwaitWalk> {
+    let walk = own_or_new(tid)?;
+    walk.begin(0, target::NOTHING);
+    Some(walk)
+}
+
+/// Walks from `root` (a node's place and 1) at `address`, keeps the stack, and says where the future waits.
+///
+/// A function of its own: it is called at the ends of polls of tasks and of scopes, and has a loop.
+#[inline(never)]
+pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
+    let started_ns = threads::now_ns();
+    let Some(begun) = own_or_new(tid) else { return 0 };
+    if root == 0 {
+        begun.begin_cut(AwaitEnd::NoLayout);
+    } else {
+        begun.begin(address, root - 1);
+        let mut context = tid;
+        // SAFETY: the body is a function of this object, and the context lives until it has ended.
+        unsafe { bpf_loop(AWAIT_STEPS + 1, step as *mut c_void, (&raw mut context).cast(), 0) };
+    }
+    let Some(walk) = own(tid) else { return 0 };
+    if let Some(totals) = AWAIT_TOTALS.get_ptr_mut(0) {
+        // SAFETY: a live map value. Atomic although the map is per CPU: a handler can be preempted by another's.
+        unsafe {
+            add(&raw mut (*totals).walks, 1);
+            add(&raw mut (*totals).steps, u64::from(walk.steps));
+            add(&raw mut (*totals).words, u64::from(walk.kept.len));
+            add(&raw mut (*totals).walk_ns, threads::now_ns() - started_ns);
+            let end = walk.kept.end as usize & (profiler_common::awaits::end::AWAIT_ENDS - 1);
+            add(&raw mut (*totals).ends[end], 1);
+        }
+    }
+    if walk.kept.len == 0 {
+        return 0;
+    }
+    keep(walk)
+}
+
+/// Keeps the walk's stack under its id, if it is a new one. The id, or 0 where there is no room for it.
+#[inline(always)]
+pub fn keep(walk: &AwaitWalk) -> u64 {
+    let id = walk.id;
+    // SAFETY: the value is not read here.
+    if unsafe { AWAIT_STACKS.get(id) }.is_some() {
+        return id;
+    }
+    // From the map value itself: it is larger than the stack of a program.
+    // SAFETY: key and value have the sizes that the map was made for, and live until the call returns.
+    let result = unsafe {
+        bpf_map_update_elem(
+            (&raw const AWAIT_STACKS).cast_mut().cast::<c_void>(),
+            (&raw const id).cast(),
+            (&raw const walk.kept).cast(),
+            u64::from(BPF_NOEXIST),
+        )
+    };
+    const EXISTS: i64 = -17;
+    if result != 0 && result as i64 != EXISTS {
+        lose(Loss::AwaitStacksFull);
+        return 0;
+    }
+    id
+}
+
+/// One step of the walk of the thread that `context` names. 1 ends the loop.
+extern "C" fn step(_index: u64, context: *mut c_void) -> i64 {
+    // SAFETY: what `walk` handed over.
+    let tid = unsafe { *context.cast::<u32>() };
+    let Some(walk) = own(tid) else { return 1 };
+    i64::from(walk.step(&Layouts, &User) == Step::Done)
+}
+
+/// Id of the task that the last walk of this thread met first, 0 for none.
+#[inline(always)]
+fn awaited(tid: u32) -> u64 {
+    match own(tid) {
+        Some(walk) if walk.awaited != 0 => task_id(walk.awaited),
+        _ => 0,
+    }
+}
+
+/// Whether the awaits of a task that belongs to `request` (0: to none) are walked.
+#[inline(always)]
+fn is_wanted(gate: &Gate, request: u64) -> bool {
+    gate.awaits == AWAITS_ALL || gate.awaits != AWAITS_OFF && request != 0
+}
+
+/// Where the task of `row`, whose header lies at `address`, waits; its poll is about to end.
+#[inline(always)]
+pub fn of_task(gate: &Gate, tid: u32, address: u64, row: &TaskRow) -> Awaiting {
+    if !is_wanted(gate, row.request) {
+        return Awaiting::NOWHERE;
+    }
+    if gate.await_layouts == 0 {
+        return Awaiting { stack: row.waker_stack, task: 0 };
+    }
+    let stack = walk(tid, address, row.await_root);
+    Awaiting { stack, task: if stack == 0 { 0 } else { awaited(tid) } }
+}
+
+/// Where the scope of `row` waits, which is being left; `waker_stack` is its task's.
+#[inline(always)]
+pub fn of_scope(gate: &Gate, tid: u32, row: &ScopeRow, waker_stack: u64) -> Awaiting {
+    if gate.awaits == AWAITS_OFF {
+        return Awaiting::NOWHERE;
+    }
+    if gate.await_layouts == 0 {
+        return Awaiting { stack: waker_stack, task: 0 };
+    }
+    let stack = walk(tid, row.future, row.await_root);
+    Awaiting { stack, task: if stack == 0 { 0 } else { awaited(tid) } }
+}
+
+/// A wait of the task of `row` has ended.
+#[inline(always)]
+pub fn waited_task(gate: &Gate, row: &TaskRow, awaiting: &Awaiting, gap: &Gap) {
+    if awaiting.stack == 0 {
+        return;
+    }
+    if gate.awaits == AWAITS_ALL {
+        add_to_type(row.task_type, awaiting.stack, gap);
+    }
+    if row.request != 0 {
+        let record = AwaitRecord {
+            kind: RecordKind::Await as u32,
+            what: POLL_OF_TASK,
+            request: row.request,
+            task_id: row.id,
+            task_type: row.task_type,
+            padding: 0,
+            awaiting: *awaiting,
+            gap: *gap,
+        };
+        spans::put(record, BPF_RB_NO_WAKEUP, Loss::RingFullAwait);
+    }
+}
+
+/// A wait of the scope of `row`, number `sequence`, has ended.
+#[inline(always)]
+pub fn waited_scope(sequence: u64, row: &ScopeRow, awaiting: &Awaiting, gap: &Gap) {
+    if awaiting.stack == 0 {
+        return;
+    }
+    let record = AwaitRecord {
+        kind: RecordKind::Await as u32,
+        what: POLL_OF_SCOPE,
+        request: sequence,
+        task_id: row.task_id,
+        task_type: row.task_type,
+        padding: 0,
+        awaiting: *awaiting,
+        gap: *gap,
+    };
+    spans::put(record, BPF_RB_NO_WAKEUP, Loss::RingFullAwait);
+}
+
+#[inline(always)]
+fn add_to_type(task_type: u32, stack: u64, gap: &Gap) {
+    let key = AwaitKey { stack, task_type, padding: 0 };
+    if AWAIT_SUMS.get_ptr_mut(key).is_none() {
+        // Another CPU may have made it meanwhile: then this changes nothing.
+        let _ = AWAIT_SUMS.insert(key, AwaitSum::default(), u64::from(BPF_NOEXIST));
+    }
+    let Some(sum) = AWAIT_SUMS.get_ptr_mut(key) else {
+        lose(Loss::AwaitSumsFull);
+        return;
+    };
+    // SAFETY: a live map value, changed by atomic adds only.
+    let sum = unsafe { &mut *sum };
+    Shared::add(&mut sum.count, 1);
+    Shared::add(&mut sum.suspended_ns, gap.suspended_ns);
+    Shared::add(&mut sum.scheduled_ns, gap.scheduled_ns);
+    Shared::raise(&mut sum.longest_ns, gap.ns());
+}
