@@ -115,7 +115,7 @@ fn push_cell(line: &mut String, cell: &Cell, colours: Colours) {
 }
 
 /// At most `max` columns of a text: its beginning, and `…` for the rest.
-pub(super) fn beginning(text: &str, max: usize) -> String {
+pub(in crate::export) fn beginning(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }
