@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::names::{crate_of, function_of, last_segment};
-use crate::model::stacks::{FrameKind, FrameName, Frames};
+use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::waits::WaitFrame;
 
 /// Names of methods in code by their names in await stacks.
@@ -28,8 +28,11 @@ struct Told {
 }
 
 impl Methods {
-    /// Finds the methods of these await frames among the frames of code.
-    pub(super) fn of<'f>(awaited: impl Iterator<Item = &'f WaitFrame>, frames: &Frames) -> Self {
+    /// Finds the methods of these await frames among functions of code and their source files.
+    pub(super) fn of<'f>(
+        awaited: impl Iterator<Item = &'f WaitFrame>,
+        code: impl Iterator<Item = (&'f str, &'f BTreeSet<String>)>,
+    ) -> Self {
         let mut nameless: BTreeMap<Nameless, Told> = BTreeMap::new();
         for frame in awaited {
             let step = frame.step();
@@ -39,18 +42,18 @@ impl Methods {
                 told.files.extend(frame.file.clone());
             }
         }
-        let mut code: HashMap<Key, Vec<(String, &BTreeSet<String>)>> = HashMap::new();
-        for (name, files) in frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code && !nameless.is_empty()) {
-            let function = function_of(&name.text);
+        let mut functions: HashMap<Key, Vec<(String, &BTreeSet<String>)>> = HashMap::new();
+        for (text, files) in code.filter(|_| !nameless.is_empty()) {
+            let function = function_of(text);
             if let Some(key) = key(&function) {
-                code.entry(key).or_default().push((function, files));
+                functions.entry(key).or_default().push((function, files));
             }
         }
         // A function that several blocks may be is none of them.
         let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for ((_, key), told) in nameless {
             let fits = |files: &BTreeSet<String>| files.iter().any(|file| told.files.iter().any(|other| is_same(file, other)));
-            let found = code.get(&key).into_iter().flatten().filter(|(_, files)| fits(files)).map(|(function, _)| function);
+            let found = functions.get(&key).into_iter().flatten().filter(|(_, files)| fits(files)).map(|(function, _)| function);
             let found: BTreeSet<&String> = found.collect();
             if let (Some(function), 1) = (found.first(), found.len()) {
                 claims.entry((*function).clone()).or_default().push(told.step);
@@ -98,7 +101,6 @@ fn is_same(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::capture::AwaitFrameKind;
-    use crate::model::symbols::Frame;
 
     fn awaited(name: &str, file: &str) -> WaitFrame {
         let (kind, file) = (AwaitFrameKind::AsyncFn, Some(file.to_owned()));
@@ -106,12 +108,9 @@ mod tests {
     }
 
     fn called(awaits: &[WaitFrame], code: &[(&str, &str)], step: &str) -> String {
-        let mut frames = Frames::default();
-        for (name, file) in code {
-            let id = frames.id(FrameName::new(FrameKind::Code, name));
-            frames.note(id, &Frame { file: Some((*file).to_owned()), ..Frame::named(name) });
-        }
-        Methods::of(awaits.iter(), &frames).name(step).to_owned()
+        let files: Vec<BTreeSet<String>> = code.iter().map(|(_, file)| [(*file).to_owned()].into()).collect();
+        let code = code.iter().zip(&files).map(|((name, _), files)| (*name, files));
+        Methods::of(awaits.iter(), code).name(step).to_owned()
     }
 
     #[test]
