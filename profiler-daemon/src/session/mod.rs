@@ -10,6 +10,7 @@ mod render;
 mod ring;
 mod run;
 mod service;
+mod snapshot;
 mod start;
 mod unwind;
 
@@ -22,6 +23,7 @@ pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ pub struct Session {
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
+    /// A thread reads the target's memory for a snapshot.
+    snapshot_under_way: Arc<AtomicBool>,
 }
 
 /// Lines of the kernel side's log that are kept.
