@@ -70,6 +70,9 @@ pub(super) const EXPORT: &str = "\
 Examples:
   sudo profiler-daemon export --request order-42 -o order-42.svg
   sudo profiler-daemon export --all --metric cpu --format folded -o cpu.folded
+  # Which functions call and await which: for a browser, and for graphviz
+  sudo profiler-daemon export --request order-42 -o order-42.callgraph.svg
+  sudo profiler-daemon export --all -o calls.dot
   sudo profiler-daemon export --task 17 --format json -o -";
 
 /// Of `waits`.

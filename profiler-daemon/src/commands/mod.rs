@@ -82,6 +82,8 @@ const fn format(format: args::Format) -> Format {
         args::Format::Speedscope => Format::Speedscope,
         args::Format::Firefox => Format::Firefox,
         args::Format::Perfetto => Format::Perfetto,
+        args::Format::Callgraph => Format::CallgraphDot,
+        args::Format::CallgraphSvg => Format::CallgraphSvg,
     }
 }
 

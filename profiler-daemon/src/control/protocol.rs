@@ -137,6 +137,10 @@ pub enum Format {
     Firefox,
     /// A Perfetto trace.
     Perfetto,
+    /// A call graph in graphviz's language.
+    CallgraphDot,
+    /// A call graph as a picture.
+    CallgraphSvg,
 }
 
 /// How an export names functions.

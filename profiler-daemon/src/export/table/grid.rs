@@ -136,7 +136,7 @@ pub(super) fn beginning(text: &str, max: usize) -> String {
 }
 
 /// At most `max` columns of a text: `…`, and its end. Of a path, the end tells more.
-pub(super) fn end(text: &str, max: usize) -> String {
+pub(in crate::export) fn end(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }

@@ -55,6 +55,12 @@ impl Stacks {
         Self { named: capture.await_stacks.iter().map(|stack| named(capture, stack, &found)).collect(), same_as }
     }
 
+    /// Each of them, by its number.
+    #[must_use]
+    pub fn all(&self) -> &[NamedStack] {
+        &self.named
+    }
+
     /// The stack of a number. `None`: there is none, which is a fault of whoever made the capture.
     #[must_use]
     pub fn get(&self, index: AwaitIndex) -> Option<&NamedStack> {
