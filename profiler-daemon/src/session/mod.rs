@@ -23,10 +23,10 @@ pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use snapshot::Snapshots;
 use unwind::Unwinding;
 
 use crate::attach::{Attached, monotonic_ns};
@@ -60,8 +60,7 @@ pub struct Session {
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
-    /// A thread reads the target's memory for a snapshot.
-    snapshot_under_way: Arc<AtomicBool>,
+    snapshots: Snapshots,
 }
 
 /// Lines of the kernel side's log that are kept.
@@ -78,8 +77,9 @@ impl Session {
         debug_dirs: &[PathBuf],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, SessionError> {
-        let session = start::start(pid, subject, manner, debug_dirs, progress)?;
+        let mut session = start::start(pid, subject, manner, debug_dirs, progress)?;
         session.symbols.lock().unwrap_or_else(PoisonError::into_inner).add_debug_dirs(debug_dirs);
+        session.snapshots.debug_dirs = debug_dirs.to_vec();
         Ok(session)
     }
 

@@ -4,31 +4,33 @@
 mod cells;
 #[cfg(test)]
 mod fake;
+mod in_time;
 mod lists;
 mod passes;
+mod program;
 mod shapes;
 mod told;
 mod walks;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Session, SessionError};
 use crate::attach::monotonic_ns;
 use crate::collect::LiveTask;
 use crate::inspect::awaits::LoadedTable;
-use crate::inspect::{OwnedLists, owned_lists};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::gather;
 use crate::model::report::{RequestName, request_name};
 use crate::model::{ScopeSeq, Snapshot, TaskType};
 use crate::target::TargetError;
 use crate::target::memory::TargetMemory;
-use lists::{Owned, owned_tasks};
+pub(super) use in_time::snapshot_in_time;
+use lists::{KnownTasks, Owned, Runtime, owned_tasks};
 use passes::{All, Passes};
+use program::ProgramFacts;
+pub(super) use program::Snapshots;
 use shapes::TaskShapes;
 use walks::{Reader, Stacks};
 
@@ -36,8 +38,6 @@ use walks::{Reader, Stacks};
 const MOST_TASKS: usize = 1_000_000;
 /// Time to read memory. What has not been read by then is said to be.
 const TIME: Duration = Duration::from_secs(10);
-/// Time for the whole of it.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a session knows at the begin of a snapshot.
 struct Known {
@@ -47,35 +47,16 @@ struct Known {
     carried: HashMap<u64, u64>,
     types: Vec<TaskType>,
     shapes: TaskShapes,
-    lists: Result<OwnedLists, String>,
+    program: Arc<ProgramFacts>,
+    /// Runtimes that were seen before.
+    runtimes: Vec<Runtime>,
     ids_known: bool,
     memory: TargetMemory,
     /// The layouts of futures and what they are called. `None`: the program does not tell.
     table: Option<Arc<LoadedTable>>,
     names: AwaitNames,
-}
-
-/// Takes a snapshot on a thread of its own, and leaves the thread alone where reading the target's memory does not come back: a page fault
-/// there may be served by the target itself (userfaultfd(2)), which may never do it. There is one such thread at a time.
-pub(super) fn snapshot_in_time(session: &Arc<Mutex<Session>>) -> Result<Snapshot, SessionError> {
-    let (pid, under_way) = {
-        let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-        (session.target.pid(), Arc::clone(&session.snapshot_under_way))
-    };
-    if under_way.swap(true, Ordering::AcqRel) {
-        return Err(SessionError::SnapshotUnderWay);
-    }
-    let session = Arc::clone(session);
-    let (done, result) = mpsc::channel();
-    let started = thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        let taken = snapshot(&session);
-        under_way.store(false, Ordering::Release);
-        // Nobody waits any more where it took too long.
-        let _ = done.send(taken);
-    });
-    let failed = |source| SessionError::Runtime { what: "start the thread that reads the target's memory", source };
-    let _running = started.map_err(failed)?;
-    result.recv_timeout(PATIENCE).unwrap_or(Err(SessionError::MemoryHangs { pid, seconds: PATIENCE.as_secs() }))
+    /// Why there are no layouts.
+    no_awaits: Option<String>,
 }
 
 /// Takes a snapshot.
@@ -90,6 +71,7 @@ fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
     let rows = std::mem::take(&mut known.rows);
     let mut refreshed = |headers: &[u64]| lock().rows_of(headers);
     let reader = Reader { memory: &known.memory, shapes: &known.shapes, table: known.table.as_deref() };
+    lock().snapshots.runtimes = owned.runtimes.clone();
     let passes = Passes { reader, rows: &mut refreshed, stacks: &mut stacks, deadline, all: All::default() };
     let all = passes.read(rows, &older)?;
     if known.memory.is_gone() {
@@ -101,32 +83,34 @@ fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
 impl Known {
     /// The tasks in the lists of the runtimes that own the tasks with rows.
     fn owned(&self, deadline: Instant) -> Owned {
-        let Ok(lists) = &self.lists else { return Owned::default() };
+        let Ok(lists) = &self.program.lists else { return Owned::default() };
         let headers: Vec<u64> = self.rows.iter().map(|live| live.header).collect();
-        owned_tasks(&self.memory, &self.shapes, lists, &headers, MOST_TASKS, &|| Instant::now() > deadline)
+        let known = KnownTasks { headers: &headers, runtimes: &self.runtimes };
+        owned_tasks(&self.memory, &self.shapes, lists, known, MOST_TASKS, &|| Instant::now() > deadline)
     }
 }
 
 impl Session {
     fn known(&mut self) -> Result<Known, SessionError> {
         let at_ns = if self.closed { self.setting.window.end_ns } else { monotonic_ns() };
+        let program = self.program_facts()?;
         let collected = self.collector.collect_rows(&mut self.attached, at_ns)?;
         let named = gather(&self.setting, &collected).requests;
         let names: HashMap<ScopeSeq, RequestName> = named.iter().map(|row| (row.scope, request_name(row))).collect();
-        let program = self.target.program()?;
-        let bias = self.target.load_bias(&program)?;
         Ok(Known {
             requests: names.into_iter().map(|(scope, name)| (scope.0, name)).collect(),
             carried: collected.live_requests.iter().map(|(scope, row)| (row.task, *scope)).collect(),
             types: self.setting.types.clone(),
-            shapes: TaskShapes::of(&self.inspection, bias, self.await_table.as_deref()),
-            lists: owned_lists(program.bytes(), &self.inspection).map_err(|error| error.to_string()),
+            shapes: TaskShapes::of(&self.inspection, program.bias, self.await_table.as_deref()),
+            program,
+            runtimes: self.snapshots.runtimes.clone(),
             ids_known: self.setting.ids_known,
             memory: TargetMemory::of(&self.target)
                 .map_err(|source| SessionError::Runtime { what: "read the target's memory", source })?,
             rows: collected.tasks,
             table: self.await_table.clone(),
             names: self.setting.awaits.clone(),
+            no_awaits: self.awaits.why.clone(),
         })
     }
 

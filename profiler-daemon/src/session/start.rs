@@ -176,7 +176,7 @@ impl Parts {
             awaits,
             await_table,
             kernel_said: Vec::new(),
-            snapshot_under_way: Arc::default(),
+            snapshots: super::snapshot::Snapshots::default(),
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use super::shapes::{HEADER, Shape, TaskShapes, word_at};
-use crate::inspect::{ListPlace, OwnedLists, SchedulerLists};
+use crate::inspect::{ListPlace, OwnedLists, SchedulerLists, TaskKind};
 use crate::target::memory::{Span, Spans};
 
 /// Runtimes whose lists are read.
@@ -26,7 +26,7 @@ pub(super) struct Owned {
     /// Headers of tasks, each once, with their vtables.
     pub(super) tasks: Vec<(u64, u64)>,
     /// Runtimes found.
-    pub(super) runtimes: u64,
+    pub(super) runtimes: Vec<Runtime>,
     /// Runtimes beyond [`MAX_RUNTIMES`].
     pub(super) runtimes_left_out: u64,
     /// Lists whose rest could not be read.
@@ -35,24 +35,33 @@ pub(super) struct Owned {
     pub(super) tasks_missing: u64,
 }
 
-/// Finds the runtimes that own the tasks at `known` and reads their lists, `most` tasks in all, until `out_of_time` says so.
+/// Where one begins to look.
+#[derive(Clone, Copy)]
+pub(super) struct KnownTasks<'k> {
+    /// Headers of tasks.
+    pub(super) headers: &'k [u64],
+    /// Runtimes that have been found before.
+    pub(super) runtimes: &'k [Runtime],
+}
+
+/// Finds the runtimes of what is known and reads their lists, `most` tasks in all, until `out_of_time` says so.
 pub(super) fn owned_tasks(
     memory: &impl Spans,
     shapes: &TaskShapes,
     lists: &OwnedLists,
-    known: &[u64],
+    known: KnownTasks<'_>,
     most: usize,
     out_of_time: &dyn Fn() -> bool,
 ) -> Owned {
-    let mut owned = Owned::default();
-    let runtimes = runtimes(memory, shapes, lists, known);
-    owned.runtimes = runtimes.len() as u64;
-    owned.runtimes_left_out = owned.runtimes.saturating_sub(MAX_RUNTIMES as u64);
+    let mut owned = Owned { runtimes: runtimes(memory, shapes, lists, known), ..Owned::default() };
+    owned.runtimes_left_out = owned.runtimes.len().saturating_sub(MAX_RUNTIMES) as u64;
+    owned.runtimes.truncate(MAX_RUNTIMES);
     let mut seen = HashSet::new();
-    for runtime in runtimes.iter().take(MAX_RUNTIMES) {
-        let walk = Walk { memory, shapes, lists, runtime, most, out_of_time };
+    for runtime in owned.runtimes.clone() {
+        let Some(scheduler) = scheduler(lists, runtime.kind) else { continue };
+        let walk = Walk { memory, shapes, lists, runtime, scheduler, most, out_of_time };
         let (before, cut_before) = (seen.len(), owned.lists_cut);
-        for list in walk.elements(&mut owned) {
+        for list in walk.elements(&mut owned.lists_cut) {
             owned.lists_cut += u64::from(!walk.follow(list, &mut seen, &mut owned.tasks));
         }
         if owned.lists_cut > cut_before {
@@ -64,36 +73,45 @@ pub(super) fn owned_tasks(
 }
 
 /// A runtime's handle.
-#[derive(Clone, Copy, Debug)]
-struct Runtime<'l> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Runtime {
     /// Where its tasks' scheduler fields point to.
     handle: u64,
     /// The id that its tasks have as their owner's.
     id: u64,
-    scheduler: &'l SchedulerLists,
+    kind: TaskKind,
 }
 
-/// The runtimes of the tasks at `known`. A task counts only if its owner's id is that of the handle it leads to.
-fn runtimes<'l>(memory: &impl Spans, shapes: &TaskShapes, lists: &'l OwnedLists, known: &[u64]) -> Vec<Runtime<'l>> {
-    let mut found: Vec<Runtime<'l>> = Vec::new();
-    let mut tried = HashSet::new();
-    for some in known.chunks(1024) {
+fn scheduler(lists: &OwnedLists, kind: TaskKind) -> Option<&SchedulerLists> {
+    lists.schedulers.iter().find(|lists| lists.kind == kind)
+}
+
+/// The runtimes of what is known. A task counts only if its owner's id is that of the handle it leads to, and a handle only while it has
+/// the id that it had.
+fn runtimes(memory: &impl Spans, shapes: &TaskShapes, lists: &OwnedLists, known: KnownTasks<'_>) -> Vec<Runtime> {
+    let is_there = |runtime: &Runtime| {
+        scheduler(lists, runtime.kind)
+            .is_some_and(|scheduler| word(memory, runtime.handle.wrapping_add(scheduler.id)) == Some(runtime.id))
+    };
+    let mut found: Vec<Runtime> = known.runtimes.iter().copied().filter(is_there).collect();
+    let mut tried: HashSet<(u64, u64)> = found.iter().map(|runtime| (runtime.handle, runtime.id)).collect();
+    for some in known.headers.chunks(1024) {
         let spans: Vec<Span> = some.iter().map(|header| Span { address: *header, length: HEADER }).collect();
         let mut bytes = vec![0; HEADER * spans.len()];
         let whole = memory.read_spans(&spans, &mut bytes);
         for ((header, bytes), whole) in some.iter().zip(bytes.chunks_exact(HEADER)).zip(whole) {
             let shape = shapes.of_header(bytes).filter(|_| whole);
             let Some((shape, field)) = shape.and_then(|shape| Some((shape, shape.scheduler?))) else { continue };
-            let Some(scheduler) = lists.schedulers.iter().find(|lists| lists.kind == shape.kind) else { continue };
+            if scheduler(lists, shape.kind).is_none() {
+                continue;
+            }
             let owner = usize::try_from(lists.owner_id).ok().and_then(|at| word_at(bytes, at)).filter(|id| *id != 0);
             let handle = usize::try_from(field).ok().and_then(|at| word_at(bytes, at));
             let handle = handle.or_else(|| word(memory, header.wrapping_add(field)));
             let (Some(id), Some(handle)) = (owner, handle) else { continue };
-            if !tried.insert((handle, id)) {
-                continue;
-            }
-            if word(memory, handle.wrapping_add(scheduler.id)) == Some(id) {
-                found.push(Runtime { handle, id, scheduler });
+            let runtime = Runtime { handle, id, kind: shape.kind };
+            if tried.insert((handle, id)) && is_there(&runtime) {
+                found.push(runtime);
             }
             if tried.len() > 16 * MAX_RUNTIMES {
                 return found;
@@ -121,24 +139,25 @@ struct Walk<'w, M> {
     memory: &'w M,
     shapes: &'w TaskShapes,
     lists: &'w OwnedLists,
-    runtime: &'w Runtime<'w>,
+    runtime: Runtime,
+    scheduler: &'w SchedulerLists,
     most: usize,
     out_of_time: &'w dyn Fn() -> bool,
 }
 
 impl<M: Spans> Walk<'_, M> {
     /// Where its lists are.
-    fn elements(&self, owned: &mut Owned) -> Vec<u64> {
+    fn elements(&self, cut: &mut u64) -> Vec<u64> {
         let handle = self.runtime.handle;
-        match self.runtime.scheduler.lists {
+        match self.scheduler.lists {
             ListPlace::One { at } => vec![handle.wrapping_add(at)],
             ListPlace::Sharded { pointer, length, size } => {
                 let field = |at: u64| word(self.memory, handle.wrapping_add(at));
                 let (Some(first), Some(length)) = (field(pointer), field(length)) else {
-                    owned.lists_cut += 1;
+                    *cut += 1;
                     return Vec::new();
                 };
-                owned.lists_cut += u64::from(length > MAX_LISTS);
+                *cut += u64::from(length > MAX_LISTS);
                 (0..length.min(MAX_LISTS)).map(|nth| first.wrapping_add(size.wrapping_mul(nth))).collect()
             }
         }
@@ -146,12 +165,12 @@ impl<M: Spans> Walk<'_, M> {
 
     /// How many tasks it says that it has.
     fn count(&self) -> Option<u64> {
-        word(self.memory, self.runtime.handle.wrapping_add(self.runtime.scheduler.count?))
+        word(self.memory, self.runtime.handle.wrapping_add(self.scheduler.count?))
     }
 
     /// Follows the list at `list`. Whether its end was reached.
     fn follow(&self, list: u64, seen: &mut HashSet<u64>, tasks: &mut Vec<(u64, u64)>) -> bool {
-        let scheduler = self.runtime.scheduler;
+        let scheduler = self.scheduler;
         let head = || word(self.memory, list.wrapping_add(scheduler.head));
         let tail = || word(self.memory, list.wrapping_add(scheduler.tail));
         // What is behind this belongs to the list, each task pointing back to the one before it.

@@ -123,18 +123,16 @@ fn notes(known: &Known, owned: &Owned, all: &All) -> Vec<String> {
     let mut say = |is_so: bool, sentence: String| notes.extend(is_so.then_some(sentence));
     let nothing = all.tasks.iter().filter(|task| task.row.is_none() && !matches!(task.outcome, Outcome::Read(_))).count();
     let older = all.tasks.iter().filter(|task| task.row.is_none()).count();
-    say(
-        known.table.is_none(),
-        "there are no await stacks: the program's debug information does not describe its futures".to_owned(),
-    );
-    match &known.lists {
+    let why = known.no_awaits.as_deref().unwrap_or("the program's debug information does not describe its futures");
+    say(known.table.is_none(), format!("there are no await stacks: {why}"));
+    match &known.program.lists {
         Err(why) => say(true, format!("tasks that were not polled since the attach are not listed: {why}")),
         Ok(_) => say(
             true,
             format!(
                 "{} seen; {older} tasks are older than the attach; tasks of a runtime, and of a LocalSet, of which none was polled since \
                  the attach are not listed",
-                if owned.runtimes == 1 { "1 runtime".to_owned() } else { format!("{} runtimes", owned.runtimes) },
+                if owned.runtimes.len() == 1 { "1 runtime".to_owned() } else { format!("{} runtimes", owned.runtimes.len()) },
             ),
         ),
     }

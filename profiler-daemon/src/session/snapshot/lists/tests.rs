@@ -10,7 +10,9 @@ fn headers(owned: &Owned) -> Vec<u64> {
 }
 
 fn found(crowd: &Crowd, known: &[u64], most: usize) -> Owned {
-    owned_tasks(&crowd.fake, &Crowd::shapes(), &Crowd::owned_lists(), known, most, &|| false)
+    owned_tasks(&crowd.fake, &Crowd::shapes(), &Crowd::owned_lists(), KnownTasks { headers: known, runtimes: &[] }, most, &|| {
+        false
+    })
 }
 
 /// Check that one task that is known leads to all of its runtime's.
@@ -20,7 +22,7 @@ fn one_task_leads_to_all() {
     let owned = found(&crowd, &[crowd.lists[2][17]], ALL);
     assert_eq!(headers(&owned), crowd.lists.concat());
     assert!(owned.tasks.iter().all(|(_, vtable)| *vtable == VTABLE));
-    assert_eq!((owned.runtimes, owned.lists_cut, owned.tasks_missing), (1, 0, 0));
+    assert_eq!((owned.runtimes.len(), owned.lists_cut, owned.tasks_missing), (1, 0, 0));
     assert_eq!(found(&crowd, &[], ALL), Owned::default(), "no task, no runtime");
     assert_eq!(found(&Crowd::new(4, 0), &[0x100_0000], ALL), Owned::default(), "no such task");
 }
@@ -32,7 +34,7 @@ fn a_task_of_another_owner_leads_nowhere() {
     let known = crowd.lists[0][0];
     for owner in [0, 8] {
         crowd.fake.word(known + 24, owner);
-        assert_eq!(found(&crowd, &[known], ALL).runtimes, 0);
+        assert_eq!(found(&crowd, &[known], ALL).runtimes, []);
     }
 }
 
@@ -126,6 +128,27 @@ fn number_and_time_are_bounded() {
     let known = [crowd.lists[0][0]];
     let owned = found(&crowd, &known, 30);
     assert_eq!((owned.tasks.len(), owned.lists_cut, owned.tasks_missing), (30, 2, 170));
-    let late = owned_tasks(&crowd.fake, &Crowd::shapes(), &Crowd::owned_lists(), &known, ALL, &|| true);
+    let late = owned_tasks(
+        &crowd.fake,
+        &Crowd::shapes(),
+        &Crowd::owned_lists(),
+        KnownTasks { headers: &known, runtimes: &[] },
+        ALL,
+        &|| true,
+    );
     assert_eq!((late.tasks.len(), late.lists_cut, late.tasks_missing), (0, 2, 200));
+}
+
+/// Check that a runtime is still found when the task that led to it has gone, and not when it has gone itself.
+#[test]
+fn runtimes_are_remembered() {
+    let mut crowd = Crowd::new(1, 10);
+    let runtimes = found(&crowd, &[crowd.lists[0][0]], ALL).runtimes;
+    let again = |crowd: &Crowd| {
+        let known = KnownTasks { headers: &[], runtimes: &runtimes };
+        owned_tasks(&crowd.fake, &Crowd::shapes(), &Crowd::owned_lists(), known, ALL, &|| false)
+    };
+    assert_eq!(headers(&again(&crowd)), crowd.lists[0]);
+    crowd.fake.word(HANDLE + 16, 99);
+    assert_eq!(again(&crowd), Owned::default());
 }
