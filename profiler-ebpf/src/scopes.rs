@@ -1,7 +1,7 @@
 //! Scopes: entering, leaving and ending a request.
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use profiler_common::awaits::{Awaiting, Gap};
+use profiler_common::awaits::Gap;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate};
 use profiler_common::limits::REQUEST_ID_BYTES;
@@ -48,7 +48,7 @@ pub fn enter(hit: &Hit) {
     let open = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
-        row.awaiting = Awaiting::NOWHERE;
+        row.awaiting.clear();
         row.on_enter(&snapshot, tid, &outer)
     });
     if backwards {
@@ -154,7 +154,7 @@ pub fn end(hit: &Hit) {
     let waited =
         row.flags & INSIDE == 0 && !thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= open.start_ns);
     let backwards = writing(row, |row| {
-        row.awaiting = Awaiting::NOWHERE;
+        row.awaiting.clear();
         row.on_end(&snapshot)
     });
     if backwards {
