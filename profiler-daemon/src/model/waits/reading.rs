@@ -80,11 +80,14 @@ impl<'f> Reading<'f> {
 }
 
 impl Wait {
-    /// The function that waits: the one whose place the wait has. `None`: not known.
+    /// The function that waits: the one whose place the wait has; without a place the innermost of the user's own. `None`: there is none.
     #[must_use]
     pub fn function(&self) -> Option<String> {
-        let here = |frame: &&WaitFrame| waits(frame) && (&frame.file, frame.line) == (&self.file, self.line);
-        tree(&self.stack).trunk.iter().rev().find(here).filter(|frame| frame.line.is_some()).map(WaitFrame::step)
+        let here = |frame: &&WaitFrame| match self.line {
+            Some(line) => waits(frame) && frame.line == Some(line) && frame.file == self.file,
+            None => waits(frame) && is_own(frame),
+        };
+        tree(&self.stack).trunk.iter().rev().find(here).map(WaitFrame::step)
     }
 
     /// What is awaited, with the branches where there are some: `tokio::select! of leaf, mid`.
