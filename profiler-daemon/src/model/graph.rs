@@ -14,7 +14,7 @@ use waiting::{Waiting, aligned, waiting};
 
 use super::capture::Capture;
 use super::selection::{NothingSelected, Selection};
-use super::stacks::{FrameId, Frames, Merged, Resolved, weigh};
+use super::stacks::{FrameId, FrameKind, Frames, Merged, Resolved, weigh};
 use super::states::{State, States};
 use super::symbols::Symbolize;
 use super::waits::{Keep, Stacks};
@@ -188,7 +188,8 @@ impl<'t> Shaped<'t> {
 
 fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
     let resolved = Resolved::of(towers.iter().flat_map(Shaped::addresses), symbols, &mut graph.frames);
-    let methods = Methods::of(stacks.all().iter().flat_map(|stack| &stack.frames), &graph.frames);
+    let code = graph.frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code);
+    let methods = Methods::of(stacks.frames(), code.map(|(name, files)| (name.text.as_str(), files)));
     for Shaped { tower, polled, waiting } in towers {
         let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);

@@ -80,8 +80,10 @@ pub fn render(
             speedscope::write(&graphs?, &mut bytes)?;
         }
         Format::Pprof => {
-            let weighted = weighted(capture, selection, executor.kept())?;
-            executor.in_names(symbols, |symbols| pprof::write(capture, &weighted, metric, symbols, &mut bytes))?;
+            executor.in_names(symbols, |symbols| {
+                let weighted = weighted(capture, selection, executor.kept(), symbols)?;
+                Ok::<_, SessionError>(pprof::write(capture, &weighted, metric, symbols, &mut bytes)?)
+            })?;
         }
         Format::Firefox | Format::Perfetto => {
             selection.check(capture)?;

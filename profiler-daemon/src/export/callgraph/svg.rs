@@ -10,6 +10,7 @@ use super::layout::{Layout, Point, Shape, Size, layout};
 use super::{call, drawn, numbers, shade, share};
 use crate::export::ExportError;
 use crate::export::numbers::{ms, plural};
+use crate::export::table::{beginning, end};
 use crate::model::Graph;
 use crate::model::calls::{CallGraph, Edge, Node, NodeKind};
 
@@ -104,14 +105,17 @@ fn subtitle(calls: &CallGraph, drawn: &Drawn<'_>) -> String {
 }
 
 fn size(node: &Node, numbers: &[String]) -> Size {
-    let widest = numbers.iter().map(|line| columns(line)).fold(columns(&short(&node.name)), f64::max);
+    let widest = numbers.iter().map(|line| columns(line)).fold(columns(&short(node)), f64::max);
     let lines = numbers.iter().fold(1.0, |lines, _| lines + 1.0);
     Size { width: widest + 2.0 * PADDING, height: lines * LINE + PADDING }
 }
 
-/// The name, or its end: of a path, that tells more.
-fn short(name: &str) -> String {
-    crate::export::table::end(name, NAME_MAX)
+/// The name, or a part of it: of a function its end, which tells more, of a root the beginning, where the request is.
+fn short(node: &Node) -> String {
+    match node.kind {
+        NodeKind::Root => beginning(&node.name, NAME_MAX),
+        NodeKind::Async | NodeKind::Sync => end(&node.name, NAME_MAX),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "columns of a line")]
@@ -131,12 +135,8 @@ fn push_node(svg: &mut String, calls: &CallGraph, node: &Node, numbers: &[String
         shade(node, calls.wall_ns),
     );
     let mut line_y = y + LINE;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{line_y:.1}\" font-weight=\"bold\">{}</text>",
-        x + PADDING,
-        escaped(&short(&node.name))
-    );
+    let _ =
+        writeln!(svg, "<text x=\"{:.1}\" y=\"{line_y:.1}\" font-weight=\"bold\">{}</text>", x + PADDING, escaped(&short(node)));
     for line in numbers {
         line_y += LINE;
         let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{line_y:.1}\" font-size=\"11\">{}</text>", x + PADDING, escaped(line));

@@ -118,7 +118,7 @@ pub(super) fn paint(text: &str, look: Look, colours: Colours) -> Cow<'_, str> {
 }
 
 /// At most `max` columns of a text: its beginning, and `…` for the rest.
-pub(super) fn beginning(text: &str, max: usize) -> String {
+pub(in crate::export) fn beginning(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }

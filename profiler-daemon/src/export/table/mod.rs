@@ -16,7 +16,7 @@ pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
 pub use fit::fit;
 pub use grid::Colours;
-pub(super) use grid::end;
+pub(super) use grid::{beginning, end};
 pub use losses::losses;
 pub use requests::{request, requests};
 pub use tasks::{TaskColumn, UnknownColumn, tasks};

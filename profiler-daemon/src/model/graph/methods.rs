@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::names::{crate_of, function_of, last_segment};
-use crate::model::stacks::{FrameKind, FrameName, Frames};
+use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::waits::WaitFrame;
 
 /// Names of methods in code by their names in await stacks.
@@ -17,45 +17,53 @@ pub(super) struct Methods(HashMap<String, String>);
 /// Crate and method.
 type Key = (String, String);
 
-/// A method's source files, and who it may be.
+/// A method in a nameless block: `pool::{impl#3`, and the method.
+type Nameless = (String, Key);
+
+/// What it is called without the block, and the source files that its awaits are in.
 #[derive(Default)]
-struct Candidates {
-    /// Blocks of await stacks: `pool::{impl#3`.
-    blocks: BTreeSet<String>,
-    /// Their names without the block.
-    steps: BTreeSet<String>,
+struct Told {
+    step: String,
     files: BTreeSet<String>,
 }
 
 impl Methods {
-    /// Finds the methods of these await frames among the frames of code.
-    pub(super) fn of<'f>(awaited: impl Iterator<Item = &'f WaitFrame>, frames: &Frames) -> Self {
-        let mut nameless: BTreeMap<Key, Candidates> = BTreeMap::new();
+    /// Finds the methods of these await frames among functions of code and their source files.
+    pub(super) fn of<'f>(
+        awaited: impl Iterator<Item = &'f WaitFrame>,
+        code: impl Iterator<Item = (&'f str, &'f BTreeSet<String>)>,
+    ) -> Self {
+        let mut nameless: BTreeMap<Nameless, Told> = BTreeMap::new();
         for frame in awaited {
-            let Some((block, _)) = frame.name.split_once("{impl#").map(|(path, rest)| (path.len(), rest)) else { continue };
             let step = frame.step();
-            let Some(key) = key(&step) else { continue };
-            let candidates = nameless.entry(key).or_default();
-            let end = frame.name.get(block..).and_then(|rest| rest.find('}')).map_or(block, |end| block.saturating_add(end));
-            candidates.blocks.extend(frame.name.get(..end).map(str::to_owned));
-            candidates.steps.insert(step);
-            candidates.files.extend(frame.file.clone());
-        }
-        let mut named: BTreeMap<&Key, BTreeSet<String>> = BTreeMap::new();
-        for (name, files) in frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code) {
-            let function = function_of(&name.text);
-            let found = key(&function).and_then(|key| nameless.get_key_value(&key));
-            let Some((key, candidates)) = found else { continue };
-            if files.iter().any(|file| candidates.files.iter().any(|other| is_same(file, other))) {
-                named.entry(key).or_default().insert(function);
+            if let (Some(block), Some(key)) = (block(&frame.name), key(&step)) {
+                let told = nameless.entry((block.to_owned(), key)).or_default();
+                told.step = step;
+                told.files.extend(frame.file.clone());
             }
         }
-        let pairs = named.into_iter().filter_map(|(key, functions)| {
-            let candidates = nameless.get(key).filter(|candidates| candidates.blocks.len() == 1)?;
-            let (step, function) = (candidates.steps.first()?, functions.first().filter(|_| functions.len() == 1)?);
-            Some((step.clone(), function.clone()))
-        });
-        Self(pairs.collect())
+        let mut functions: HashMap<Key, Vec<(String, &BTreeSet<String>)>> = HashMap::new();
+        for (text, files) in code.filter(|_| !nameless.is_empty()) {
+            let function = function_of(text);
+            if let Some(key) = key(&function) {
+                functions.entry(key).or_default().push((function, files));
+            }
+        }
+        // A function that several blocks may be is none of them.
+        let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for ((_, key), told) in nameless {
+            let fits = |files: &BTreeSet<String>| files.iter().any(|file| told.files.iter().any(|other| is_same(file, other)));
+            let found = functions.get(&key).into_iter().flatten().filter(|(_, files)| fits(files)).map(|(function, _)| function);
+            let found: BTreeSet<&String> = found.collect();
+            if let (Some(function), 1) = (found.first(), found.len()) {
+                claims.entry((*function).clone()).or_default().push(told.step);
+            }
+        }
+        let only = |(function, steps): (String, Vec<String>)| match &steps[..] {
+            [step] => Some((step.clone(), function)),
+            _ => None,
+        };
+        Self(claims.into_iter().filter_map(only).collect())
     }
 
     /// The frame of a function of an await stack as code calls it.
@@ -72,6 +80,13 @@ impl Methods {
     }
 }
 
+/// `pool::{impl#3` of `pool::{impl#3}::acquire`.
+fn block(name: &str) -> Option<&str> {
+    let begin = name.find("{impl#")?;
+    let length = name.get(begin..)?.find('}')?;
+    name.get(..begin.saturating_add(length))
+}
+
 fn key(function: &str) -> Option<Key> {
     Some((crate_of(function)?.to_owned(), last_segment(function).to_owned()))
 }
@@ -86,7 +101,6 @@ fn is_same(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
     use crate::model::capture::AwaitFrameKind;
-    use crate::model::symbols::Frame;
 
     fn awaited(name: &str, file: &str) -> WaitFrame {
         let (kind, file) = (AwaitFrameKind::AsyncFn, Some(file.to_owned()));
@@ -94,12 +108,9 @@ mod tests {
     }
 
     fn called(awaits: &[WaitFrame], code: &[(&str, &str)], step: &str) -> String {
-        let mut frames = Frames::default();
-        for (name, file) in code {
-            let id = frames.id(FrameName::new(FrameKind::Code, name));
-            frames.note(id, &Frame { file: Some((*file).to_owned()), ..Frame::named(name) });
-        }
-        Methods::of(awaits.iter(), &frames).name(step).to_owned()
+        let files: Vec<BTreeSet<String>> = code.iter().map(|(_, file)| [(*file).to_owned()].into()).collect();
+        let code = code.iter().zip(&files).map(|((name, _), files)| (*name, files));
+        Methods::of(awaits.iter(), code).name(step).to_owned()
     }
 
     #[test]
@@ -124,5 +135,13 @@ mod tests {
         let code = [("s::A::go", "/x/src/s.rs"), ("s::B::go", "/x/src/s.rs")];
         assert_eq!(called(&[one.clone(), other], &code[..1], "s::go"), "s::go");
         assert_eq!(called(&[one], &code, "s::go"), "s::go");
+    }
+
+    #[test]
+    fn files_tell_methods_of_one_name_apart() {
+        let awaits = [awaited("s::a::{impl#0}::go", "/x/src/a.rs"), awaited("s::b::{impl#0}::go", "/x/src/b.rs")];
+        let code = [("s::a::A::go", "/x/src/a.rs"), ("s::b::B::go", "/x/src/b.rs")];
+        assert_eq!(called(&awaits, &code, "s::a::go"), "s::a::A::go");
+        assert_eq!(called(&awaits, &code, "s::b::go"), "s::b::B::go");
     }
 }

@@ -61,6 +61,11 @@ impl Stacks {
         &self.named
     }
 
+    /// Every frame of every stack.
+    pub fn frames(&self) -> impl Iterator<Item = &WaitFrame> {
+        self.named.iter().flat_map(|stack| &stack.frames)
+    }
+
     /// The stack of a number. `None`: there is none, which is a fault of whoever made the capture.
     #[must_use]
     pub fn get(&self, index: AwaitIndex) -> Option<&NamedStack> {

@@ -28,7 +28,7 @@ impl<'s> Compiler<'_, 's> {
             };
         }
         let awaited: Vec<Member<'s>> =
-            captured.into_iter().filter(|member| member.of.is_some_and(|of| self.leads_to_future(of, 0))).collect();
+            captured.into_iter().filter(|member| member.of.is_some_and(|of| self.leads_to_future(of))).collect();
         if let Some(kind) = macro_of_futures(&awaited).filter(|_| !is_tokio) {
             let name = if kind == FrameKind::Join { "futures::join!" } else { "futures::select!" };
             self.show(place, name.to_owned(), kind);
