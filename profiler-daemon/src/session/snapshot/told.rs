@@ -10,7 +10,7 @@ use super::lists::Owned;
 use super::passes::{All, Outcome, Told};
 use super::walks::{Reading, Seen, Stacks};
 use crate::collect::{Doing, LiveTask};
-use crate::model::{NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
+use crate::model::{AwaitSource, NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
 
 /// Puts a snapshot together.
 pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, at_ns: u64) -> Snapshot {
@@ -18,7 +18,9 @@ pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, 
     let tasks = all.tasks.iter().filter_map(|task| told.task(task)).collect();
     let stacks = told.stacks.stacks;
     let types = known.types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect();
-    Snapshot { at_ns, types, stacks, tasks, notes: notes(known, owned, all) }
+    // Stacks of stored wakers are not read here.
+    let source = if known.table.is_some() { AwaitSource::Layouts } else { AwaitSource::None };
+    Snapshot { at_ns, source, types, stacks, tasks, notes: notes(known, owned, all) }
 }
 
 /// Stacks that tasks really have, each once by what it reads as: of a reading that was thrown away the stack is, too, and two states of a

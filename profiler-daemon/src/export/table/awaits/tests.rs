@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::report::RequestName;
-use crate::model::{SnapshotStack, SnapshotType, TaskKind};
+use crate::model::{AwaitSource, SnapshotStack, SnapshotType, TaskKind};
 
 const MS: u64 = 1_000_000;
 
@@ -40,6 +40,7 @@ fn snapshot(tasks: Vec<SnapshotTask>) -> Snapshot {
     ];
     Snapshot {
         at_ns: 10_000 * MS,
+        source: AwaitSource::Layouts,
         types: vec![of("orders::handle", TaskKind::Spawned), of("orders::audit", TaskKind::Local)],
         stacks: vec![
             SnapshotStack { frames: load, cut: None },
