@@ -163,6 +163,7 @@ fn snapshot() -> Snapshot {
     };
     Snapshot {
         at_ns: 3_500_000,
+        source: AwaitSource::Layouts,
         types: vec![SnapshotType { name: "shop::pay".to_owned(), kind: TaskKind::Spawned }],
         stacks: vec![SnapshotStack { frames: vec![frame(0, "shop::pay"), frame(1, "\u{1b}[2J")], cut: None }],
         tasks: vec![task],

@@ -57,6 +57,17 @@ pub struct LiveTask {
     pub since_ns: u64,
 }
 
+/// What came of looking for one task's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveRow {
+    /// It is there.
+    Live(LiveTask),
+    /// It was being written at every try.
+    Torn,
+    /// There is none.
+    Gone,
+}
+
 /// What a live task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
