@@ -17,6 +17,8 @@
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]
+mod sums;
+#[cfg(test)]
 mod unknown;
 #[cfg(test)]
 mod waits;

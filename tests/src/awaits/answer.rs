@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::{Failure, Result};
 
-/// Where one request waited.
+/// Where one request waited, or all tasks of a type.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Waits {
-    /// Which.
+    /// Which request.
     pub request: Option<Name>,
+    /// Which type.
+    pub task_type: Option<String>,
     /// `layouts`, `wakers` or `none`.
     pub source: String,
     /// A row for each await stack.
@@ -104,6 +106,11 @@ pub fn waits(text: &str, request: &str) -> Result<Waits> {
     let of = |waits: &Waits| waits.request.as_ref().is_some_and(|name| name.id == request && name.instance == 1);
     let [ref one] = *all else { return Err(form("waits", format!("{} entries for {request}: {text}", all.len()))) };
     if of(one) { Ok(one.clone()) } else { Err(form("waits", format!("not of {request}, instance 1: {text}"))) }
+}
+
+/// Reads `waits --all --format json`: a list with one entry for each type of task.
+pub fn all_waits(text: &str) -> Result<Vec<Waits>> {
+    list(text, "waits --all", None)
 }
 
 /// Reads `tasks --awaits --format json`: a list, or an object that has it as `tasks`.
