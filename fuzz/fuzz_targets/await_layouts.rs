@@ -14,6 +14,8 @@ fn inspection() -> Inspection {
         body_end: None,
         shutdown: 0x1000,
         id_offset: None,
+        scheduler_offset: None,
+        trailer_offset: None,
         kind: TaskKind::MultiThread,
         name: "app::outer".to_owned(),
         raw_name: None,
