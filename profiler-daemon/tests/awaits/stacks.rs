@@ -101,3 +101,17 @@ fn every_task_waits_where_its_source_says() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// Check that nothing was left out, that the future in the annotation's scope is known by its poll, and that a table comes back from bytes.
+#[test]
+fn nothing_is_left_out() {
+    for profile in PROFILES {
+        let (_, inspection, layouts) = compiled(profile);
+        assert_eq!(layouts.notes, [], "{profile}");
+        assert_eq!(layouts.tasks.len(), inspection.task_types.len(), "{profile}");
+        let [(_, node)] = layouts.scopes[..] else { panic!("{profile}: {:?}", layouts.scopes) };
+        let frame = layouts.frames[node as usize].as_ref().unwrap();
+        assert_eq!(frame.name, "waiting::plain::in_scope::{async_fn#0}", "{profile}");
+        assert_eq!(AwaitLayouts::from_bytes(&layouts.to_bytes()).as_ref(), Ok(&*layouts), "{profile}");
+    }
+}
