@@ -21,7 +21,8 @@ use profiler_common::totals::SharedWord;
 use crate::atomics::{Shared, add};
 use crate::losses::lose;
 use crate::maps::{
-    AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_SUM, NEW_AWAIT_WALK, TYPES,
+    AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_SUM, NEW_AWAIT_WALK,
+    TYPES,
 };
 use crate::memory::{User, read_user};
 use crate::{globals, spans, threads};

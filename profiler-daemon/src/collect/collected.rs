@@ -58,6 +58,10 @@ pub struct LiveTask {
 }
 
 /// What came of looking for one task's row.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are there, and there are a hundred thousand: a box each would cost more"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveRow {
     /// It is there.
