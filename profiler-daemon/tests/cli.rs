@@ -12,8 +12,8 @@ use profiler_daemon::{
     cli::Exit,
     control::{Answer, ControlListener, Format, Names, Selection, Service, ServiceError, serve, server::Limits},
     model::{
-        self, AwaitSource, Blocking, Capture, Filter, Metric, Report, States, TaskKind, TaskRow, TaskType, TypeIndex, Wait,
-        Waits, Whose, blocking::LongPolls,
+        self, AwaitSource, Blocking, Capture, Filter, Metric, Report, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask,
+        SnapshotType, State, States, TaskKind, TaskRow, TaskType, TypeIndex, Wait, Waits, Whose, blocking::LongPolls,
     },
 };
 use serde_json::Value;
@@ -141,6 +141,35 @@ fn report() -> Report {
     model::report(&Capture { types, tasks: vec![task(17, 0, 9), task(18, 1, 80)], ..Capture::default() }, &Filter::All)
 }
 
+/// One task that waits, of a hostile name.
+fn snapshot() -> Snapshot {
+    let frame = |depth, name: &str| SnapshotFrame {
+        depth,
+        name: name.to_owned(),
+        kind: "async_fn".to_owned(),
+        file: Some("/srv/shop/src/pay.rs".to_owned()),
+        line: Some(7),
+    };
+    let task = SnapshotTask {
+        id: Some(17),
+        task_type: 0,
+        state: State::Suspended,
+        since_ns: Some(1_000_000),
+        request: None,
+        spawn_seen: true,
+        stack: Some(0),
+        awaited_task: None,
+        note: None,
+    };
+    Snapshot {
+        at_ns: 3_500_000,
+        types: vec![SnapshotType { name: "shop::pay".to_owned(), kind: TaskKind::Spawned }],
+        stacks: vec![SnapshotStack { frames: vec![frame(0, "shop::pay"), frame(1, "\u{1b}[2J")], cut: None }],
+        tasks: vec![task],
+        notes: vec!["not \u{1b}[2J everything".to_owned()],
+    }
+}
+
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, ServiceError> {
     serde_json::to_vec(value).map_err(|error| ServiceError::Failed(error.to_string()))
 }
@@ -183,6 +212,9 @@ impl Service for Two {
                 notes: names.debug_dirs.iter().map(|dir| format!("\u{1b}[2J{} {}", names.raw_frames, dir.display())).collect(),
             }),
         }
+    }
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        json(&snapshot())
     }
     fn waits(&self, select: &Selection, _names: &Names) -> Result<Answer, ServiceError> {
         let name = match select {
@@ -265,6 +297,33 @@ fn what_holds_the_workers_is_asked() {
         let listed = run(&["blocking", "--socket", socket, "--format", "json"]);
         let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
         assert_eq!((&answer["threshold_ns"], &answer["long_polls"][0]["count"]), (&1_000_000.into(), &20.into()));
+    });
+}
+
+/// Await stacks as a dump and as JSON, and nothing in the dump that steers a terminal.
+#[test]
+fn what_tasks_wait_for_is_asked() {
+    with_daemon(|socket| {
+        let listed = run(&["tasks", "--awaits", "--socket", socket]);
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        assert_eq!(
+            text(&listed.stdout),
+            "\
+1 task: 1 suspended
+
+1 task shop::pay (spawned): suspended, for 2.500 ms
+  task 17
+  shop::pay      src/pay.rs:7
+    \\u{1b}[2J  src/pay.rs:7
+
+not \\u{1b}[2J everything
+"
+        );
+        let listed = run(&["tasks", "--awaits", "--socket", socket, "--format", "json"]);
+        let answer: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let task = &answer["tasks"][0];
+        assert_eq!((&task["id"], &task["type"], &task["age_ns"]), (&17.into(), &"shop::pay".into(), &2_500_000.into()));
+        assert_eq!((&task["await"]["stack"][0]["line"], &task["await"]["cut"]), (&7.into(), &Value::Null));
     });
 }
 

@@ -12,3 +12,4 @@ mod requests;
 mod run;
 mod runtimes;
 mod sampling;
+mod snapshot;

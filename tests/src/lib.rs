@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod cells;
 pub mod chain;
 pub mod chained;
+pub mod crowd;
 pub mod daemon;
 pub mod expect;
 pub mod failure;

@@ -96,6 +96,9 @@ pub struct RunArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
+    #[arg(long)]
+    pub no_awaits: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -122,6 +125,9 @@ pub struct RecordArgs {
     /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
+    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
+    #[arg(long)]
+    pub no_awaits: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -134,7 +140,7 @@ pub struct ShapeArgs {
     #[arg(short, long, value_enum, default_value_t)]
     pub metric: Metric,
     /// Form of the result; if not given, by the end of FILE: .svg, .folded or .txt, .json, .pb.gz (pprof), .speedscope.json,
-    /// .firefox.json, .pftrace or .perfetto-trace, else flamegraph
+    /// .firefox.json, .pftrace or .perfetto-trace, .dot or .callgraph.svg, else flamegraph
     #[arg(short, long, value_enum)]
     pub format: Option<Format>,
     /// Write to this file; `-` is standard output
@@ -193,6 +199,12 @@ pub struct TasksArgs {
     /// Form of the answer; json prints one line, and with --interval one line each time
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
+    /// Print what each task waits for, like a thread dump: its await stack, read from the process while it runs
+    #[arg(long, conflicts_with = "sort")]
+    pub awaits: bool,
+    /// With --awaits: print this many groups of tasks that wait alike, the longest waiting first [default: all]
+    #[arg(short = 'n', long, value_name = "N", requires = "awaits", value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: Option<u64>,
 }
 
 /// Arguments of `blocking`.
@@ -331,6 +343,12 @@ pub enum Format {
     Firefox,
     /// A track per worker and task, wakes as arrows, for ui.perfetto.dev; shows time, so --metric does not matter
     Perfetto,
+    /// Which functions call and await which, with wall and CPU time; an SVG where FILE ends in .svg, else DOT for graphviz; --metric does
+    /// not matter
+    Callgraph,
+    /// The same drawn; asked for by the end of FILE
+    #[value(skip)]
+    CallgraphSvg,
 }
 
 /// What a listing is printed as.

@@ -120,6 +120,8 @@ pub struct Run {
     pub socket: Option<PathBuf>,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -146,6 +148,8 @@ pub struct Record {
     pub shape: Shape,
     /// Samples a second.
     pub rate: Option<Rate>,
+    /// Where tasks wait is left out.
+    pub no_awaits: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -194,6 +198,10 @@ pub struct Tasks {
     pub live: bool,
     /// Form of the answer.
     pub format: Listing,
+    /// Await stacks instead of the table.
+    pub awaits: bool,
+    /// How many groups of them; all if `None`.
+    pub top: Option<u64>,
 }
 
 /// What `export` writes.
@@ -302,7 +310,7 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, names: Names::check(args.names)? })
+        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, no_awaits: args.no_awaits, names: Names::check(args.names)? })
     }
 }
 
@@ -311,14 +319,14 @@ impl Record {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, names })
+        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, no_awaits: args.no_awaits, names })
     }
 }
 
 impl Shape {
     fn check(args: ShapeArgs) -> Result<Self, UsageError> {
         let path = not_empty(args.output, "-o")?;
-        let format = args.format.unwrap_or_else(|| Format::by_name(&path));
+        let format = args.format.unwrap_or_else(|| Format::by_name(&path)).for_name(&path);
         Ok(Self { metric: args.metric, format, output: Output::from(path) })
     }
 }
@@ -350,7 +358,8 @@ impl Tasks {
         if args.interval.is_some_and(|interval| interval < INTERVAL_MIN) {
             return Err(UsageError::ShortInterval);
         }
-        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal;
+        // Await stacks are read at leisure: they are printed once.
+        let table_on_terminal = args.format == Listing::Table && streams.stdout_is_terminal && !args.awaits;
         let by_default = table_on_terminal.then_some(INTERVAL);
         let refresh = if args.once { None } else { args.interval.or(by_default) };
         Ok(Self {
@@ -359,6 +368,8 @@ impl Tasks {
             refresh,
             live: table_on_terminal && refresh.is_some(),
             format: args.format,
+            awaits: args.awaits,
+            top: args.top,
         })
     }
 }

@@ -49,7 +49,11 @@ Examples:
   # One table for a log
   sudo profiler-daemon tasks --once
   # A line of JSON every ten seconds
-  sudo profiler-daemon tasks --format json --interval 10s";
+  sudo profiler-daemon tasks --format json --interval 10s
+  # What does every task wait for? The three groups that have waited longest
+  sudo profiler-daemon tasks --awaits --top 3
+  # Ids of the tasks that wait in a function
+  sudo profiler-daemon tasks --awaits --format json | jq '.tasks[] | select(.await.stack[]?.name == \"shop::load\") | .id'";
 
 /// Of `blocking`.
 pub(super) const BLOCKING: &str = "\
@@ -66,6 +70,9 @@ pub(super) const EXPORT: &str = "\
 Examples:
   sudo profiler-daemon export --request order-42 -o order-42.svg
   sudo profiler-daemon export --all --metric cpu --format folded -o cpu.folded
+  # Which functions call and await which: for a browser, and for graphviz
+  sudo profiler-daemon export --request order-42 -o order-42.callgraph.svg
+  sudo profiler-daemon export --all -o calls.dot
   sudo profiler-daemon export --task 17 --format json -o -";
 
 /// Of `waits`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::Format;
 
 /// Ends of file names, the longer of two that fit first.
-const ENDS: [(&str, Format); 9] = [
+const ENDS: [(&str, Format); 11] = [
     (".speedscope.json", Format::Speedscope),
     (".firefox.json", Format::Firefox),
     (".perfetto-trace", Format::Perfetto),
@@ -14,6 +14,8 @@ const ENDS: [(&str, Format); 9] = [
     (".json", Format::Json),
     (".folded", Format::Folded),
     (".txt", Format::Folded),
+    (".callgraph.svg", Format::CallgraphSvg),
+    (".dot", Format::Callgraph),
     (".svg", Format::Flamegraph),
 ];
 
@@ -23,5 +25,13 @@ impl Format {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let end = ENDS.iter().find(|(end, _)| name.len() > end.len() && name.ends_with(end));
         end.map_or(Self::Flamegraph, |&(_, format)| format)
+    }
+
+    /// The same format as a file of this name is to have it: a call graph is drawn where it is to be an SVG.
+    pub(super) fn for_name(self, path: &Path) -> Self {
+        match self {
+            Self::Callgraph if path.extension().is_some_and(|end| end == "svg") => Self::CallgraphSvg,
+            format => format,
+        }
     }
 }

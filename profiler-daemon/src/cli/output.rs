@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, BufWriter, Write as _},
     path::PathBuf,
 };
 
@@ -16,6 +16,9 @@ pub enum Output {
     /// A file; what stood in it is replaced.
     File(PathBuf),
 }
+
+/// Bytes of a result that are kept until they are written.
+const BUFFER: usize = 256 * 1024;
 
 /// A result that could not be written.
 #[derive(Debug, Error)]
@@ -77,15 +80,23 @@ enum Place {
 
 impl PendingOutput {
     /// Writes the whole result.
-    pub fn write(mut self, bytes: &[u8]) -> Result<(), OutputError> {
+    pub fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.write_by(|to| to.write_all(bytes))
+    }
+
+    /// Writes the result as `write` makes it, in small parts.
+    pub fn write_by(mut self, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), OutputError> {
         match &mut self.place {
             Place::Stdout => {
-                let mut stdout = io::stdout().lock();
-                let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+                let mut stdout = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+                let written = write(&mut stdout).and_then(|()| stdout.flush());
                 written.map_err(|source| OutputError::Write { path: None, source })
             }
             Place::File { path, file, remove } => {
-                let written = truncate(file).and_then(|()| file.write_all(bytes));
+                let written = truncate(file).and_then(|()| {
+                    let mut buffered = BufWriter::with_capacity(BUFFER, file);
+                    write(&mut buffered).and_then(|()| buffered.flush())
+                });
                 written.map_err(|source| OutputError::Write { path: Some(path.clone()), source })?;
                 *remove = false;
                 Ok(())

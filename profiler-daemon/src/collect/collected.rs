@@ -53,6 +53,8 @@ pub struct LiveTask {
     pub row: TaskRow,
     /// What it does now.
     pub doing: Doing,
+    /// Since when it does that (ns).
+    pub since_ns: u64,
 }
 
 /// What a live task does.

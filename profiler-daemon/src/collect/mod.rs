@@ -198,11 +198,9 @@ impl Collector {
         let raw_tasks = self.read_tasks(attached)?;
         let mut waits = awaits::Open::default();
         for (header, row) in &raw_tasks {
-            let thread = threads.get(&row.tid);
-            let doing = rows::doing(row, thread, at_ns);
-            let projected = row.projected(thread, at_ns);
-            waits.add_task(row, &projected);
-            collected.tasks.push(LiveTask { header: *header, row: projected, doing });
+            let live = rows::live(*header, row, threads.get(&row.tid), at_ns);
+            waits.add_task(row, &live.row);
+            collected.tasks.push(live);
         }
         let open = Open::at(at_ns, &self.away, &raw_tasks, &threads);
         let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
@@ -226,6 +224,25 @@ impl Collector {
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached, &collected.walks)?;
         Ok((collected, open))
+    }
+
+    /// The rows of the tasks with these headers as they are at `at_ns`; `None` where there is no such row, or none that is whole.
+    pub fn live_tasks(
+        &mut self,
+        attached: &mut Attached,
+        headers: &[u64],
+        at_ns: u64,
+    ) -> Result<Vec<Option<LiveTask>>, AttachError> {
+        let (threads, _) = read_threads(attached)?;
+        let map: HashMap<_, u64, TaskRow> = typed(attached.ebpf(), "TASKS")?;
+        let mut found = Vec::with_capacity(headers.len());
+        for header in headers {
+            found.push(match rows::whole(|| map.get(header, 0).ok(), |row| row.sequence) {
+                rows::Read::Whole(row) => Some(rows::live(*header, &row, threads.get(&row.tid), at_ns)),
+                rows::Read::Torn | rows::Read::Gone => None,
+            });
+        }
+        Ok(found)
     }
 
     fn lose(&mut self, loss: Loss) {

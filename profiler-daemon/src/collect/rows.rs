@@ -3,7 +3,7 @@
 use profiler_common::task::{POLLED, READY, TaskRow, YIELDED};
 use profiler_common::thread::{OffReason, ThreadRow};
 
-use super::Doing;
+use super::{Doing, LiveTask};
 
 /// What came of reading a row.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +42,19 @@ pub(super) fn whole<T: PartialEq>(mut read: impl FnMut() -> Option<T>, sequence:
         last = next;
     }
     Read::Torn
+}
+
+/// A live task at `at_ns`, by its row and its thread's.
+pub(super) fn live(header: u64, row: &TaskRow, thread: Option<&ThreadRow>, at_ns: u64) -> LiveTask {
+    let doing = doing(row, thread, at_ns);
+    let since_ns = match (doing, thread) {
+        (Doing::Preempted, Some(thread)) => thread.off_since_ns.max(thread.woken_ns).max(row.last_ns),
+        (Doing::Blocked, Some(thread)) => thread.off_since_ns.max(row.last_ns),
+        // Its poll ended in a wake, or a wake came later.
+        (Doing::Scheduled, _) if row.flags & (READY | YIELDED) == 0 => row.first_wake_ns.max(row.last_ns),
+        _ => row.last_ns,
+    };
+    LiveTask { header, row: row.projected(thread, at_ns), doing, since_ns }
 }
 
 /// What a live task does at `at_ns`.

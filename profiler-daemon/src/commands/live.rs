@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use profiler_daemon::{
     cli::{
         Exit,
@@ -10,16 +10,17 @@ use profiler_daemon::{
         color::Color,
         command::Tasks,
     },
-    control::Request,
+    control::{Client, Request},
     export::table::{self, TaskColumn},
-    model::State,
+    model::{Snapshot, State},
 };
 use terminal_size::{Height, Width, terminal_size};
 
 use super::{
     ask::{connect, print_line, report},
-    colours_if, print,
+    colours_if, print, print_by,
 };
+use crate::failure::Failure;
 
 /// Cursor to the first column of the first line.
 const HOME: &str = "\x1b[H";
@@ -33,6 +34,7 @@ pub(super) fn tasks(tasks: &Tasks, color: Color) -> Result<Exit> {
     let mut client = connect(&tasks.daemon)?;
     loop {
         match tasks.format {
+            _ if tasks.awaits => awaits(&mut client, tasks, color)?,
             Listing::Json => print_line(client.ask(&Request::Tasks)?)?,
             Listing::Table => {
                 let text = table::tasks(&report(&mut client)?, column(tasks.sort), colours_if(color.stdout));
@@ -41,6 +43,18 @@ pub(super) fn tasks(tasks: &Tasks, color: Color) -> Result<Exit> {
         };
         let Some(interval) = tasks.refresh else { return Ok(Exit::Success) };
         thread::sleep(interval);
+    }
+}
+
+/// `tasks --awaits`.
+fn awaits(client: &mut Client, tasks: &Tasks, color: Color) -> Result<Exit> {
+    let answer = client.ask(&Request::Snapshot)?;
+    let snapshot: Snapshot =
+        serde_json::from_slice(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
+    drop(answer);
+    match tasks.format {
+        Listing::Json => print_by(|to| snapshot.write_json(to)),
+        Listing::Table => print(table::awaits(&snapshot, tasks.top, colours_if(color.stdout)).as_bytes()),
     }
 }
 

@@ -57,6 +57,12 @@ fn print(bytes: &[u8]) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// The same of what is too much to be kept.
+fn print_by(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<Exit> {
+    Output::Stdout.open()?.write_by(write)?;
+    Ok(Exit::Success)
+}
+
 /// Which time a stack is weighted with.
 const fn metric(metric: args::Metric) -> Metric {
     match metric {
@@ -76,6 +82,8 @@ const fn format(format: args::Format) -> Format {
         args::Format::Speedscope => Format::Speedscope,
         args::Format::Firefox => Format::Firefox,
         args::Format::Perfetto => Format::Perfetto,
+        args::Format::Callgraph => Format::CallgraphDot,
+        args::Format::CallgraphSvg => Format::CallgraphSvg,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
         let manner = Manner {
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
-            no_awaits: false,
+            no_awaits: order.no_awaits,
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

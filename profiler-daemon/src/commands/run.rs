@@ -28,7 +28,11 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             None => ControlListener::bind_default(order.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner { rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz), timeline: false, no_awaits: false };
+        let manner = Manner {
+            rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
+            timeline: false,
+            no_awaits: order.no_awaits,
+        };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);

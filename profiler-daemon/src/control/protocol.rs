@@ -15,6 +15,7 @@
 //! {"v":1,"cmd":"export","select":"all","metric":"wall","format":"json"}
 //! {"v":1,"cmd":"blocking","threshold_ns":1000000,"top":20}
 //! {"v":1,"cmd":"export","select":"all","metric":"cpu","format":"folded","names":{"raw_frames":true,"debug_dirs":["/srv/debug"]}}
+//! {"v":1,"cmd":"snapshot"}
 //! {"v":1,"cmd":"stop"}
 //! {"v":1,"cmd":"waits","select":{"request":"order-42"}}
 //! {"v":1,"cmd":"waits","select":"all","names":{"raw_frames":true}}
@@ -41,6 +42,7 @@
 //! | `report` | the report, schema `profiler.report/1` |
 //! | `export` | an SVG, folded stacks or a report |
 //! | `blocking` | a JSON object: the report's `blocking` |
+//! | `snapshot` | a JSON object: every live task with its await stack ([`crate::model::Snapshot`]); types and stacks stand in it once each |
 //! | `waits` | a JSON array: what each instance of the request, or each type of task, waited for |
 //! | `stop` | nothing (`bytes` is 0); the daemon then leaves its target and ends |
 //!
@@ -94,6 +96,8 @@ pub enum Request {
     },
     /// Leave the target and end.
     Stop,
+    /// Every live task, with what it waits for.
+    Snapshot,
     /// What was waited for.
     Waits {
         /// By whom.
@@ -133,6 +137,10 @@ pub enum Format {
     Firefox,
     /// A Perfetto trace.
     Perfetto,
+    /// A call graph in graphviz's language.
+    CallgraphDot,
+    /// A call graph as a picture.
+    CallgraphSvg,
 }
 
 /// How an export names functions.
@@ -256,6 +264,7 @@ enum Command {
     Export,
     Blocking,
     Stop,
+    Snapshot,
     Waits,
 }
 
@@ -282,6 +291,7 @@ impl TryFrom<RequestLine> for Request {
             (Command::Tasks, None, None, None) => Self::Tasks,
             (Command::Report, None, None, None) => Self::Report,
             (Command::Stop, None, None, None) => Self::Stop,
+            (Command::Snapshot, None, None, None) => Self::Snapshot,
             _ => return Err(ProtocolError::Fields),
         };
         match &request {
@@ -306,6 +316,7 @@ impl From<&Request> for RequestLine {
             Request::Tasks => plain(Command::Tasks),
             Request::Report => plain(Command::Report),
             Request::Stop => plain(Command::Stop),
+            Request::Snapshot => plain(Command::Snapshot),
             Request::Blocking { threshold_ns, top } => {
                 Self { threshold_ns: Some(*threshold_ns), top: Some(*top), ..plain(Command::Blocking) }
             }

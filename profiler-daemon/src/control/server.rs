@@ -31,6 +31,8 @@ pub trait Service: Send + Sync + 'static {
     fn blocking(&self, threshold_ns: u64, top: u64) -> Result<Answer, ServiceError>;
     /// A result, and what the user should know of it.
     fn export(&self, select: &Selection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError>;
+    /// A JSON object: every live task with its await stack, as [`crate::model::Snapshot`].
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError>;
     /// A JSON array: what was waited for, by each instance of the request or each type of task; it may name functions, as an export.
     fn waits(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError>;
     /// Makes the daemon leave its target and end, soon; returns at once.
@@ -249,6 +251,7 @@ async fn ask<S: Service>(service: &Arc<S>, request: Request) -> Result<Answer, S
         Request::Requests => service.requests().map(Answer::from),
         Request::Tasks => service.tasks().map(Answer::from),
         Request::Report => service.report().map(Answer::from),
+        Request::Snapshot => service.snapshot().map(Answer::from),
         Request::Blocking { threshold_ns, top } => service.blocking(threshold_ns, top),
         Request::Export { select, metric, format, names } => service.export(&select, metric, format, &names),
         Request::Waits { select, names } => service.waits(&select, &names),

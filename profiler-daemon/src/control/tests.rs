@@ -57,6 +57,10 @@ impl Service for Echo {
             }
         }
     }
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        Ok(b"{}".to_vec())
+    }
+
     fn waits(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError> {
         Ok(format!("{select:?} {}", names.raw_frames).into_bytes().into())
     }

@@ -3,6 +3,7 @@
 //! Everything that came from the target (request ids, symbol names, types) is text here: it cannot end a line, a frame
 //! or a tag, and holds nothing a terminal would obey.
 
+pub mod callgraph;
 pub mod firefox;
 pub mod flamegraph;
 pub mod folded;

@@ -143,6 +143,10 @@ pub struct TaskType {
     pub shutdown: u64,
     /// Byte offset of the task's id from its header; `None` where the vtable has no such field (before Tokio 1.23).
     pub id_offset: Option<u32>,
+    /// The same of its scheduler.
+    pub scheduler_offset: Option<u32>,
+    /// The same of its trailer, which lies behind its future.
+    pub trailer_offset: Option<u32>,
     /// Which scheduler.
     pub kind: TaskKind,
     /// The future's type as its author would write it. `A | B` where the linker merged identical types.

@@ -42,6 +42,7 @@ pub use self::inspection::{
     TokioVersion,
 };
 pub use self::note::Note;
+pub use self::tokio::owned::{ListPlace, OwnedLists, OwnedListsError, SchedulerLists};
 pub use self::usdt::{Argument, Operand, UsdtProbe};
 
 use self::functions::Functions;
@@ -91,6 +92,15 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
         annotation_table: image.sections.iter().find(|section| section.name == ".profiler_annotate").map(|section| section.vaddr),
         notes,
     })
+}
+
+/// Where the runtimes keep their tasks, by the same file and what [`inspect`] found in it.
+///
+/// # Errors
+/// [`OwnedListsError`] says why that is not known.
+pub fn owned_lists(bytes: &[u8], inspection: &Inspection) -> Result<OwnedLists, OwnedListsError> {
+    let image = Image::parse(bytes).map_err(|error| OwnedListsError::Malformed(error.to_string()))?;
+    tokio::owned::find(&image, &inspection.task_types)
 }
 
 fn build_id(image: &Image<'_>) -> Option<String> {

@@ -1,18 +1,20 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
+mod methods;
 mod towers;
 mod waiting;
 pub mod weighted;
 
 use serde::{Deserialize, Serialize};
 
+use methods::Methods;
 pub use towers::Owner;
 use towers::{Tower, Towers, towers};
 use waiting::{Waiting, aligned, waiting};
 
 use super::capture::Capture;
 use super::selection::{NothingSelected, Selection};
-use super::stacks::{Aligned, FrameId, Frames, Merged, Resolved, weigh};
+use super::stacks::{FrameId, FrameKind, Frames, Merged, Resolved, weigh};
 use super::states::{State, States};
 use super::symbols::Symbolize;
 use super::waits::{Keep, Stacks};
@@ -161,25 +163,21 @@ pub fn graph(
         unplaced,
         period_ns: capture.sample_period_ns,
     };
-    let towers: Vec<Shaped<'_>> = towers.iter().map(|tower| Shaped::of(capture, tower, metric, &stacks, options.keep)).collect();
-    Ok(draw(&towers, empty, symbols))
+    let shaped = towers.iter().map(|tower| Shaped::of(capture, tower, metric, &stacks, options.keep)).collect();
+    Ok(draw(shaped, &stacks, options.keep, empty, symbols))
 }
 
-/// A tower with everything that stands on it, names not yet looked up.
+/// A tower with everything that stands on it, names of code not yet looked up.
 struct Shaped<'t> {
     tower: &'t Tower<'t>,
     polled: Vec<(State, Merged)>,
     waiting: Vec<Waiting>,
-    aligned: Option<Aligned>,
 }
 
 impl<'t> Shaped<'t> {
     fn of(capture: &Capture, tower: &'t Tower<'t>, metric: Metric, stacks: &Stacks, keep: Keep) -> Self {
-        let polled = shapes(tower, metric);
-        if metric != Metric::Wall {
-            return Self { tower, polled, waiting: Vec::new(), aligned: None };
-        }
-        Self { tower, polled, waiting: waiting(capture, tower, stacks, keep), aligned: aligned(tower, stacks, keep) }
+        let waiting = if metric == Metric::Wall { waiting(capture, tower, stacks, keep) } else { Vec::new() };
+        Self { tower, polled: shapes(tower, metric), waiting }
     }
 
     fn addresses(&self) -> impl Iterator<Item = u64> {
@@ -188,25 +186,28 @@ impl<'t> Shaped<'t> {
     }
 }
 
-fn draw(towers: &[Shaped<'_>], mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
+fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, symbols: &mut dyn Symbolize) -> Graph {
     let resolved = Resolved::of(towers.iter().flat_map(Shaped::addresses), symbols, &mut graph.frames);
-    for Shaped { tower, polled, waiting, aligned } in towers {
+    let code = graph.frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code);
+    let methods = Methods::of(stacks.frames(), code.map(|(name, files)| (name.text.as_str(), files)));
+    for Shaped { tower, polled, waiting } in towers {
         let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);
         graph.blocked_ns = graph.blocked_ns.saturating_add(tower.states.blocked_ns);
-        for (state, group) in polled {
+        let aligned = if graph.metric == Metric::Wall { aligned(tower, stacks, keep, &methods) } else { None };
+        for (state, group) in &polled {
             graph.count(*state, group, &tower.states);
             let (total_ns, leaves) = (tower.states.of(*state), graph.metric != Metric::Cpu);
             for part in weigh(group, total_ns, leaves, (&resolved, aligned.as_ref()), &mut graph.frames) {
                 graph.push(&roots, Line { stack: part.stack, state: *state, count: part.count, ns: part.ns });
             }
         }
-        for line in waiting.iter().filter(|line| line.ns > 0) {
+        for line in waiting.into_iter().filter(|line| line.ns > 0) {
             let mut stack = Vec::new();
             if !line.addresses.is_empty() {
                 stack = resolved.stack(&line.addresses, line.truncated, &mut graph.frames);
             }
-            stack.extend(line.frames.iter().map(|name| graph.frames.id(name.clone())));
+            stack.extend(line.frames.into_iter().map(|name| graph.frames.id(methods.named(name))));
             graph.push(&roots, Line { stack, state: line.state, count: line.count, ns: line.ns });
         }
     }

@@ -9,7 +9,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use aligned::{Aligned, Kept, Nested, is_scope};
 pub use merged::{Merged, Share, Weighed, call_sites, weigh};
@@ -19,6 +19,9 @@ use super::folding::{Executor, fold};
 use super::states::State;
 use super::symbols::{Frame, Symbolize, by_address};
 use super::text::printable;
+
+/// Source files that are noted of one frame: code of a function may be in others by way of macros.
+const FILES_MAX: usize = 8;
 
 /// A frame's number in [`Frames`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +71,7 @@ pub struct Frames {
     names: Vec<FrameName>,
     ids: HashMap<FrameName, FrameId>,
     full: HashMap<FrameId, String>,
+    files: HashMap<FrameId, BTreeSet<String>>,
 }
 
 impl Frames {
@@ -83,11 +87,24 @@ impl Frames {
         id
     }
 
-    /// Notes the full name that a frame's text is short for. Several may be short for one: the first is an example of them.
-    pub fn note_full(&mut self, id: FrameId, frame: &Frame) {
+    /// Notes the full name that a frame's text is short for, and where its source is. Several may be short for one: the first is an example
+    /// of them.
+    pub fn note(&mut self, id: FrameId, frame: &Frame) {
         if frame.full != frame.function {
             self.full.entry(id).or_insert_with(|| printable(frame.full.as_bytes()));
         }
+        if let Some(file) = &frame.file {
+            let files = self.files.entry(id).or_default();
+            if files.len() < FILES_MAX && !files.contains(file) {
+                files.insert(file.clone());
+            }
+        }
+    }
+
+    /// Frames of which source files are known, with these.
+    pub fn with_files(&self) -> impl Iterator<Item = (&FrameName, &BTreeSet<String>)> {
+        let known = self.names.iter().zip(0_u32..).map(|(name, number)| (name, FrameId(number)));
+        known.filter_map(|(name, id)| Some((name, self.files.get(&id)?)))
     }
 
     /// The full name that a frame's text is short for, printable. `None`: it is not short.
@@ -139,7 +156,7 @@ impl Resolved {
         let named = by_address(addresses, symbols).into_iter();
         let mut id = |frame: &Frame| {
             let id = frames.id(FrameName::new(FrameKind::Code, &frame.function));
-            frames.note_full(id, frame);
+            frames.note(id, frame);
             id
         };
         Self { frames: named.map(|(address, functions)| (address, functions.iter().rev().map(&mut id).collect())).collect() }

@@ -33,6 +33,8 @@ fn task_type(index: u64, kind: TaskKind) -> TaskType {
         body_end: Some(0x1100 + index * 0x100),
         shutdown: 0x8000,
         id_offset: Some(40),
+        scheduler_offset: None,
+        trailer_offset: None,
         kind,
         name: format!("app::task{index}"),
         raw_name: None,

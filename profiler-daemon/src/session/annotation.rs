@@ -1,10 +1,8 @@
 //! What the annotation in the target says of itself: its table, read from the target's memory. The layout is that of
 //! `profiler-annotate/src/table.rs`.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-
 use crate::target::Target;
+use crate::target::memory::{Spans as _, TargetMemory};
 
 const MAGIC: &[u8; 8] = b"PRFANNOT";
 const VERSION: u32 = 1;
@@ -14,10 +12,10 @@ const SIZE: usize = 384;
 
 /// How many scopes the target has numbered so far, by the table at `address`. `None` where no table of this version can be read.
 pub(super) fn scopes_numbered(target: &Target, address: u64) -> Option<u64> {
-    let memory = File::open(target.proc_path("mem")).ok()?;
     let mut table = [0; SIZE];
-    memory.read_exact_at(&mut table, address).ok()?;
-    parse(&table)
+    let memory = TargetMemory::of(target).ok()?;
+    let read = memory.read(address, &mut table) && !memory.is_gone();
+    if read { parse(&table) } else { None }
 }
 
 fn parse(table: &[u8; SIZE]) -> Option<u64> {

@@ -65,6 +65,17 @@ pub enum SessionError {
          task with --all"
     )]
     NoAnnotation,
+    /// The target's memory does not answer (userfaultfd(2), a file system that hangs).
+    #[error("process {pid} did not let its memory be read within {seconds} s")]
+    MemoryHangs {
+        /// The process.
+        pid: u32,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// Somebody else's snapshot has not come to its end.
+    #[error("a snapshot of the tasks is being taken already; try again")]
+    SnapshotUnderWay,
     /// Nothing to show.
     #[error(transparent)]
     Nothing(#[from] NothingSelected),

@@ -10,6 +10,7 @@ mod render;
 mod ring;
 mod run;
 mod service;
+mod snapshot;
 mod start;
 mod unwind;
 
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use snapshot::Snapshots;
 use unwind::Unwinding;
 
 use crate::attach::{Attached, AwaitsOf, monotonic_ns};
@@ -58,6 +60,7 @@ pub struct Session {
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
+    snapshots: Snapshots,
 }
 
 /// Lines of the kernel side's log that are kept.
@@ -74,8 +77,9 @@ impl Session {
         debug_dirs: &[PathBuf],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, SessionError> {
-        let session = start::start(pid, subject, manner, debug_dirs, progress)?;
+        let mut session = start::start(pid, subject, manner, debug_dirs, progress)?;
         session.symbols.lock().unwrap_or_else(PoisonError::into_inner).add_debug_dirs(debug_dirs);
+        session.snapshots.debug_dirs = debug_dirs.to_vec();
         Ok(session)
     }
 

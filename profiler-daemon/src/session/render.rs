@@ -2,7 +2,7 @@
 
 use super::SessionError;
 use crate::control::protocol::Format;
-use crate::export::{firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
+use crate::export::{callgraph, firefox, flamegraph, folded, json, perfetto, pprof, speedscope};
 use crate::model::folding::Folded;
 use crate::model::{
     Blocking, Capture, Filter, GraphOptions, Keep, Metric, Question, Report, Selection, Symbolize, blocking, graph, name_waits,
@@ -15,7 +15,13 @@ impl Format {
     pub const fn wants_timeline(self) -> bool {
         match self {
             Self::Firefox | Self::Perfetto => true,
-            Self::Flamegraph | Self::Folded | Self::Json | Self::Pprof | Self::Speedscope => false,
+            Self::Flamegraph
+            | Self::Folded
+            | Self::Json
+            | Self::Pprof
+            | Self::Speedscope
+            | Self::CallgraphDot
+            | Self::CallgraphSvg => false,
         }
     }
 }
@@ -74,13 +80,24 @@ pub fn render(
             speedscope::write(&graphs?, &mut bytes)?;
         }
         Format::Pprof => {
-            let weighted = weighted(capture, selection, executor.kept())?;
-            executor.in_names(symbols, |symbols| pprof::write(capture, &weighted, metric, symbols, &mut bytes))?;
+            executor.in_names(symbols, |symbols| {
+                let weighted = weighted(capture, selection, executor.kept(), symbols)?;
+                Ok::<_, SessionError>(pprof::write(capture, &weighted, metric, symbols, &mut bytes)?)
+            })?;
         }
         Format::Firefox | Format::Perfetto => {
             selection.check(capture)?;
             let write = if format == Format::Firefox { firefox::write } else { perfetto::write };
             executor.in_names(symbols, |symbols| write(capture, selection, symbols, &mut bytes))?;
+        }
+        Format::CallgraphDot | Format::CallgraphSvg => {
+            let options = GraphOptions { children: true, ..options };
+            let wall = executor.in_names(symbols, |symbols| graph(capture, selection, Metric::Wall, options, symbols))?;
+            if format == Format::CallgraphDot {
+                callgraph::write_dot(&wall, &mut bytes)?;
+            } else {
+                callgraph::write_svg(&wall, &mut bytes)?;
+            }
         }
     }
     Ok(bytes)

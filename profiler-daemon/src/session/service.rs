@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::snapshot::snapshot_in_time;
 use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
@@ -111,6 +112,10 @@ impl Service for SessionService {
         let mut symbols = naming.lock(&names.debug_dirs);
         let payload = render(&capture, &selection, metric, format, executor, &mut *symbols)?;
         Ok(Answer { payload, notes: symbols.warnings() })
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        serde_json::to_vec(&snapshot_in_time(&self.session)?).map_err(failed)
     }
 
     fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {

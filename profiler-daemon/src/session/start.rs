@@ -176,6 +176,7 @@ impl Parts {
             awaits,
             await_table,
             kernel_said: Vec::new(),
+            snapshots: super::snapshot::Snapshots::default(),
         }
     }
 }

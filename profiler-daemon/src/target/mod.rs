@@ -8,6 +8,7 @@ pub mod error;
 pub mod kernel;
 pub mod mapped;
 pub mod maps;
+pub mod memory;
 mod pidfd;
 pub mod privileges;
 pub mod program;

@@ -33,6 +33,11 @@ impl Pidfd {
         ready > 0 && ask.revents & libc::POLLIN != 0
     }
 
+    /// Another handle of the same process.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Waits for the end of the process.
     pub(super) async fn exited(&self) -> io::Result<()> {
         // SAFETY: the borrow keeps the descriptor open for the whole life of `watched`, and it is never replaced.

@@ -42,7 +42,7 @@ pub struct Unknown {
 #[must_use]
 pub fn waits(truth: &Case, seen: &Waits) -> Verdict {
     let mut verdict = Verdict { wrong: sums(&truth.name, seen), ..Verdict::default() };
-    let mut times = vec![0_u64; truth.waits.len()];
+    let mut alike = Alike::new(&truth.waits);
     for row in &seen.waits {
         let (stack, time) = (described(&row.stack), milliseconds(row.total_ns));
         if let Some(why) = unfollowed(&row.stack, row.cut.as_deref()) {
@@ -55,10 +55,8 @@ pub fn waits(truth: &Case, seen: &Waits) -> Verdict {
             }
             continue;
         }
-        let place = truth.waits.iter().position(|wait| shows(&row.stack, &wait.branches));
-        match place.and_then(|place| times.get_mut(place)) {
-            Some(sum) => *sum += row.total_ns,
-            None => verdict.wrong.push(format!("{}: {time} in a stack in which it never was:\n{stack}", truth.name)),
+        if !alike.add(row) {
+            verdict.wrong.push(format!("{}: {time} in a stack in which it never was:\n{stack}", truth.name));
         }
     }
     if seen.unknown_ns > LEAST_UNKNOWN_NS {
@@ -68,34 +66,71 @@ pub fn waits(truth: &Case, seen: &Waits) -> Verdict {
         let waits = truth.waits.iter().map(|wait| format!("    {}:\n{}", milliseconds(wait.total_ns), told(&wait.branches)));
         verdict.wrong.push(format!("{}: in truth it waited\n{}", truth.name, waits.collect::<Vec<_>>().join("\n")));
     }
-    verdict.off = off(truth, &times, verdict.unknown.iter().map(|unknown| unknown.ns).sum());
+    verdict.off = off(&truth.name, &alike.groups, verdict.unknown.iter().map(|unknown| unknown.ns).sum());
     verdict
 }
 
+/// Waits of the truth, together where one stack shows both: two calls of a macro whose `.await` is written in the macro have one place.
+struct Alike<'a> {
+    groups: Vec<Group<'a>>,
+}
+
+/// Waits that no stack tells apart, and the time that was seen in them.
+struct Group<'a> {
+    waits: Vec<&'a Wait>,
+    seen_ns: u64,
+}
+
+impl<'a> Alike<'a> {
+    fn new(waits: &'a [Wait]) -> Self {
+        Self { groups: waits.iter().map(|wait| Group { waits: vec![wait], seen_ns: 0 }).collect() }
+    }
+
+    /// Adds a row's time to the waits that its stack shows. False: there are none.
+    fn add(&mut self, row: &Row) -> bool {
+        let groups = std::mem::take(&mut self.groups);
+        let is_shown = |group: &Group<'_>| group.waits.iter().any(|wait| shows(&row.stack, &wait.branches));
+        let (shown, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_shown);
+        self.groups = others;
+        let is_some = !shown.is_empty();
+        if is_some {
+            let seen_ns = shown.iter().map(|group| group.seen_ns).sum::<u64>() + row.total_ns;
+            self.groups.push(Group { waits: shown.into_iter().flat_map(|group| group.waits).collect(), seen_ns });
+        }
+        is_some
+    }
+}
+
+impl Group<'_> {
+    fn total_ns(&self) -> u64 {
+        self.waits.iter().map(|wait| wait.total_ns).sum()
+    }
+
+    fn allowed_ns(&self) -> u64 {
+        self.total_ns() / 100 + PER_STRETCH_NS * self.waits.iter().map(|wait| wait.count).sum::<u64>()
+    }
+}
+
 /// What is wrong with the times of a case's waits. What is missing may lie in the unknown time, which is given out once.
-fn off(truth: &Case, seen: &[u64], mut unknown: u64) -> Vec<String> {
+fn off(name: &str, groups: &[Group<'_>], mut unknown: u64) -> Vec<String> {
     let mut off = Vec::new();
-    for (wait, seen) in truth.waits.iter().zip(seen) {
-        let allowed = allowed(wait);
-        let missing = wait.total_ns.saturating_sub(seen + allowed);
+    for group in groups {
+        let (seen, total, allowed) = (group.seen_ns, group.total_ns(), group.allowed_ns());
+        let missing = total.saturating_sub(seen + allowed);
         let found = missing.min(unknown);
         unknown -= found;
-        if missing > found || *seen > wait.total_ns + allowed {
+        if missing > found || seen > total + allowed {
+            let places: Vec<String> = group.waits.iter().map(|wait| told(&wait.branches)).collect();
             off.push(format!(
-                "{}: {} seen, {} measured by itself, {} apart allowed, at\n{}",
-                truth.name,
-                milliseconds(*seen),
-                milliseconds(wait.total_ns),
+                "{name}: {} seen, {} measured by itself, {} apart allowed, at\n{}",
+                milliseconds(seen),
+                milliseconds(total),
                 milliseconds(allowed),
-                told(&wait.branches)
+                places.join("\n      and\n")
             ));
         }
     }
     off
-}
-
-fn allowed(wait: &Wait) -> u64 {
-    wait.total_ns / 100 + PER_STRETCH_NS * wait.count
 }
 
 /// Sums that do not add up to the nanosecond.

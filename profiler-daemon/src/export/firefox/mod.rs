@@ -1,7 +1,7 @@
 //! A processed profile for the Firefox Profiler (profiler.firefox.com), built by samply's library.
 //!
-//! A thread for each worker, with its samples; polls, stretches off the CPU and wakes are markers. Requests are markers
-//! of a first thread of their own, since they move between workers.
+//! A thread for each worker, with its samples; polls, stretches off the CPU and wakes are markers. Requests and what they
+//! await are markers of a first thread of their own, since they move between workers.
 
 mod markers;
 
@@ -16,10 +16,10 @@ use fxprof_processed_profile::{
 
 use self::markers::{Poll, Told};
 use super::ExportError;
-use super::timeline::{Span, Stacks, Timeline, What};
+use super::timeline::{AwaitTexts, Span, Stacks, Timeline, What};
 use crate::model::syscalls::syscall_name;
 use crate::model::text::printable;
-use crate::model::{Capture, PollSpan, RequestRow, Sample, ScopeSeq, Selection, Stack, State, Symbolize};
+use crate::model::{AwaitOwner, AwaitSpan, Capture, PollSpan, RequestRow, Sample, ScopeSeq, Selection, Stack, State, Symbolize};
 
 /// Writes what happened in the time of `selection`.
 pub fn write(
@@ -38,7 +38,8 @@ pub fn write(
     let mut profile = Profile::new(&name, started, SamplingInterval::from_nanos(unit_ns));
     let process = profile.add_process(&name, capture.target.pid, Timestamp::from_nanos_since_reference(0));
     let by_scope = capture.requests.iter().map(|row| (row.scope, row)).collect();
-    let mut writer = Writer { capture, timeline, stacks, by_scope, unit_ns, profile, process };
+    let awaits = AwaitTexts::of(capture, symbols);
+    let mut writer = Writer { capture, timeline, stacks, awaits, by_scope, unit_ns, profile, process };
     writer.requests();
     writer.threads();
     writer.profile.set_symbolicated(true);
@@ -50,6 +51,7 @@ struct Writer<'c> {
     capture: &'c Capture,
     timeline: Timeline<'c>,
     stacks: Stacks,
+    awaits: AwaitTexts,
     by_scope: HashMap<ScopeSeq, &'c RequestRow>,
     unit_ns: u64,
     profile: Profile,
@@ -90,6 +92,23 @@ impl<'c> Writer<'c> {
             let timing = MarkerTiming::Interval(self.at(row.start_ns), self.at(end_ns));
             let text = row.title();
             self.told(thread, timing, "Request", &text);
+        }
+        let awaits: Vec<_> = self.timeline.awaits().collect();
+        for span in awaits {
+            let timing = MarkerTiming::Interval(self.at(span.start_ns), self.at(span.end_ns));
+            let text = format!("{}: {}", self.waiting(span.what), self.awaits.text(span.what));
+            self.told(thread, timing, "Await", &text);
+        }
+    }
+
+    /// Who waits: a request, or a task that one spawned.
+    fn waiting(&self, span: &AwaitSpan) -> String {
+        match span.owner {
+            AwaitOwner::Scope(scope) => self.by_scope.get(&scope).map_or_else(|| "a request".to_owned(), |row| row.title()),
+            AwaitOwner::Child { task_id, .. } => {
+                let name = self.timeline.type_name(span.task_type);
+                task_id.map_or_else(|| format!("task {name}"), |id| format!("task {id}, {name}"))
+            }
         }
     }
 
@@ -157,7 +176,7 @@ impl<'c> Writer<'c> {
                 self.profile.set_marker_stack(thread, marker, stack);
             }
             // Threads have neither: a task waits on none.
-            What::Scheduled(_) | What::Request(_) => {}
+            What::Scheduled(_) | What::Suspended(_) | What::Request(_) => {}
         }
     }
 

@@ -14,10 +14,10 @@ use self::proto::{
     TrackDescriptor, Type,
 };
 use super::ExportError;
-use super::timeline::{Edge, PollKey, Span, Stacks, Timeline, What, Whose, lanes, owner};
+use super::timeline::{AwaitTexts, Edge, PollKey, Span, Stacks, Timeline, What, Whose, lanes, owner};
 use crate::model::syscalls::syscall_name;
 use crate::model::text::printable;
-use crate::model::{Capture, PollSpan, RequestRow, ScopeSeq, Selection, State, Symbolize};
+use crate::model::{AwaitSpan, Capture, PollSpan, RequestRow, ScopeSeq, Selection, State, Symbolize};
 
 /// Track of the process; others are numbered from here.
 const PROCESS: u64 = 1;
@@ -31,7 +31,8 @@ pub fn write(capture: &Capture, selection: &Selection, symbols: &mut dyn Symboli
     let seen = timeline.samples().map(|sample| &sample.stack).chain(timeline.off_cpu().map(|off| &off.stack));
     let stacks = Stacks::of(seen, symbols);
     let by_scope = capture.requests.iter().map(|row| (row.scope, row)).collect();
-    let mut writer = Writer { capture, timeline: &timeline, stacks, by_scope, packets: Packets::new(out), next: FIRST };
+    let awaits = AwaitTexts::of(capture, symbols);
+    let mut writer = Writer { capture, timeline: &timeline, stacks, awaits, by_scope, packets: Packets::new(out), next: FIRST };
     writer.begin()?;
     writer.threads()?;
     writer.tasks()?;
@@ -42,6 +43,7 @@ struct Writer<'t, 'c, W> {
     capture: &'c Capture,
     timeline: &'t Timeline<'c>,
     stacks: Stacks,
+    awaits: AwaitTexts,
     by_scope: HashMap<ScopeSeq, &'c RequestRow>,
     packets: Packets<W>,
     next: u64,
@@ -111,7 +113,7 @@ impl<'c, W: Write> Writer<'_, 'c, W> {
         Ok(())
     }
 
-    /// Polls and waits for a worker; requests on a track under it, since they begin and end inside of polls.
+    /// Polls, waits for a worker and awaits; requests on a track under it, since they begin and end inside of polls.
     fn tasks(&mut self) -> io::Result<()> {
         let mut requests: HashMap<Whose, Vec<Span<What<'c>>>> = HashMap::new();
         for row in self.timeline.requests() {
@@ -166,6 +168,7 @@ impl<'c, W: Write> Writer<'_, 'c, W> {
                 (format!("{}{}", state.name(), call.unwrap_or_default()), vec![stack])
             }
             What::Scheduled(_) => (State::Scheduled.name().to_owned(), Vec::new()),
+            What::Suspended(span) => (self.awaits.text(span).to_owned(), wait_notes(span)),
             What::Request(row) => (row.title(), Vec::new()),
         };
         Event { notes, ..Event::new(at_ns, track, Type::SliceBegin, name) }
@@ -175,6 +178,14 @@ impl<'c, W: Write> Writer<'_, 'c, W> {
         let inside = poll.scope.and_then(|scope| self.by_scope.get(&scope).copied());
         inside.map_or_else(|| self.timeline.type_name(poll.task_type), RequestRow::title)
     }
+}
+
+fn wait_notes(span: &AwaitSpan) -> Vec<Note> {
+    let awaited = span.awaited_task.map(|id| Note::Number("awaited_task_id", id));
+    [Note::Number("suspended_ns", span.suspended_ns), Note::Number("scheduled_ns", span.scheduled_ns)]
+        .into_iter()
+        .chain(awaited)
+        .collect()
 }
 
 fn poll_notes(poll: &PollSpan) -> Vec<Note> {

@@ -81,7 +81,13 @@ const fn column(state: State) -> &'static str {
 
 fn sample(capture: &Capture, stack: &WeightedStack, places: &mut Places, strings: &mut Strings) -> Sample {
     let mut location_id: Vec<u64> = stack.inner.iter().rev().map(|name| places.named(&name.text, strings)).collect();
-    location_id.extend(stack.addresses.iter().filter_map(|&address| places.at(address)));
+    match &stack.drawn {
+        None => location_id.extend(stack.addresses.iter().filter_map(|&address| places.at(address))),
+        Some(drawn) => {
+            let cut = stack.addresses.iter().zip(drawn).filter(|(_, functions)| !functions.is_empty());
+            location_id.extend(cut.filter_map(|(&address, functions)| places.part_of(address, functions, strings)));
+        }
+    }
     location_id.extend(stack.outer.iter().rev().map(|name| places.named(&name.text, strings)));
     let mut value = vec![if stack.owner.spawned { 0 } else { signed(stack.ns) }];
     value.extend(State::ALL.map(|state| if state == stack.state { signed(stack.ns) } else { 0 }));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::proto::{Function, Line, Location, Mapping};
+use crate::model::graph::weighted::Function as Drawn;
 use crate::model::symbols::{Frame, MappedFile, Symbolize, by_address};
 use crate::model::text::printable;
 
@@ -51,6 +52,8 @@ pub(super) struct Places {
     function_ids: HashMap<(i64, i64, i64), u64>,
     by_address: HashMap<u64, u64>,
     by_name: HashMap<String, u64>,
+    /// Locations that have not all functions of their address, or have them under other names.
+    parts: HashMap<(u64, Vec<Drawn>), u64>,
 }
 
 impl Places {
@@ -64,6 +67,7 @@ impl Places {
             function_ids: HashMap::new(),
             by_address: HashMap::new(),
             by_name: HashMap::new(),
+            parts: HashMap::new(),
         };
         for (address, functions) in named {
             places.add(address, &functions, strings);
@@ -106,6 +110,36 @@ impl Places {
     /// The location of an address.
     pub(super) fn at(&self, address: u64) -> Option<u64> {
         self.by_address.get(&address).copied()
+    }
+
+    /// The location of an address with only these of its functions.
+    pub(super) fn part_of(&mut self, address: u64, drawn: &[Drawn], strings: &mut Strings) -> Option<u64> {
+        if let Some(&id) = self.parts.get(&(address, drawn.to_vec())) {
+            return Some(id);
+        }
+        let whole = usize::try_from(self.at(address)?).ok().and_then(|id| self.locations.get(id.checked_sub(1)?)).cloned()?;
+        let mut line = Vec::new();
+        for Drawn { place, name } in drawn {
+            let Some(found) = whole.line.get(*place) else { continue };
+            let function_id = match name {
+                None => found.function_id,
+                Some(name) => self.renamed(found.function_id, strings.untrusted(name)),
+            };
+            line.push(Line { function_id, line: found.line });
+        }
+        let id = self.next_location();
+        self.locations.push(Location { id, line, ..whole });
+        self.parts.insert((address, drawn.to_vec()), id);
+        Some(id)
+    }
+
+    /// The same function under another name; its own is still its system name.
+    fn renamed(&mut self, function_id: u64, name: i64) -> u64 {
+        let known = usize::try_from(function_id).ok().and_then(|id| self.functions.get(id.checked_sub(1)?));
+        match known.map(|function| (function.system_name, function.filename)) {
+            Some((system_name, filename)) => self.function(name, system_name, filename),
+            None => function_id,
+        }
     }
 
     /// The location of something that is no code: a state, or what was not seen.

@@ -30,7 +30,7 @@ impl Symbolize for Mapped {
 
 fn written(id: RequestId, metric: Metric) -> Profile {
     let capture = blocked();
-    let stacks = weighted(&capture, &Selection::Request { id }, Keep::Own).unwrap();
+    let stacks = weighted(&capture, &Selection::Request { id }, Keep::Own, &mut Mapped).unwrap();
     let mut out = Vec::new();
     write(&capture, &stacks, metric, &mut Mapped, &mut out).unwrap();
     let mut bytes = Vec::new();
@@ -84,4 +84,23 @@ fn a_hostile_id_is_text() {
     let profile = written(blocked().requests[2].id.clone(), Metric::Wall);
     let label = profile.sample[0].label.iter().find(|label| text(&profile, label.key) == "request").unwrap();
     assert_eq!(text(&profile, label.str), "<script>;\\u{1b}[31m\\xff\"'\\n 7");
+}
+
+/// Check that a stack that is cut to what await stacks have keeps its addresses, and loses the functions that only carry.
+#[test]
+fn a_cut_stack_has_parts_of_its_locations() {
+    let mut capture = crate::model::fixture::awaits();
+    capture.samples.truncate(1);
+    capture.samples[0].stack.frames = vec![0x1000, 0x2001, 0x7201];
+    let selection = Selection::Request { id: "order-42".into() };
+    let stacks = weighted(&capture, &selection, Keep::Own, &mut Mapped).unwrap();
+    let profile = profile(&capture, &stacks, Metric::Wall, &mut Mapped);
+    let location = |id: &u64| &profile.location[usize::try_from(*id).unwrap() - 1];
+    let cpu = |sample: &&proto::Sample| sample.value[1] == 5_000_001;
+    let sample = profile.sample.iter().find(cpu).unwrap();
+    let addresses: Vec<u64> = sample.location_id.iter().map(|id| location(id).address).collect();
+    assert_eq!(addresses, [0x1000, 0x2000], "`std::thread::sleep` around the handler only carries");
+    let handle = location(&sample.location_id[1]);
+    let function = &profile.function[usize::try_from(handle.line[0].function_id).unwrap() - 1];
+    assert_eq!((text(&profile, function.name), handle.mapping_id), ("orders::handle", 1));
 }

@@ -1,5 +1,7 @@
 //! A grid of cells, its columns as wide as their widest cell.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Whether a table uses terminal colours.
@@ -104,18 +106,19 @@ impl Grid {
 }
 
 fn push_cell(line: &mut String, cell: &Cell, colours: Colours) {
-    match (colours, cell.look.escape()) {
-        (Colours::On, Some(escape)) => {
-            line.push_str(escape);
-            line.push_str(&cell.text);
-            line.push_str("\x1b[0m");
-        }
-        _ => line.push_str(&cell.text),
+    line.push_str(&paint(&cell.text, cell.look, colours));
+}
+
+/// A text that stands out.
+pub(super) fn paint<'t>(text: &'t str, look: Look, colours: Colours) -> Cow<'t, str> {
+    match (colours, look.escape()) {
+        (Colours::On, Some(escape)) if !text.is_empty() => Cow::Owned(format!("{escape}{text}\x1b[0m")),
+        _ => Cow::Borrowed(text),
     }
 }
 
 /// At most `max` columns of a text: its beginning, and `…` for the rest.
-pub(super) fn beginning(text: &str, max: usize) -> String {
+pub(in crate::export) fn beginning(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }
@@ -133,7 +136,7 @@ pub(super) fn beginning(text: &str, max: usize) -> String {
 }
 
 /// At most `max` columns of a text: `…`, and its end. Of a path, the end tells more.
-pub(super) fn end(text: &str, max: usize) -> String {
+pub(in crate::export) fn end(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }

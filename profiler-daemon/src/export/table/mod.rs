@@ -3,6 +3,7 @@
 //! Times are milliseconds to the microsecond. Whatever came from the target is escaped and shortened; widths are those
 //! a terminal gives the characters.
 
+mod awaits;
 mod blocking;
 mod fit;
 mod grid;
@@ -11,9 +12,11 @@ mod requests;
 mod tasks;
 mod waits;
 
+pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
 pub use fit::fit;
 pub use grid::Colours;
+pub(super) use grid::{beginning, end};
 pub use losses::losses;
 pub use requests::{request, requests};
 pub use tasks::{TaskColumn, UnknownColumn, tasks};

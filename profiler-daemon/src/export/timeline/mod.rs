@@ -2,17 +2,21 @@
 //!
 //! A selection is a stretch of time here. What else ran in it is drawn too: it is what a request waited for.
 
+mod awaits;
 mod lanes;
 mod stacks;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub(super) use awaits::AwaitTexts;
 pub(super) use lanes::{Edge, Span, lanes};
 pub(super) use stacks::Stacks;
 
 use super::ExportError;
 use crate::model::text::printable;
-use crate::model::{Capture, Metric, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Selection, State, TypeIndex, Wake};
+use crate::model::{
+    AwaitOwner, AwaitSpan, Capture, Metric, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Selection, State, TypeIndex, Wake,
+};
 
 /// What a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(super) enum What<'c> {
     Off(&'c OffCpu, State),
     /// A task that was ready for this poll, and waited for a worker.
     Scheduled(&'c PollSpan),
+    /// A task, or the part of it that is a request, that awaited something.
+    Suspended(&'c AwaitSpan),
     /// A request.
     Request(&'c RequestRow),
 }
@@ -82,6 +88,14 @@ impl<'c> Timeline<'c> {
         self.capture.wakes.iter().filter(|wake| self.meets(wake.at_ns, wake.at_ns))
     }
 
+    /// Waits, as far as they were suspended.
+    pub(super) fn awaits(&self) -> impl Iterator<Item = Span<&'c AwaitSpan>> {
+        let spans = self.capture.awaits.iter().filter(|span| span.suspended_ns > 0);
+        let spans =
+            spans.map(|what| Span { start_ns: what.start_ns, end_ns: what.start_ns.saturating_add(what.suspended_ns), what });
+        spans.filter(|span| self.meets(span.start_ns, span.end_ns))
+    }
+
     /// Requests.
     pub(super) fn requests(&self) -> impl Iterator<Item = &'c RequestRow> {
         self.capture.requests.iter().filter(|row| self.meets(row.start_ns, row.start_ns.saturating_add(row.states.wall_ns())))
@@ -108,7 +122,7 @@ impl<'c> Timeline<'c> {
         threads
     }
 
-    /// Spans of each task: its polls, and how long it was ready before. Tasks without an id cannot be told apart: they
+    /// Spans of each task: its polls, how long it was ready before, and what it awaited between. Tasks without an id cannot be told apart: they
     /// are on the threads' tracks only.
     pub(super) fn tasks(&self) -> BTreeMap<Whose, (Option<TypeIndex>, Vec<Span<What<'c>>>)> {
         let mut tasks: BTreeMap<Whose, (Option<TypeIndex>, Vec<Span<What<'c>>>)> = BTreeMap::new();
@@ -126,8 +140,19 @@ impl<'c> Timeline<'c> {
             spans.sort_by_key(|span| (span.start_ns, span.end_ns, waits(span)));
             spans.dedup_by(|later, one| waits(later) && waits(one) && later.start_ns == one.start_ns);
         }
+        let mut owners: HashMap<ScopeSeq, Whose> = HashMap::new();
         for row in self.requests() {
+            owners.insert(row.scope, owner(row));
             tasks.entry(owner(row)).or_insert_with(|| (row.task_type, Vec::new()));
+        }
+        for span in self.awaits() {
+            let whose = match span.what.owner {
+                AwaitOwner::Scope(scope) => owners.get(&scope).copied(),
+                AwaitOwner::Child { task_id, .. } => whose(task_id, None),
+            };
+            let Some(whose) = whose else { continue };
+            let (_, spans) = tasks.entry(whose).or_insert_with(|| (span.what.task_type, Vec::new()));
+            spans.push(Span { start_ns: span.start_ns, end_ns: span.end_ns, what: What::Suspended(span.what) });
         }
         tasks
     }

@@ -1,7 +1,7 @@
 //! What a timeline takes from a capture.
 
 use super::*;
-use crate::model::fixture::blocked;
+use crate::model::fixture::{self, blocked};
 
 /// `order-42`'s task is woken by a poll of another, which leads to its second poll.
 fn woken() -> Capture {
@@ -65,4 +65,28 @@ fn a_sleep_and_its_wait_are_told_apart() {
         threads[&77].iter().filter(|span| matches!(span.what, What::Off(off, _) if off.start_ns == 2_001_000_000)).collect();
     let times: Vec<_> = off.iter().map(|span| (span.start_ns, span.end_ns)).collect();
     assert_eq!(times, [(2_001_000_000, 2_001_300_000), (2_001_300_000, 2_001_350_000)]);
+}
+
+/// Check that a wait is a span of the task that waits, with what it awaits as its text.
+#[test]
+fn waits_stand_on_the_task_that_waits() {
+    let capture = fixture::awaits();
+    let timeline = Timeline::of(&capture, &Selection::All).unwrap();
+    let texts = AwaitTexts::of(&capture, &mut fixture::Names);
+    let tasks = timeline.tasks();
+    let waits = |id| {
+        let spans = tasks[&Whose::Task(id)].1.iter();
+        let waits = spans.filter_map(|span| match span.what {
+            What::Suspended(wait) => Some((span.start_ns, span.end_ns, texts.text(wait))),
+            _ => None,
+        });
+        waits.collect::<Vec<_>>()
+    };
+    assert_eq!(waits(13), [(2_013_000_000, 2_019_000_000, "[await] tokio::time::sleep::Sleep (orders.rs:60)")]);
+    assert_eq!(waits(12)[2], (2_012_000_000, 2_016_000_000, "[await] tokio::join! of load, price (orders.rs:14)"));
+    assert_eq!(waits(12).len(), 6, "of both instances");
+    assert_eq!(texts.text(&AwaitSpan { stack: None, ..capture.awaits[0] }), "suspended");
+    let wakers = fixture::wakers();
+    let texts = AwaitTexts::of(&wakers, &mut fixture::Names);
+    assert_eq!(texts.text(&wakers.awaits[0]), "[await] std::thread::sleep, by the last waker stored");
 }

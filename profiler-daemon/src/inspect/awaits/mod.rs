@@ -12,12 +12,20 @@
 //! | `check`, `encode` | whether a table holds together; a table as bytes and back |
 //! | `table` | a table where its program is loaded: what a walk reads |
 
+mod check;
 mod compile;
 mod dwarf;
+mod encode;
 mod error;
 mod layouts;
+#[cfg(test)]
+mod robustness;
 mod share;
+#[cfg(test)]
+mod specimen;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 
@@ -56,5 +64,7 @@ pub fn await_layouts(
         return Err(AwaitError::NoTypes);
     }
     let symbols = Symbols::read(&image);
-    compile::Compiler::new(&source, &index).run(inspection, &image, &symbols)
+    let layouts = compile::Compiler::new(&source, &index).run(inspection, &image, &symbols)?;
+    layouts.check()?;
+    Ok(layouts)
 }

@@ -45,7 +45,8 @@ pub(crate) fn names(image: &Image<'_>, polls: &HashSet<u64>) -> Result<HashMap<u
     Ok(found)
 }
 
-fn covers(dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>, polls: &HashSet<u64>) -> bool {
+/// Whether code of the unit lies at one of these addresses.
+pub(crate) fn covers(dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>, polls: &HashSet<u64>) -> bool {
     let Ok(mut ranges) = dwarf.unit_ranges(unit) else {
         return false;
     };

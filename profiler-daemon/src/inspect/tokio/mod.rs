@@ -4,6 +4,8 @@ pub(crate) mod debug_info;
 pub(crate) mod ends;
 pub(crate) mod loads;
 pub(crate) mod names;
+pub(crate) mod owned;
+pub(crate) mod shapes;
 pub(crate) mod sites;
 pub(crate) mod spawns;
 pub(crate) mod transitions;

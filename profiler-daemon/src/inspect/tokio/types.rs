@@ -74,6 +74,8 @@ fn task_type(vtable: &Vtable, body: u64, pairs: &[TypePair], source: NameSource)
         body_end: None,
         shutdown: vtable.shutdown,
         id_offset: vtable.offsets.and_then(|offsets| u32::try_from(offsets.id).ok()),
+        scheduler_offset: vtable.offsets.and_then(|offsets| u32::try_from(offsets.scheduler).ok()),
+        trailer_offset: vtable.offsets.and_then(|offsets| u32::try_from(offsets.trailer).ok()),
         kind,
         name,
         raw_name: (!raw.is_empty()).then(|| raw.join(" | ")),

@@ -62,6 +62,7 @@ impl Vtable {
 /// The offsets that vtables hold from 1.23 on, in bytes from the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offsets {
+    pub(crate) trailer: u64,
     pub(crate) scheduler: u64,
     pub(crate) id: u64,
 }
@@ -207,7 +208,7 @@ fn offsets_at(image: &Image<'_>, address: u64) -> Option<Offsets> {
     let (trailer, scheduler, id) = (word(0)?, word(1)?, word(2)?);
     let aligned = scheduler >= 32 && scheduler.is_power_of_two();
     let ordered = scheduler <= id && id < trailer && trailer < MAX_OFFSET;
-    (aligned && ordered && id % 8 == 0 && trailer % 8 == 0).then_some(Offsets { scheduler, id })
+    (aligned && ordered && id % 8 == 0 && trailer % 8 == 0).then_some(Offsets { trailer, scheduler, id })
 }
 
 /// The function that is on the stack during a poll: `poll`, or what its single `jmp` goes to.

@@ -73,8 +73,8 @@ fn collected() -> Collected {
     Collected {
         at_ns: 900,
         tasks: vec![
-            LiveTask { header: 0x10, row: task(5, 0, 200), doing: Doing::Blocked },
-            LiveTask { header: 0x20, row: task(9, 4, 600), doing: Doing::Suspended },
+            LiveTask { header: 0x10, row: task(5, 0, 200), doing: Doing::Blocked, since_ns: 0 },
+            LiveTask { header: 0x20, row: task(9, 4, 600), doing: Doing::Suspended, since_ns: 0 },
         ],
         totals: vec![TypeTotals {
             count: 2,

@@ -1,5 +1,6 @@
 //! Time between polls as a graph has it: on the functions that wait, and what held the workers.
 
+use super::methods::Methods;
 use super::towers::{Tower, task_text};
 use crate::model::capture::{AwaitSource, Capture};
 use crate::model::held::Held;
@@ -41,7 +42,7 @@ pub(super) fn waiting(capture: &Capture, tower: &Tower<'_>, stacks: &Stacks, kee
 }
 
 /// What stacks of code are cut to, as far as layouts tell what a tower awaited. `None`: they stay as they are.
-pub(super) fn aligned(tower: &Tower<'_>, stacks: &Stacks, keep: Keep) -> Option<Aligned> {
+pub(super) fn aligned(tower: &Tower<'_>, stacks: &Stacks, keep: Keep, methods: &Methods) -> Option<Aligned> {
     if keep == Keep::Raw {
         return None;
     }
@@ -49,7 +50,7 @@ pub(super) fn aligned(tower: &Tower<'_>, stacks: &Stacks, keep: Keep) -> Option<
     for part in &tower.waits.parts {
         if let Some(stack) = stacks.get(part.stack).filter(|stack| stack.source == AwaitSource::Layouts) {
             let steps: Vec<String> = reading(stack, keep).path.iter().map(|frame| frame.step()).collect();
-            aligned.learn(steps.iter().map(String::as_str));
+            aligned.learn(steps.iter().map(|step| methods.name(step)));
         }
     }
     (!aligned.is_empty()).then_some(aligned)

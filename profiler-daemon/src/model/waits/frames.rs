@@ -55,6 +55,17 @@ impl Stacks {
         Self { named: capture.await_stacks.iter().map(|stack| named(capture, stack, &found)).collect(), same_as }
     }
 
+    /// Each of them, by its number.
+    #[must_use]
+    pub fn all(&self) -> &[NamedStack] {
+        &self.named
+    }
+
+    /// Every frame of every stack.
+    pub fn frames(&self) -> impl Iterator<Item = &WaitFrame> {
+        self.named.iter().flat_map(|stack| &stack.frames)
+    }
+
     /// The stack of a number. `None`: there is none, which is a fault of whoever made the capture.
     #[must_use]
     pub fn get(&self, index: AwaitIndex) -> Option<&NamedStack> {

@@ -176,7 +176,7 @@ fn awaited(inside: &[WaitFrame], branches: bool, cut: Option<&str>) -> String {
 }
 
 fn is_glue(function: &str) -> bool {
-    Executor::of(&Frame::named(&shortened(function))).is_some()
+    Executor::of_shown(function).is_some() || Executor::of(&Frame::named(&shortened(function))).is_some()
 }
 
 fn not_followed(reason: &str) -> String {

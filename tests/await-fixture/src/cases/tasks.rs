@@ -41,7 +41,7 @@ pub async fn join_set(trail: Trail) -> Outcome {
 /// A closure on a thread of its own.
 pub async fn spawn_blocking(trail: Trail) -> Outcome {
     let call = tokio::task::spawn_blocking(|| std::thread::sleep(length(39)));
-    wait!(trail, "JoinHandle|spawn_blocking::{closure", call.await).map_err(io::Error::other)
+    wait!(trail, "JoinHandle|tasks::spawn_blocking", call.await).map_err(io::Error::other)
 }
 
 /// On a runtime of one thread, where another task has its turn first.

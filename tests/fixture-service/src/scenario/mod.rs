@@ -5,6 +5,7 @@ use std::io;
 use crate::args::Args;
 
 pub mod churn;
+pub mod crowd;
 pub mod ends;
 pub mod holders;
 pub mod known_times;
@@ -20,6 +21,7 @@ pub fn run(args: &Args) -> io::Result<()> {
         "holders" => holders::run(args),
         "requests" => requests::run(args),
         "churn" => churn::run(args),
+        "crowd" => crowd::run(args),
         "seccomp" => {
             crate::seccomp::install()?;
             if args.has("break") {

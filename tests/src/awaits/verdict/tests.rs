@@ -136,6 +136,33 @@ fn wrong_times_fail() {
     assert!(missing.off.len() == 1 && missing.wrong.is_empty(), "{missing:?}");
 }
 
+/// Check that two awaits that are written in one macro are told apart by their lines where these are told, and else are compared together.
+#[test]
+fn awaits_of_one_macro_are_alike() {
+    let mut truth = truth();
+    for (wait, line) in truth.waits.iter_mut().zip([1, 2, 3]) {
+        wait.branches = vec![branch(&[("f", line)])];
+        wait.branches[0].chain[0].in_macro = Some("src/macros/select.rs".to_owned());
+    }
+    let on = |rows: &[Value]| {
+        let total: u64 = rows.iter().filter_map(|row| row["total_ns"].as_u64()).sum();
+        let answer = json!({"request": {"id": "case", "instance": 1}, "source": "layouts", "waits": rows,
+            "suspended_ns": total, "scheduled_ns": 0, "unknown_ns": 0});
+        waits(&truth, &answer::waits(&answer.to_string(), "case").unwrap())
+    };
+    let at = |line: u32, ms: u64| row(&[function(0, "f", line), sleep(1)], ms * MS);
+    let in_macro = |ms: u64| {
+        let mut row = at(746, ms);
+        row["stack"][0]["file"] = json!("/r/tokio-1.54.1/src/macros/select.rs");
+        row
+    };
+    assert_eq!(on(&[in_macro(30), in_macro(40), in_macro(20)]), Verdict::default());
+    assert_eq!(on(&[in_macro(60), in_macro(30)]), Verdict::default());
+    assert_eq!(on(&[in_macro(60)]).off.len(), 1);
+    assert_eq!(on(&[at(1, 30), at(2, 40), at(3, 20)]), Verdict::default());
+    assert_eq!(on(&[at(1, 40), at(2, 30), at(3, 20)]).off.len(), 2);
+}
+
 /// Check that what is said to be unknown is that, that it makes up for what is missing once, and that it does not excuse a wrong beginning.
 #[test]
 fn unknown_is_counted() {

@@ -24,6 +24,10 @@ impl<'s> Compiler<'_, 's> {
         if depth > MAX_DEPTH {
             return self.strange(die, &shape, "types nested too deeply");
         }
+        // No type holds itself by value; one that comes back to itself through a pointer is not told apart from one that says it does.
+        if shape.kind != Kind::Pointer {
+            self.held.insert((die, awaited), Held::UNKNOWN);
+        }
         let held = match shape.kind {
             Kind::Structure => self.structure(die, &shape, awaited, depth),
             Kind::Pointer => self.pointer(die, &shape, awaited, depth),

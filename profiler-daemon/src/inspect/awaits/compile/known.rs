@@ -80,6 +80,11 @@ const RULES: &[(&str, Rule)] = &[
     ("futures_util::future::maybe_done::MaybeDone", Rule::Transparent),
     ("futures_util::future::try_maybe_done::TryMaybeDone", Rule::Transparent),
     ("futures_util::stream::futures_ordered::OrderWrapper", Rule::Transparent),
+    // What the public types of these names delegate to (`delegate_all!`).
+    ("futures_util::future::future::map::Map", Rule::Transparent),
+    ("futures_util::future::future::flatten::Flatten", Rule::Transparent),
+    ("futures_util::future::try_future::try_flatten::TryFlatten", Rule::Transparent),
+    ("futures_util::future::try_future::into_future::IntoFuture", Rule::Transparent),
     ("futures_util::future::future::fuse::Fuse", Rule::While("inner")),
     ("futures_util::future::join::Join", Rule::Of(Join)),
     ("futures_util::future::join::Join3", Rule::Of(Join)),

@@ -78,6 +78,8 @@ pub(super) struct Compiler<'a, 's> {
     pointers: HashMap<(Die, bool), u32>,
     /// What was found in types that are no futures.
     held: HashMap<(Die, bool), Held>,
+    /// Whether a pointer to a type is one to a future.
+    leads: HashMap<Die, bool>,
     /// Futures whose node is still empty.
     queue: VecDeque<(u32, Die)>,
     /// Types not understood: how many, and the first.
@@ -100,6 +102,7 @@ impl<'a, 's> Compiler<'a, 's> {
             placed: HashMap::new(),
             pointers: HashMap::new(),
             held: HashMap::new(),
+            leads: HashMap::new(),
             queue: VecDeque::new(),
             strange: (0, String::new()),
             is_full: false,

@@ -1,6 +1,7 @@
 //! Through pointers: only those that own or exclusively borrow what they point to, and only to futures, or tuples, arrays and enums of
 //! them. An `Arc`, a `&T` or a raw pointer leads to what others use too; nobody polls a future through it.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use profiler_common::awaits::{Edge, Node, NodeKind};
@@ -12,8 +13,8 @@ use crate::inspect::awaits::dwarf::shape::{Kind, Member, Shape};
 use crate::inspect::awaits::dwarf::source::Die;
 use crate::inspect::awaits::layouts::FrameKind;
 
-/// Wrappers between a pointer and the future behind it.
-const MAX_WRAPPERS: u32 = 8;
+/// Types between a pointer and the future behind it that are looked at.
+const MAX_WRAPPERS: usize = 1024;
 /// Structures around the pointer in a `Vec` or a `JoinHandle`.
 const MAX_INSIDE: u32 = 8;
 
@@ -30,7 +31,7 @@ impl<'s> Compiler<'_, 's> {
         if let Some(node) = self.pointers.get(&(die, awaited)) {
             return Held::At(Edge { offset: 0, node: *node });
         }
-        if !awaited && !self.leads_to_future(to, 0) {
+        if !awaited && !self.leads_to_future(to) {
             return Held::Nothing;
         }
         // Its place comes first: what it points to may lead back to it.
@@ -71,7 +72,7 @@ impl<'s> Compiler<'_, 's> {
             return self.passed(Node { kind: NodeKind::Dyn as u8, offset: at, aux: second, ..Node::default() }, &[]);
         }
         let element = wide.pointer.of.and_then(|of| self.types.shape(of).to);
-        let Some(element) = element.filter(|element| self.leads_to_future(*element, 0)) else { return Held::Nothing };
+        let Some(element) = element.filter(|element| self.leads_to_future(*element)) else { return Held::Nothing };
         self.slice(die, shape, [at, second], element, depth)
     }
 
@@ -86,7 +87,7 @@ impl<'s> Compiler<'_, 's> {
     /// A `Vec` of futures.
     pub(super) fn vector(&mut self, die: Die, shape: &Shape<'s>, depth: u32) -> Held {
         let Some((_, element)) = shape.parameters.first().copied() else { return Held::Nothing };
-        if !self.leads_to_future(element, 0) {
+        if !self.leads_to_future(element) {
             return Held::Nothing;
         }
         let member = |name: &str| shape.members.iter().find(|member| member.name == name).copied();
@@ -137,40 +138,67 @@ impl<'s> Compiler<'_, 's> {
     }
 
     /// Whether a pointer to this type is one to a future: to one itself, or to a tuple, an array or an enum of them.
-    pub(super) fn leads_to_future(&self, die: Die, depth: u32) -> bool {
-        if depth > MAX_WRAPPERS {
-            return false;
+    pub(super) fn leads_to_future(&mut self, die: Die) -> bool {
+        if let Some(leads) = self.leads.get(&die) {
+            return *leads;
         }
-        let shape = self.types.shape(die);
-        let leads = |of: Option<Die>| of.is_some_and(|of| self.leads_to_future(of, depth + 1));
-        match shape.kind {
-            Kind::Pointer => is_exclusive(shape.name) && leads(shape.to),
-            Kind::Array => leads(shape.to),
-            Kind::Plain | Kind::Union => false,
-            Kind::Structure => {
-                if let Some(wide) = Self::wide(&shape) {
-                    let element = wide.pointer.of.and_then(|of| self.types.shape(of).to);
-                    return is_exclusive(shape.name)
-                        && if wide.is_slice { leads(element) } else { is_awaited_object(shape.name) };
+        let (mut open, mut seen) = (vec![die], HashSet::from([die]));
+        let mut leads = false;
+        while let Some(next) = open.pop() {
+            match self.led_by(next) {
+                Led::Future => {
+                    leads = true;
+                    break;
                 }
-                match self.rule(die, &shape) {
-                    Some(Rule::Closed) => return false,
-                    Some(Rule::Pin) => return leads(shape.members.first().and_then(|member| member.of)),
-                    Some(Rule::Vec) => return leads(shape.parameters.first().map(|(_, of)| *of)),
-                    Some(Rule::JoinHandle) => return true,
-                    _ => {}
-                }
-                if self.is_future(die, &shape) {
-                    return true;
-                }
-                if let Some(variants) = &shape.variants {
-                    let fields = variants.list.iter().filter_map(|variant| variant.member.and_then(|member| member.of));
-                    return fields.into_iter().any(|of| self.types.shape(of).members.iter().any(|member| leads(member.of)));
-                }
-                shape.name.starts_with('(') && shape.members.iter().any(|member| leads(member.of))
+                Led::By(types) if seen.len() < MAX_WRAPPERS => open.extend(types.into_iter().filter(|of| seen.insert(*of))),
+                Led::By(_) => {}
             }
         }
+        self.leads.insert(die, leads);
+        leads
     }
+
+    /// What a type leads to.
+    fn led_by(&self, die: Die) -> Led {
+        let shape = self.types.shape(die);
+        let exclusive = |to: Option<Die>| Led::By(to.into_iter().filter(|_| is_exclusive(shape.name)).collect());
+        match shape.kind {
+            Kind::Pointer => return exclusive(shape.to),
+            Kind::Array => return Led::By(shape.to.into_iter().collect()),
+            Kind::Plain | Kind::Union => return Led::By(Vec::new()),
+            Kind::Structure => {}
+        }
+        if let Some(wide) = Self::wide(&shape) {
+            let is_object = !wide.is_slice && is_exclusive(shape.name) && is_awaited_object(shape.name);
+            let element = wide.pointer.of.filter(|_| wide.is_slice).and_then(|of| self.types.shape(of).to);
+            return if is_object { Led::Future } else { exclusive(element) };
+        }
+        match self.rule(die, &shape) {
+            Some(Rule::Closed) => return Led::By(Vec::new()),
+            Some(Rule::Pin) => return Led::By(shape.members.first().and_then(|member| member.of).into_iter().collect()),
+            Some(Rule::Vec) => return Led::By(shape.parameters.first().map(|(_, of)| *of).into_iter().collect()),
+            Some(Rule::JoinHandle) => return Led::Future,
+            _ => {}
+        }
+        if self.is_future(die, &shape) {
+            return Led::Future;
+        }
+        if let Some(variants) = &shape.variants {
+            let fields = variants.list.iter().filter_map(|variant| variant.member.and_then(|member| member.of));
+            let types =
+                fields.flat_map(|of| self.types.shape(of).members.iter().filter_map(|member| member.of).collect::<Vec<_>>());
+            return Led::By(types.collect());
+        }
+        let is_tuple = shape.name.starts_with('(');
+        Led::By(shape.members.iter().filter(|_| is_tuple).filter_map(|member| member.of).collect())
+    }
+}
+
+/// What a type leads to, if anything.
+enum Led {
+    Future,
+    /// What these do.
+    By(Vec<Die>),
 }
 
 /// Whether who has the pointer may poll what it points to.

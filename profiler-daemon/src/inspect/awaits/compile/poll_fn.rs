@@ -28,7 +28,7 @@ impl<'s> Compiler<'_, 's> {
             };
         }
         let awaited: Vec<Member<'s>> =
-            captured.into_iter().filter(|member| member.of.is_some_and(|of| self.leads_to_future(of, 0))).collect();
+            captured.into_iter().filter(|member| member.of.is_some_and(|of| self.leads_to_future(of))).collect();
         if let Some(kind) = macro_of_futures(&awaited).filter(|_| !is_tokio) {
             let name = if kind == FrameKind::Join { "futures::join!" } else { "futures::select!" };
             self.show(place, name.to_owned(), kind);
@@ -91,7 +91,8 @@ fn without_ref(name: &str) -> &str {
     name.strip_prefix("_ref__").unwrap_or(name)
 }
 
-/// Which macro of futures-util captured these. Source: futures-macro 0.3 `join.rs` (`_fut_0`, ..) and `select.rs` (`_0`, ..).
+/// Which macro of futures-util captured these. Source: futures-macro 0.3 `join.rs` (`_fut0`, ..) and `select.rs` (`_0`, .., but what the
+/// caller named keeps its name, and cannot be told from another closure's).
 fn macro_of_futures(captured: &[Member<'_>]) -> Option<FrameKind> {
     let numbered = |prefix: &str| {
         !captured.is_empty()
@@ -100,7 +101,7 @@ fn macro_of_futures(captured: &[Member<'_>]) -> Option<FrameKind> {
                 number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
             })
     };
-    if numbered("_fut_") {
+    if numbered("_fut") {
         Some(FrameKind::Join)
     } else if numbered("_") {
         Some(FrameKind::Select)

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::States;
-use crate::model::fixture::{blocked, capture};
+use crate::model::fixture::{Names, awaits, blocked, capture};
 
 fn order_42() -> Selection {
     Selection::Request { id: "order-42".into() }
@@ -18,7 +18,7 @@ fn sum(stacks: &Weighted, of: impl Fn(&WeightedStack) -> bool) -> u64 {
 #[test]
 fn every_state_adds_up() {
     let capture = blocked();
-    let stacks = weighted(&capture, &order_42(), Keep::Own).unwrap();
+    let stacks = weighted(&capture, &order_42(), Keep::Own, &mut Names).unwrap();
     let rows = order_42().requests(&capture);
     for state in State::ALL {
         let exact: u64 = rows.iter().map(|row| row.states.of(state)).sum();
@@ -34,7 +34,31 @@ fn every_state_adds_up() {
 /// Check that nothing selected is refused, as a graph refuses it.
 #[test]
 fn nothing_is_refused() {
-    assert!(weighted(&capture(), &Selection::Task { id: 4711 }, Keep::Own).is_err());
+    assert!(weighted(&capture(), &Selection::Task { id: 4711 }, Keep::Own, &mut Names).is_err());
+}
+
+/// Check that waits stand on the functions that lead to them, and that stacks of code are cut to the same.
+#[test]
+fn waits_and_code_stand_on_the_same_functions() {
+    let mut capture = awaits();
+    // 0x2000 is `orders::handle`, which awaits; the frames around it are none of the user's.
+    capture.samples[0].stack.frames = vec![0x1000, 0x2001, 0x7201];
+    let stacks = weighted(&capture, &order_42(), Keep::Own, &mut Names).unwrap();
+    let wait = stacks.stacks.iter().find(|stack| stack.ns == 8_000_000).unwrap();
+    let names: Vec<&str> = wait.inner.iter().map(|name| name.text.as_str()).collect();
+    let expected = [
+        "orders::handle",
+        "orders::load_order",
+        "orders::query",
+        "[await] tokio::sync::semaphore::Semaphore::acquire (orders.rs:41)",
+    ];
+    assert_eq!((names, wait.state, wait.count), (expected.to_vec(), State::Suspended, 0));
+    let code = stacks.stacks.iter().find(|stack| stack.addresses == [0x1000, 0x2000, 0x7200]).unwrap();
+    let handle = Function { place: 0, name: Some("orders::handle".to_owned()) };
+    assert_eq!(code.drawn.as_deref(), Some(&[vec![Function { place: 0, name: None }], vec![handle], Vec::new()][..]));
+    assert_eq!(stacks.wall_ns(), order_42().requests(&capture).iter().map(|row| row.states.wall_ns()).sum::<u64>());
+    let raw = weighted(&capture, &order_42(), Keep::Raw, &mut Names).unwrap();
+    assert!(raw.stacks.iter().all(|stack| stack.drawn.is_none()));
 }
 
 proptest! {
@@ -66,6 +90,6 @@ proptest! {
                 live.chain(capture.finished.iter().map(|row| row.states.wall_ns())).sum::<u64>()
             }
         };
-        prop_assert_eq!(weighted(&capture, &selection, Keep::Own).unwrap().wall_ns(), exact);
+        prop_assert_eq!(weighted(&capture, &selection, Keep::Own, &mut Names).unwrap().wall_ns(), exact);
     }
 }
