@@ -57,7 +57,7 @@ pub(crate) fn build(folder: &Path, lock: &Path, services: usize) -> io::Result<P
     fs::write(folder.join("Cargo.toml"), MANIFEST)?;
     // The versions that the workspace has.
     fs::copy(lock, folder.join("Cargo.lock"))?;
-    let mut main = String::from("//! Generated.\n\n");
+    let mut main = String::from("//! Generated.\n\n#![allow(warnings)]\n\n");
     let files = services.div_ceil(OF_FILE);
     for file in 0..files {
         let mut text = HEAD.to_owned();

@@ -77,23 +77,23 @@ pub(crate) fn measure(path: &Path) -> Result<Layouts> {
     let mut times = Vec::with_capacity(RUNS);
     for run in 0..RUNS {
         let before = if run == 0 { forget_peak()? } else { 0 };
-        let started = Instant::now();
-        let mut scanned = started.elapsed();
-        let layouts = match await_layouts(&bytes, &inspection, &mut |_| scanned = started.elapsed()) {
+        let (started, cpu_before) = (Instant::now(), process_cpu());
+        let mut scanned_at = cpu_before;
+        let layouts = match await_layouts(&bytes, &inspection, &mut |_| scanned_at = process_cpu()) {
             Ok(layouts) => layouts,
             Err(error) => return Ok(Layouts { absent: Some(chain(&error)), ..row }),
         };
-        times.push((started.elapsed(), scanned));
+        let wall_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        times.push((process_cpu() - cpu_before, scanned_at - cpu_before, wall_ns));
         if run == 0 {
             row.peak_bytes = status("VmHWM:")?.saturating_sub(before);
         }
         (row.nodes, row.edges) = (layouts.nodes.len(), layouts.edges.len());
         row.entries = layouts.tasks.len() + layouts.dynamic.len() + layouts.scopes.len();
     }
-    times.sort();
-    let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    if let Some((total, scanned)) = times.get(RUNS / 2) {
-        (row.total_ns, row.scan_ns) = (ns(*total), ns(*scanned));
+    times.sort_unstable();
+    if let Some((cpu_ns, scan_ns, wall_ns)) = times.get(RUNS / 2) {
+        (row.cpu_ns, row.scan_ns, row.wall_ns) = (*cpu_ns, *scan_ns, *wall_ns);
     }
     Ok(row)
 }
@@ -113,4 +113,12 @@ fn status(name: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.map(|kib| kib * 1024).ok_or_else(|| Failure::Form { path, why: format!("it has no {name}") })
+}
+
+/// CPU time of all threads of this process (ns).
+fn process_cpu() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a live timespec; the clock exists on every Linux, so the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }

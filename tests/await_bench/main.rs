@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
         ["--build"] => layouts::build().map(|()| String::new()),
-        ["--build-large", services] => large_program(services).map(|path| path.display().to_string()),
+        ["--build-large"] => large_program(large::SERVICES).map(|path| path.display().to_string()),
         ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
         [] => run(false),
         ["--quick"] => run(true),
@@ -40,11 +40,16 @@ fn main() -> ExitCode {
 
 fn run(quick: bool) -> Result<String> {
     let polls = polls::all(quick)?;
-    json(&report::Report { quick, rounds: polls.rounds, slice_polls: polls.slice_polls, shapes: polls.shapes, layouts: layouts::all()? })
+    json(&report::Report {
+        quick,
+        rounds: polls.rounds,
+        slice_polls: polls.slice_polls,
+        shapes: polls.shapes,
+        layouts: layouts::all()?,
+    })
 }
 
-fn large_program(services: &str) -> Result<PathBuf> {
-    let services = services.parse().map_err(|_| Failure::Wrong(vec![format!("no number of services: {services:?}")]))?;
+fn large_program(services: usize) -> Result<PathBuf> {
     let (root, target) = (profiler_tests::binaries::repository(), profiler_tests::binaries::target());
     large::build(&target.join("await-costs/large"), &root.join("Cargo.lock"), services).map_err(Failure::io("the large program"))
 }

@@ -128,7 +128,8 @@ fn by_turns(
         }
     }
     let differences = |more: &[i64]| Spread::of(more.iter().zip(&off).map(|(more, off)| more - off));
-    let words = total.words.checked_div(total.walks).unwrap_or_default();
+    // Rounded: the sums may have been read in the midst of a walk.
+    let words = (total.words + total.walks / 2).checked_div(total.walks).unwrap_or_default();
     Ok(report::Shape {
         what: shape.what.to_owned(),
         walks: total.walks,

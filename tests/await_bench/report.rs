@@ -59,10 +59,12 @@ pub(crate) struct Layouts {
     pub(crate) info_bytes: u64,
     /// Size of all sections with debug information.
     pub(crate) debug_bytes: u64,
-    /// Time to make them, the median of some runs.
-    pub(crate) total_ns: u64,
+    /// CPU time to make them, of all threads: the median of some runs.
+    pub(crate) cpu_ns: u64,
     /// The part of it until the last unit had been gone through.
     pub(crate) scan_ns: u64,
+    /// The same run by the clock.
+    pub(crate) wall_ns: u64,
     /// Memory at most, beyond the file and what was there before.
     pub(crate) peak_bytes: u64,
     /// Nodes of the table.

@@ -23,22 +23,29 @@ pub struct Shape {
     /// It has more frames inside one another than are kept.
     pub is_too_long: bool,
     /// Spawns a task of it.
-    pub spawn: fn(&Runtime, Beats) -> JoinHandle<()>,
+    pub spawn: Spawn,
 }
 
 /// All of them.
 pub const ALL: [Shape; 10] = [
-    Shape { name: "chain-1", what: "chain of 1", frames: 3, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_1()) },
-    Shape { name: "chain-2", what: "chain of 2", frames: 4, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_2()) },
-    Shape { name: "chain-4", what: "chain of 4", frames: 6, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_4()) },
-    Shape { name: "chain-8", what: "chain of 8", frames: 10, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_8()) },
-    Shape { name: "chain-16", what: "chain of 16", frames: 18, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_16()) },
-    Shape { name: "chain-30", what: "chain of 30", frames: 32, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, chain_30()) },
-    Shape { name: "chain-32", what: "chain of 32", frames: 32, is_too_long: true, spawn: |runtime, beats| spawn(runtime, beats, chain_32()) },
-    Shape { name: "boxed-8", what: "chain of 8, each boxed as `dyn`", frames: 10, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, boxed_8()) },
-    Shape { name: "join-4", what: "`join!` of 4", frames: 11, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, join_4()) },
-    Shape { name: "unordered-32", what: "`FuturesUnordered` of 32", frames: 5, is_too_long: false, spawn: |runtime, beats| spawn(runtime, beats, unordered_32()) },
+    shape("chain-1", "chain of 1", 3, |runtime, beats| spawn(runtime, beats, chain_1())),
+    shape("chain-2", "chain of 2", 4, |runtime, beats| spawn(runtime, beats, chain_2())),
+    shape("chain-4", "chain of 4", 6, |runtime, beats| spawn(runtime, beats, chain_4())),
+    shape("chain-8", "chain of 8", 10, |runtime, beats| spawn(runtime, beats, chain_8())),
+    shape("chain-16", "chain of 16", 18, |runtime, beats| spawn(runtime, beats, chain_16())),
+    shape("chain-30", "chain of 30", 32, |runtime, beats| spawn(runtime, beats, chain_30())),
+    Shape { is_too_long: true, ..shape("chain-32", "chain of 32", 32, |runtime, beats| spawn(runtime, beats, chain_32())) },
+    shape("boxed-8", "chain of 8, each boxed as `dyn`", 10, |runtime, beats| spawn(runtime, beats, boxed_8())),
+    shape("join-4", "`join!` of 4", 11, |runtime, beats| spawn(runtime, beats, join_4())),
+    shape("unordered-32", "`FuturesUnordered` of 32", 6, |runtime, beats| spawn(runtime, beats, unordered_32())),
 ];
+
+/// Starts a task of one shape.
+pub type Spawn = fn(&Runtime, Beats) -> JoinHandle<()>;
+
+const fn shape(name: &'static str, what: &'static str, frames: u64, spawn: Spawn) -> Shape {
+    Shape { name, what, frames, is_too_long: false, spawn }
+}
 
 fn spawn(runtime: &Runtime, beats: Beats, inner: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     runtime.spawn(Counted::new(inner, beats))
