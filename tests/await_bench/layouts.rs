@@ -43,10 +43,15 @@ fn daemon() -> Result<PathBuf> {
     recipe.program(|_| Ok(()))
 }
 
-pub(crate) fn all() -> Result<Vec<Layouts>> {
+/// `quick`: of the fixture and of what is named only.
+pub(crate) fn all(quick: bool) -> Result<Vec<Layouts>> {
+    let mut programs = vec![polls::program()?];
+    if !quick {
+        programs.push(daemon()?);
+    }
     let named = env::var_os(PROGRAM_VARIABLE);
     let named = named.iter().flat_map(env::split_paths).filter(|path| !path.as_os_str().is_empty());
-    [polls::program()?, daemon()?].into_iter().chain(named).map(|path| in_own_process(&path)).collect()
+    programs.into_iter().chain(named).map(|path| in_own_process(&path)).collect()
 }
 
 fn in_own_process(path: &Path) -> Result<Layouts> {

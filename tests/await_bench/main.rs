@@ -45,7 +45,7 @@ fn run(quick: bool) -> Result<String> {
         rounds: polls.rounds,
         slice_polls: polls.slice_polls,
         shapes: polls.shapes,
-        layouts: layouts::all()?,
+        layouts: layouts::all(quick)?,
     })
 }
 

@@ -47,7 +47,7 @@ impl Beats {
 
 pin_project! {
     /// The outermost future of a task: polls the inner one, which never comes to an end, and has itself polled again.
-    pub struct Counted<F> {
+    pub(crate) struct Counted<F> {
         #[pin]
         inner: F,
         beats: Beats,

@@ -24,7 +24,7 @@ use std::process::Command;
 /// (colons between them), each in a process of its own. Prints the tables and writes them to docs/await-costs.md.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Few slices; the document is left as it is.
+    /// Few slices, and no layouts of the profiler itself; the document is left as it is.
     #[arg(long)]
     quick: bool,
     /// Also the layouts of a generated program with 200 MB of debug information. Building it takes minutes, the first time.
