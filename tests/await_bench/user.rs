@@ -1,8 +1,8 @@
 //! The walk of one task in user space, over a copy of its memory.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use fixture_service::clock;
 use profiler_common::awaits::AwaitWalk;
 use profiler_daemon::inspect::awaits::LoadedTable;
 use profiler_daemon::session::Session;
@@ -30,7 +30,7 @@ pub(crate) fn table(session: &Session) -> Result<LoadedTable> {
     Ok(LoadedTable::new(layouts, bias, inspection.header, &inspection.task_types))
 }
 
-/// Walks from the task at `header`: what a walk takes. `words`: what the kernel side's walk kept, which this one must keep too.
+/// Walks from the task at `header`: what a walk takes of the CPU. `words`: what the kernel side's walk kept, which this one must keep too.
 pub(crate) fn walk(pid: u32, table: &LoadedTable, header: u64, words: u64) -> Result<Spread> {
     let wrong = |why: String| Failure::Wrong(vec![why]);
     let live = Live::of(pid)?;
@@ -47,13 +47,13 @@ pub(crate) fn walk(pid: u32, table: &LoadedTable, header: u64, words: u64) -> Re
     let tables = table.over(&copied);
     let mut times = Vec::with_capacity(BATCHES);
     for _ in 0..BATCHES {
-        let started = Instant::now();
+        let started_ns = clock::thread_cpu();
         for _ in 0..BATCH {
             walk.begin(black_box(header), root);
             walk.run(&tables, &copied);
             black_box(&walk);
         }
-        times.push(each(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX), BATCH));
+        times.push(each(clock::thread_cpu() - started_ns, BATCH));
     }
     if walk.id == id { Ok(Spread::of(times)) } else { Err(wrong("the copy was walked otherwise than the memory".to_owned())) }
 }

@@ -22,7 +22,7 @@ const WALKS: &str = "\
 Once for each poll that returned pending, of a task whose awaits are wanted. `kernel` is the time of a walk by the kernel side's own counters, with both
 readings of its clock and the sums: the median over slices of the mean in each, and the quartiles. `steps` are types gone through, `words`
 are what was kept: one for each frame, and one where a branch was cut. `user space` is the same walk by the same code over a copy of the
-task's memory, in batches of 1000. An await stack has 32 frames inside one another at most, so the last chain is cut, which is counted.
+task's memory: CPU time, in batches of 1000. An await stack has 32 frames inside one another at most, so the last chain is cut, which is counted.
 ";
 
 /// What stands before the table of polls.
