@@ -30,17 +30,14 @@ impl Beats {
         if self.left == self.polls {
             (self.wall_ns, self.cpu_ns) = (clock::monotonic(), clock::thread_cpu());
         }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                context.waker().wake_by_ref();
-            }
-            None => {
-                let (cpu_ns, wall_ns) = (clock::thread_cpu() - self.cpu_ns, clock::monotonic() - self.wall_ns);
-                let header = context.waker().data() as u64;
-                // Whoever no longer listens does not want to know.
-                let _ = self.done.send(Beaten { polls: self.polls, cpu_ns, wall_ns, header });
-            }
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            context.waker().wake_by_ref();
+        } else {
+            let (cpu_ns, wall_ns) = (clock::thread_cpu() - self.cpu_ns, clock::monotonic() - self.wall_ns);
+            let header = context.waker().data() as u64;
+            // Whoever no longer listens does not want to know.
+            let _ = self.done.send(Beaten { polls: self.polls, cpu_ns, wall_ns, header });
         }
     }
 }
