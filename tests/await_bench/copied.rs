@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -34,12 +35,15 @@ impl Memory for Live {
     fn word(&self, address: u64) -> Option<u64> {
         let start = address & !(PAGE as u64 - 1);
         let mut pages = self.pages.borrow_mut();
-        if !pages.contains_key(&start) {
-            let mut page = vec![0; PAGE];
-            self.file.read_exact_at(&mut page, start).ok()?;
-            pages.insert(start, page);
-        }
-        word_in(pages.get(&start)?, address)
+        let page = match pages.entry(start) {
+            Entry::Occupied(page) => page.into_mut(),
+            Entry::Vacant(place) => {
+                let mut page = vec![0; PAGE];
+                self.file.read_exact_at(&mut page, start).ok()?;
+                place.insert(page)
+            }
+        };
+        word_in(page, address)
     }
 }
 

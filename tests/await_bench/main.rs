@@ -43,7 +43,7 @@ fn run(quick: bool) -> Result<String> {
     json(&report::Report {
         quick,
         rounds: polls.rounds,
-        slice_polls: polls.slice_polls,
+        slice_polls: polls.in_slice,
         shapes: polls.shapes,
         layouts: layouts::all(quick)?,
     })

@@ -31,7 +31,7 @@ const WARM_UP: usize = 2;
 /// What was measured, and how much of it.
 pub(crate) struct Polls {
     pub(crate) rounds: usize,
-    pub(crate) slice_polls: u64,
+    pub(crate) in_slice: u64,
     pub(crate) shapes: Vec<report::Shape>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn all(quick: bool) -> Result<Polls> {
     }
     session.finish().map_err(wrong)?;
     fixture.end()?;
-    Ok(Polls { rounds, slice_polls: SLICE_POLLS, shapes })
+    Ok(Polls { rounds, in_slice: SLICE_POLLS, shapes })
 }
 
 /// The kinds of slices. The second without a walk shows what the first and the second differ by, where nothing does.
@@ -186,6 +186,7 @@ fn plus(sum: &AwaitWalks, more: &AwaitWalks) -> AwaitWalks {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]
 fn wrong(error: SessionError) -> Failure {
     Failure::Wrong(vec![profiler_tests::failure::chain(&error)])
 }
