@@ -132,6 +132,16 @@ fn wrong_times_fail() {
         let verdict = off(0, total_ns);
         assert!(verdict.off.len() == 1 && verdict.wrong.is_empty(), "{total_ns}: {verdict:?}");
     }
+    let mut brief = truth();
+    brief.waits[2].total_ns = 900_000;
+    let answer = |rows: &[Value]| {
+        let total: u64 = rows.iter().filter_map(|row| row["total_ns"].as_u64()).sum();
+        let answer = json!({"request": {"id": "case", "instance": 1}, "source": "layouts", "waits": rows,
+            "suspended_ns": total, "scheduled_ns": 0, "unknown_ns": 0});
+        waits(&brief, &answer::waits(&answer.to_string(), "case").unwrap())
+    };
+    assert_eq!(answer(&rows()[..2]), Verdict::default(), "what passed inside of one poll need not be seen");
+    assert_eq!(answer(&rows()).off.len(), 1, "but not be longer");
     let missing = changed(|rows| drop(rows.remove(2)));
     assert!(missing.off.len() == 1 && missing.wrong.is_empty(), "{missing:?}");
 }
