@@ -6,7 +6,7 @@
 
 use await_fixture::truth::{Case, Parked, Wait};
 
-use super::answer::{Frame, Row, Task, Waits};
+use super::answer::{Frame, Row, Tasks, Waits};
 use super::paths::{described, may_become, shows, told};
 
 /// What a wait may be off by, beside 1 %: each stretch of it.
@@ -162,17 +162,20 @@ fn unfollowed(stack: &[Frame], cut: Option<&str>) -> Option<String> {
 
 /// A case that stays where it is, in the list of all tasks.
 #[must_use]
-pub fn parked(truth: &Parked, tasks: &[Task]) -> Verdict {
+pub fn parked(truth: &Parked, all: &Tasks) -> Verdict {
     let mut verdict = Verdict::default();
     let name = &truth.name;
-    let Some(task) = tasks.iter().find(|task| task.id.is_some() && task.id == truth.task_id) else {
-        verdict.wrong.push(format!("{name}: task {:?} is not in the list", truth.task_id));
+    let unknown = |why: String, stack: &[Frame]| Unknown { why, ns: 0, stack: described(stack) };
+    let Some(task) = all.tasks.iter().find(|task| task.id.is_some() && task.id == truth.task_id) else {
+        match all.notes.iter().find(|note| note.contains("not listed")) {
+            Some(note) => verdict.unknown.push(unknown(note.clone(), &[])),
+            None => verdict.wrong.push(format!("{name}: task {:?} is not in the list", truth.task_id)),
+        }
         return verdict;
     };
     if task.state != "suspended" {
         verdict.wrong.push(format!("{name}: its state is {:?}", task.state));
     }
-    let unknown = |why: String, stack: &[Frame]| Unknown { why, ns: 0, stack: described(stack) };
     match &task.awaits {
         None => verdict.unknown.push(unknown("unseen".to_owned(), &[])),
         Some(awaits) => match unfollowed(&awaits.stack, awaits.cut.as_deref()) {

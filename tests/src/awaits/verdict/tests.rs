@@ -214,8 +214,8 @@ fn other_answers_are_refused() {
 fn parked_tasks() {
     let truth = Parked { name: "case".to_owned(), task_id: Some(7), branches: truth().waits[0].branches.clone() };
     let task = |stack: &[Value], cut: Value, state: &str, id: u64| {
-        let text =
-            json!([{"id": id, "type": "f", "state": state, "since_ns": 5, "await": {"stack": stack, "cut": cut}}]).to_string();
+        let task = json!({"id": id, "type": "f", "state": state, "since_ns": 5, "await": {"stack": stack, "cut": cut}});
+        let text = json!({"tasks": [task], "notes": []}).to_string();
         parked(&truth, &answer::tasks(&text).unwrap())
     };
     let right = [function(0, "f", 1), function(1, "g", 3), sleep(2)];
@@ -227,6 +227,10 @@ fn parked_tasks() {
     let cut = task(&right[..2], json!("unsupported"), "suspended", 7);
     assert!(cut.wrong.is_empty() && cut.unknown.len() == 1, "{cut:?}");
     assert!(is_wrong(&task(&[function(0, "f", 9)], json!("unsupported"), "suspended", 7)));
-    let none = json!([{"id": 7, "type": "f", "state": "suspended", "since_ns": null, "await": null}]).to_string();
+    let none = json!({"id": 7, "type": "f", "state": "suspended", "since_ns": null, "await": null});
+    let none = json!({"tasks": [none], "notes": []}).to_string();
     assert_eq!(parked(&truth, &answer::tasks(&none).unwrap()).unknown.len(), 1);
+    let said = json!({"tasks": [], "notes": ["tasks of before are not listed"]}).to_string();
+    let said = parked(&truth, &answer::tasks(&said).unwrap());
+    assert!(said.wrong.is_empty() && said.unknown.len() == 1, "{said:?}");
 }
