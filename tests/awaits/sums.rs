@@ -71,7 +71,7 @@ fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
 fn compared(case: &Case, types: &[Waits]) -> Verdict {
     let root = case.waits.iter().flat_map(|wait| &wait.branches).find_map(|branch| branch.chain.first());
     let root = root.map_or("", |place| &*place.function);
-    let is_of = |waits: &&Waits| waits.task_type.as_deref().is_some_and(|name| is_about(name, root));
+    let is_of = |waits: &&Waits| waits.task_type.as_deref().is_some_and(|name| name.contains("Scope<") && is_about(name, root));
     match types.iter().filter(is_of).collect::<Vec<_>>()[..] {
         [waits] => {
             let mut verdict = verdict::waits(case, waits);
