@@ -110,11 +110,11 @@ fn build() -> Result<Programs> {
         build
     };
     loud(release().args(["--package", "profiler-daemon"]))?;
-    // For the names of inlined functions: LLVM writes them in full with `debug = 1`, and without their paths with line tables. In a
+    // For await stacks, which are read by the types in the debug information, and for the names of inlined functions. In a
     // folder of its own: with another profile in the same one, each would make the other build again.
     let own = place::target().join("demo-build");
     let mut service = release();
-    service.args(["--package", "demo-service", "--target-dir"]).arg(&own).env("CARGO_PROFILE_RELEASE_DEBUG", "limited");
+    service.args(["--package", "demo-service", "--target-dir"]).arg(&own).env("CARGO_PROFILE_RELEASE_DEBUG", "full");
     loud(&mut service)?;
     let folder = own.join("release");
     Ok(Programs {
