@@ -15,7 +15,7 @@ mod snapshot;
 mod start;
 mod unwind;
 
-pub use awaits::{AwaitSight, AwaitSummary};
+pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
 pub use error::SessionError;
 pub use record::{Recorded, record};
 pub use render::{ExecutorFrames, holders, render};
