@@ -35,8 +35,16 @@ impl AwaitNames {
     pub fn stack(&self, kept: &Words) -> AwaitStack {
         let end = AwaitEnd::from_number(kept.end).unwrap_or(AwaitEnd::Unsupported);
         let addresses = kept.words().iter().any(|word| parts(*word).kind == Some(WordKind::Address));
+        let mut frames: Vec<AwaitFrame> = kept.words().iter().map(|word| self.frame(*word)).collect();
+        if addresses {
+            // A stack is walked from its leaf on.
+            frames.reverse();
+            for (frame, depth) in frames.iter_mut().zip(0..) {
+                frame.depth = depth;
+            }
+        }
         AwaitStack {
-            frames: kept.words().iter().map(|word| self.frame(*word)).collect(),
+            frames,
             cut: (end != AwaitEnd::Whole).then(|| end.name()),
             source: if addresses { AwaitSource::Wakers } else { AwaitSource::Layouts },
         }
@@ -82,7 +90,7 @@ impl AwaitNames {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::awaits::word::word;
+    use profiler_common::awaits::word::{address_word, word};
 
     use super::*;
 
@@ -124,5 +132,16 @@ mod tests {
             ]
         );
         assert_eq!((stack.cut, stack.source), (Some("unreadable"), AwaitSource::Layouts));
+    }
+
+    /// Check that the stack of a waker's store is outermost first, as every await stack.
+    #[test]
+    fn a_wakers_stack_is_turned_round() {
+        let words = [0x7f01, 0x7f02, 0x7f03].map(|address| address_word(WordKind::Address, 0, address));
+        let stack = AwaitNames::default().stack(&kept(&words, AwaitEnd::Whole));
+        let frames: Vec<(u32, AwaitFrameKind)> = stack.frames.iter().map(|frame| (frame.depth, frame.kind)).collect();
+        let code = AwaitFrameKind::Code;
+        assert_eq!(frames, [(0, code(0x7f03)), (1, code(0x7f02)), (2, code(0x7f01))]);
+        assert_eq!(stack.source, AwaitSource::Wakers);
     }
 }

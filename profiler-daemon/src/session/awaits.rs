@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::await_cache::AwaitCache;
 use crate::attach::AwaitsOf;
 use crate::inspect::awaits::{AwaitError, AwaitLayouts, FrameKind, LoadedTable, Progress, TaskLocalKey, await_layouts};
 use crate::inspect::{Inspection, Role};
@@ -79,6 +80,10 @@ impl AwaitSight {
         inspection: &Inspection,
         progress: &mut dyn FnMut(Progress),
     ) -> Self {
+        let cache = AwaitCache::open().zip(inspection.build_id.as_deref());
+        if let Some(layouts) = cache.as_ref().and_then(|(cache, id)| cache.read(id)) {
+            return Self::known(layouts);
+        }
         let (found, refused) = match await_layouts(program, inspection, progress) {
             Err(AwaitError::NoDebugInfo) => {
                 let (bytes, refused) = debug_file();
@@ -87,12 +92,13 @@ impl AwaitSight {
             found => (found, Vec::new()),
         };
         match found {
-            Ok(layouts) => Self {
-                source: AwaitSource::Layouts,
-                why: None,
-                notes: layouts.notes.iter().map(ToString::to_string).collect(),
-                layouts: Some(Arc::new(layouts)),
-            },
+            Ok(layouts) => {
+                if let Some((cache, id)) = cache {
+                    // Then it is read anew next time.
+                    let _ = cache.keep(id, &layouts);
+                }
+                Self::known(layouts)
+            }
             Err(error) => {
                 let stored = inspection.sites_with(Role::CloneWaker).next().is_some();
                 Self {
@@ -102,6 +108,15 @@ impl AwaitSight {
                     notes: refused,
                 }
             }
+        }
+    }
+
+    fn known(layouts: AwaitLayouts) -> Self {
+        Self {
+            source: AwaitSource::Layouts,
+            why: None,
+            notes: layouts.notes.iter().map(ToString::to_string).collect(),
+            layouts: Some(Arc::new(layouts)),
         }
     }
 

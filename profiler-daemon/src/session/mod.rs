@@ -1,6 +1,7 @@
 //! One profiled target from start to end: the steps in their order, and nothing else. What `run` and `record` have in common.
 
 mod annotation;
+mod await_cache;
 mod awaits;
 mod clock;
 mod error;

@@ -96,7 +96,7 @@ fn a_cut_stack_has_parts_of_its_locations() {
     let stacks = weighted(&capture, &selection, Keep::Own, &mut Mapped).unwrap();
     let profile = profile(&capture, &stacks, Metric::Wall, &mut Mapped);
     let location = |id: &u64| &profile.location[usize::try_from(*id).unwrap() - 1];
-    let cpu = |sample: &&proto::Sample| sample.value[1] == 5_000_001;
+    let cpu = |sample: &&Sample| sample.value[1] == 5_000_001;
     let sample = profile.sample.iter().find(cpu).unwrap();
     let addresses: Vec<u64> = sample.location_id.iter().map(|id| location(id).address).collect();
     assert_eq!(addresses, [0x1000, 0x2000], "`std::thread::sleep` around the handler only carries");

@@ -195,7 +195,12 @@ fn remarks(told: &[Waits]) -> Vec<String> {
         let by = ms(clamped);
         format!("waits were longer than the time between polls by {by}, and are cut by that: an event was not seen")
     });
-    source.into_iter().chain(cut).collect()
+    let of_types = told.iter().all(|one| matches!(one.whose, Whose::TaskType(_)) && one.waits.is_empty());
+    let known = told.first().is_some_and(|one| one.source != AwaitSource::None);
+    let unkept = (of_types && known).then(|| {
+        "what all tasks of a type awaited is kept while every task is measured: this daemon measures requests".to_owned()
+    });
+    source.into_iter().chain(unkept).chain(cut).collect()
 }
 
 fn shown(text: &str) -> String {
@@ -255,6 +260,10 @@ await point                                         place         in function   
         assert!(text.contains("[await] std::thread::sleep  -      -                2"), "{text}");
         assert!(text.contains("told by the last waker"), "{text}");
         assert_eq!(waits(&[], 20, Colours::Off), "no task has waited\n");
+        let mut capture = fixture::awaits();
+        capture.await_sums.clear();
+        let text = waits(&told(&capture, &Selection::All), 20, Colours::Off);
+        assert!(text.ends_with("while every task is measured: this daemon measures requests\n"), "{text}");
     }
 
     #[test]

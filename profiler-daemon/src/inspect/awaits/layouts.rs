@@ -40,7 +40,7 @@ pub struct FrameLayout {
     pub name: String,
     /// What it is.
     pub kind: FrameKind,
-    /// Where a coroutine waits, by state.
+    /// Where a coroutine waits, by state; of state 0 where it begins.
     pub points: Vec<SuspendPoint>,
 }
 

@@ -199,6 +199,8 @@ impl Program {
             body_end: None,
             shutdown: poll,
             id_offset: None,
+            scheduler_offset: None,
+            trailer_offset: None,
             kind: TaskKind::MultiThread,
             name: name.to_owned(),
             raw_name: None,

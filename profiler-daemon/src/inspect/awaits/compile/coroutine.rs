@@ -57,6 +57,10 @@ impl<'s> Compiler<'_, 's> {
                     return Err(format!("variant {number} is `{}`, not `{name}`", fields.name));
                 }
                 edges.push(Edge { offset: 0, node: *leads_to });
+                if number == 0 {
+                    // Where the coroutine itself begins.
+                    points.extend(self.point(die, number, &member));
+                }
                 continue;
             }
             let expected = format!("Suspend{}", number - BEFORE.len());
