@@ -14,7 +14,7 @@ use super::keys::{KeyLayout, TaskLocalKey};
 use super::layouts::{AwaitLayouts, FrameKind, FrameLayout, SuspendPoint};
 
 /// The last byte is the version: any change of what follows, or of what nodes mean, is a new one.
-const MAGIC: [u8; 8] = *b"awaits\0\x02";
+const MAGIC: [u8; 8] = *b"awaits\0\x03";
 
 const KINDS: [FrameKind; 7] = [
     FrameKind::AsyncFn,
