@@ -127,18 +127,20 @@ pub fn at_end(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, frame: &Fr
     }
 }
 
-/// The task of `row` completes, in the poll that `frame` opened, or without one.
+/// The task of `row` is about to complete in the poll that `frame` opened.
 #[inline(always)]
-pub fn at_completion(gate: &Gate, row: &mut TaskRow, frame: Option<&Frame>, snapshot: &Snapshot) {
-    if !owns(row) {
-        return;
-    }
-    if let Some(frame) = frame
+pub fn last_poll(frame: &Frame, row: &TaskRow, snapshot: &Snapshot) {
+    if owns(row)
         && let Some(scope) = scopes::find(row.keyed)
         && scope.flags & INSIDE != 0
     {
         spans::scope(frame, row.keyed, scope, snapshot);
     }
+}
+
+/// The task of `row` completes, in a poll or without one.
+#[inline(always)]
+pub fn at_completion(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot) {
     leave(gate, row, snapshot);
 }
 

@@ -147,14 +147,14 @@ pub fn complete(hit: &Hit) {
     let Some(row) = TASKS.get_ptr_mut(address) else { return };
     // SAFETY: as in `idle`.
     let row = unsafe { &mut *row };
-    let frame = closed.as_ref().map(|closed| &closed.frame);
-    keys::at_completion(&gate, row, frame, &snapshot);
     if let Some(closed) = closed {
         lose_many(Loss::StaleFrame, closed.inside);
         if row.flags & task::POLLED != 0 && row.generation == closed.frame.generation {
             spans::poll(&gate, &closed.frame, row, &snapshot);
+            keys::last_poll(&closed.frame, row, &snapshot);
         }
     }
+    keys::at_completion(&gate, row, &snapshot);
     let wake_ns = row.first_wake_ns;
     let gap = Gap::open(row.last_ns, &row.states);
     // Of a task that completes in a poll there is none.
