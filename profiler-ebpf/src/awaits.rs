@@ -9,7 +9,7 @@ use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_update_elem};
 use profiler_common::awaits::node::target;
 use profiler_common::awaits::word::NO_TYPE;
-use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitSum, AwaitWalk, Awaiting, Edge, Gap, Node, Step, Tables};
+use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitWalk, Awaiting, Edge, Gap, Node, Step, Tables};
 use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
 use profiler_common::limits::AWAIT_STEPS;
 use profiler_common::loss::Loss;
@@ -21,7 +21,8 @@ use profiler_common::totals::SharedWord;
 use crate::atomics::{Shared, add};
 use crate::losses::lose;
 use crate::maps::{
-    AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_WALK, TYPES,
+    AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_SUM, NEW_AWAIT_WALK,
+    TYPES,
 };
 use crate::memory::{User, read_user};
 use crate::{globals, keys, spans, threads};
@@ -271,7 +272,7 @@ fn add_to_type(task_type: u32, stack: u64, gap: &Gap) {
     let key = AwaitKey { stack, task_type, padding: 0 };
     if AWAIT_SUMS.get_ptr_mut(key).is_none() {
         // Another CPU may have made it meanwhile: then this changes nothing.
-        let _ = AWAIT_SUMS.insert(key, AwaitSum::default(), u64::from(BPF_NOEXIST));
+        let _ = AWAIT_SUMS.insert(key, &NEW_AWAIT_SUM, u64::from(BPF_NOEXIST));
     }
     let Some(sum) = AWAIT_SUMS.get_ptr_mut(key) else {
         lose(Loss::AwaitSumsFull);

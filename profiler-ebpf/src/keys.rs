@@ -227,19 +227,13 @@ fn new_row(start_ns: u64) -> Option<u64> {
 /// The request is entered at the begin of the task's poll.
 #[inline(always)]
 fn enter(tid: u32, address: u64, row: &TaskRow, scope: &mut ScopeRow, ready_ns: u64) {
-    let poll = Frame {
-        kind: FrameKind::Poll as u32,
-        key: address,
-        task: address,
-        ready_ns,
-        start_ns: row.last_ns,
-        ..Frame::default()
-    };
+    let poll =
+        Frame { kind: FrameKind::Poll as u32, key: address, task: address, ready_ns, start_ns: row.last_ns, ..Frame::default() };
     let open = Gap::open(scope.last_ns, &scope.states);
     let awaiting = scope.awaiting;
     let snapshot = at_poll_start(row);
     let backwards = writing(scope, |scope| {
-        scope.awaiting = Awaiting::NOWHERE;
+        scope.awaiting.clear();
         scope.on_enter(&snapshot, tid, &poll)
     });
     if backwards {

@@ -1,6 +1,6 @@
 //! Poll starts and ends.
 
-use profiler_common::awaits::{Awaiting, Gap};
+use profiler_common::awaits::Gap;
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind, FrameStack, PollFrame};
 use profiler_common::gate::Gate;
@@ -52,7 +52,7 @@ fn open(gate: &Gate, address: u64, row: &mut TaskRow, snapshot: &Snapshot, tid: 
     let gap = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let started = claimed(row, CLAIM_TRIES, |row| {
-        row.awaiting = Awaiting::NOWHERE;
+        row.awaiting.clear();
         // SAFETY: a live word of a map value.
         let wake_ns = unsafe { atomics::take(&raw mut row.first_wake_ns) };
         row.on_poll_start(snapshot, tid, wake_ns)

@@ -1,7 +1,7 @@
 //! Scopes: entering, leaving and ending a request.
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use profiler_common::awaits::{Awaiting, Gap};
+use profiler_common::awaits::Gap;
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate};
@@ -49,7 +49,7 @@ pub fn enter(hit: &Hit) {
     let open = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
-        row.awaiting = Awaiting::NOWHERE;
+        row.awaiting.clear();
         row.on_enter(&snapshot, tid, &outer)
     });
     if backwards {
@@ -162,7 +162,7 @@ pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot
     let open = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
-        row.awaiting = Awaiting::NOWHERE;
+        row.awaiting.clear();
         row.on_end(snapshot)
     });
     if backwards {

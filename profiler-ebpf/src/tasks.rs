@@ -6,11 +6,11 @@ use profiler_common::record::{ChildRecord, RecordKind};
 use profiler_common::task::TaskRow;
 
 use crate::atomics::Shared;
-use crate::{globals, keys};
 use crate::losses::lose;
 use crate::maps::{GATE, RECORDS, TASKS, TYPE_TOTALS, TYPES};
 use crate::memory::read_user;
 use crate::rows::writing;
+use crate::{globals, keys};
 
 /// What is read of a task's header.
 pub struct Header {

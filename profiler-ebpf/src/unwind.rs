@@ -39,7 +39,8 @@ pub struct Walk {
 
 impl Walk {
     /// A walk that has not begun.
-    pub const NEW: Self = Self { cursor: Cursor::NOWHERE, first: Cursor::NOWHERE, poll_sp: 0, table: 0, end: 0, record: StackRecord::EMPTY };
+    pub const NEW: Self =
+        Self { cursor: Cursor::NOWHERE, first: Cursor::NOWHERE, poll_sp: 0, table: 0, end: 0, record: StackRecord::EMPTY };
 
     #[inline(always)]
     fn begin(&mut self, cursor: Cursor, poll_sp: u64, gate: &Gate) {

@@ -153,7 +153,9 @@ fn what_cannot_name_requests_is_refused() -> Result<()> {
     let _turn = turn();
     let mut service = Service::start(&program(false, true)?)?;
     let pid = service.0.pid().to_string();
-    for (key, word) in [("NO_SUCH", "key_fixture::REQUEST_ID"), ("STATE", "cannot name requests"), ("EQUEST_ID", "no task-local key")] {
+    for (key, word) in
+        [("NO_SUCH", "key_fixture::REQUEST_ID"), ("STATE", "cannot name requests"), ("EQUEST_ID", "no task-local key")]
+    {
         let ended = run_to_end(["run", "--pid", &pid, "--request-key", key])?;
         assert_eq!((ended.code(), ended.stderr.contains(word)), (18, true), "{}", ended.stderr);
     }

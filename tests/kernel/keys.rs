@@ -75,16 +75,8 @@ const EDGES: [Edge; 6] = [
     Edge { offset: 8, node: 3 },
 ];
 const TABLES: AwaitTables<'static> = AwaitTables { nodes: &NODES, edges: &EDGES, entries: &[] };
-const KEY: RequestKey = RequestKey {
-    local: LOCAL,
-    tag: 1,
-    tag_width: 8,
-    some_is_tag: 1,
-    kind: KEY_INLINE,
-    offset: 8,
-    width: 8,
-    ..RequestKey::NONE
-};
+const KEY: RequestKey =
+    RequestKey { local: LOCAL, tag: 1, tag_width: 8, some_is_tag: 1, kind: KEY_INLINE, offset: 8, width: 8, ..RequestKey::NONE };
 
 fn naming(wanted: Option<Vec<Vec<u8>>>) -> Session {
     Session::open_with(&Wish {

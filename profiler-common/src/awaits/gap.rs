@@ -15,6 +15,15 @@ pub struct Awaiting {
 impl Awaiting {
     /// Nowhere.
     pub const NOWHERE: Self = Self { stack: 0, task: 0 };
+
+    /// Makes it nowhere, as polls' starts do.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        // Not a plain 0: LLVM would call `memset` for the two words, which is a loop of bytes on BPF.
+        let none = core::hint::black_box(0_u64);
+        self.stack = none;
+        self.task = none;
+    }
 }
 
 /// One wait: what a poll's start adds to the row's two waiting states.

@@ -69,23 +69,14 @@ pub type KeyWords = [u64; REQUEST_ID_BYTES / 8];
 
 impl RequestKey {
     /// Requests are not named by a key.
-    pub const NONE: Self = Self {
-        local: 0,
-        tag: 0,
-        tag_offset: 0,
-        tag_width: 0,
-        some_is_tag: 0,
-        kind: 0,
-        offset: 0,
-        length: 0,
-        skip: 0,
-        width: 0,
-    };
+    pub const NONE: Self =
+        Self { local: 0, tag: 0, tag_offset: 0, tag_width: 0, some_is_tag: 0, kind: 0, offset: 0, length: 0, skip: 0, width: 0 };
 
     /// Reads what stands in the slot at `slot` into the front of `into`, and leaves zeros behind it.
     #[inline(always)]
     pub fn read(&self, slot: u64, memory: &impl Memory, into: &mut KeyWords) -> KeyValue {
-        *into = [0; REQUEST_ID_BYTES / 8];
+        // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
+        *into = [core::hint::black_box(0_u64); REQUEST_ID_BYTES / 8];
         if self.tag_width != 0 {
             let Some(tag) = memory.tag(slot.wrapping_add(u64::from(self.tag_offset)), self.tag_width as u8) else {
                 return KeyValue::Unreadable;
@@ -154,15 +145,8 @@ mod tests {
         Bytes(bytes)
     }
 
-    const STRING: RequestKey = RequestKey {
-        local: 0x77,
-        tag: 1 << 63,
-        tag_width: 8,
-        kind: KEY_TEXT,
-        offset: 8,
-        length: 16,
-        ..RequestKey::NONE
-    };
+    const STRING: RequestKey =
+        RequestKey { local: 0x77, tag: 1 << 63, tag_width: 8, kind: KEY_TEXT, offset: 8, length: 16, ..RequestKey::NONE };
 
     /// Check that a text of every length that an id may have comes back, wherever it lies, with zeros behind it.
     #[test]

@@ -51,6 +51,11 @@ pub struct AwaitSum {
     pub longest_ns: u64,
 }
 
+impl AwaitSum {
+    /// No wait.
+    pub const NONE: Self = Self { count: 0, suspended_ns: 0, scheduled_ns: 0, longest_ns: 0 };
+}
+
 /// The id of the stack of no words.
 pub const ID_START: u64 = 0xcbf2_9ce4_8422_2325;
 

@@ -118,7 +118,7 @@ impl AwaitWalk {
         self.at = address;
         self.id = ID_START;
         self.awaited = 0;
-        self.slot = 0;
+        self.slot = u64::from(none);
         self.node = node;
         self.depth = none;
         self.steps = none;
@@ -292,14 +292,16 @@ impl AwaitWalk {
         if place >= AWAIT_PENDING {
             return self.stop(AwaitEnd::TooWide);
         }
+        // Not a plain 0: as in `begin`.
+        let none = core::hint::black_box(0_u64);
         self.branchings[place & BRANCH_MASK] = Branching {
             at,
             before: self.id,
-            sum: 0,
-            seen: [0; SEEN],
+            sum: none,
+            seen: [none; SEEN],
             node: here,
             depth: self.depth,
-            next: 0,
+            next: none as u32,
             start: self.kept.len,
         };
         self.open += 1;

@@ -314,7 +314,15 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, request_key: args.request_key, socket, rate: args.rate, no_awaits: args.no_awaits, names: Names::check(args.names)? })
+        Ok(Self {
+            pid: args.pid,
+            wanted,
+            request_key: args.request_key,
+            socket,
+            rate: args.rate,
+            no_awaits: args.no_awaits,
+            names: Names::check(args.names)?,
+        })
     }
 }
 
@@ -323,7 +331,16 @@ impl Record {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
-        Ok(Self { pid: args.pid, subject, request_key: args.request_key, duration: args.duration, shape, rate: args.rate, no_awaits: args.no_awaits, names })
+        Ok(Self {
+            pid: args.pid,
+            subject,
+            request_key: args.request_key,
+            duration: args.duration,
+            shape,
+            rate: args.rate,
+            no_awaits: args.no_awaits,
+            names,
+        })
     }
 }
 

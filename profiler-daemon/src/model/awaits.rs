@@ -52,7 +52,7 @@ impl AwaitNames {
 
     fn frame(&self, word: u64) -> AwaitFrame {
         let parts = parts(word);
-        let plain = |kind, name: String| AwaitFrame { depth: parts.depth, name, kind, place: None };
+        let plain = |kind, name: String| AwaitFrame { depth: parts.depth, name, kind, place: None, begins: None };
         match parts.kind {
             Some(WordKind::Frame) => self.named(&parts),
             Some(WordKind::Task) => {
@@ -80,11 +80,21 @@ impl AwaitNames {
                 name: format!("future of node {}", parts.node),
                 kind: AwaitFrameKind::Future,
                 place: None,
+                begins: None,
             };
         };
-        let point = node.points.iter().find(|(state, ..)| *state == parts.detail);
-        let place = point.and_then(|(_, file, line)| Some((self.files.get(usize::try_from(*file).ok()?)?.clone(), *line)));
-        AwaitFrame { depth: parts.depth, name: node.name.clone(), kind: node.kind, place }
+        let point = |of: u32| node.points.iter().find(|(state, ..)| *state == of);
+        let place = |&(_, file, line): &(u32, u32, u32)| Some((self.files.get(usize::try_from(file).ok()?)?.clone(), line));
+        let waits = point(parts.detail);
+        // Of state 0 it is where the coroutine begins.
+        let begins = point(0).filter(|begins| waits.is_some_and(|waits| waits.1 != begins.1));
+        AwaitFrame {
+            depth: parts.depth,
+            name: node.name.clone(),
+            kind: node.kind,
+            place: waits.and_then(place),
+            begins: begins.and_then(place),
+        }
     }
 }
 

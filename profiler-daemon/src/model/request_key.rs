@@ -105,7 +105,10 @@ mod tests {
         same(KeyKind::Signed, 1, "-1");
         same(KeyKind::Signed, 16, "-7");
         same(KeyKind::Uuid, 16, "67e55044-10b1-426f-9247-bb680e5fe0c8");
-        assert_eq!(there_and_back(KeyKind::Uuid, 16, "67E5504410B1426F9247BB680E5FE0C8").unwrap(), "67e55044-10b1-426f-9247-bb680e5fe0c8");
+        assert_eq!(
+            there_and_back(KeyKind::Uuid, 16, "67E5504410B1426F9247BB680E5FE0C8").unwrap(),
+            "67e55044-10b1-426f-9247-bb680e5fe0c8"
+        );
         assert_eq!(there_and_back(KeyKind::Unsigned, 4, "007").unwrap(), "7");
         for (kind, width, id) in [
             (KeyKind::Unsigned, 1, "256"),

@@ -254,6 +254,7 @@ mod tests {
             name: name.to_owned(),
             kind,
             place: place.map(|(file, line)| (file.to_owned(), line)),
+            begins: None,
         };
         AwaitStack {
             frames: vec![

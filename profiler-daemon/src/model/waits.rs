@@ -16,7 +16,7 @@ pub use account::{Accounted, Part, Spans, of_parts, of_sums};
 pub(crate) use build::of_types;
 pub use build::{name_waits, of_request, waits};
 pub(crate) use frames::addresses;
-pub use frames::{NamedStack, Stacks, WaitFrame};
+pub use frames::{NamedStack, Place, Stacks, WaitFrame};
 pub use reading::{Keep, Reading, await_text};
 
 use super::capture::AwaitSource;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::awaits::RequestKey;
+use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
@@ -270,7 +270,15 @@ fn attach_to(
         target,
         &inspection,
         &plan,
-        Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables(), key: key.as_ref().map(|key| key.format) },
+        Opened {
+            start_ns,
+            scopes_before,
+            rate,
+            every_poll,
+            poll_record_ns,
+            unwind_tables: unwinding.tables(),
+            key: key.as_ref().map(|key| key.format),
+        },
         awaits.names(),
     );
     Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key })

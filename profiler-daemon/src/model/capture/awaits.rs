@@ -47,6 +47,8 @@ pub struct AwaitFrame {
     pub kind: AwaitFrameKind,
     /// Where a coroutine waits: file and line of its `.await`.
     pub place: Option<(String, u32)>,
+    /// Where the coroutine itself begins, if its `.await` stands in another file: inside a macro (`select!`, `join!`).
+    pub begins: Option<(String, u32)>,
 }
 
 /// What a frame of an await stack is.

@@ -104,7 +104,7 @@ mod tests {
 
     fn awaited(name: &str, file: &str) -> WaitFrame {
         let (kind, file) = (AwaitFrameKind::AsyncFn, Some(file.to_owned()));
-        WaitFrame { depth: 0, name: name.to_owned(), kind, file, line: Some(1) }
+        WaitFrame { depth: 0, name: name.to_owned(), kind, file, line: Some(1), begins: None }
     }
 
     fn called(awaits: &[WaitFrame], code: &[(&str, &str)], step: &str) -> String {

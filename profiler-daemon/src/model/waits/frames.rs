@@ -22,6 +22,18 @@ pub struct WaitFrame {
     pub file: Option<String>,
     /// The line in it.
     pub line: Option<u32>,
+    /// Where a coroutine begins, if its `.await` stands in another file: inside a macro.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Place>,
+}
+
+/// A line of source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
 }
 
 /// An await stack with names.
@@ -108,7 +120,8 @@ fn of_layout(capture: &Capture, frame: &AwaitFrame) -> WaitFrame {
         kind => kind,
     };
     let (file, line) = frame.place.clone().unzip();
-    WaitFrame { depth: frame.depth, name, kind, file, line }
+    let begins = frame.begins.clone().map(|(file, line)| Place { file, line });
+    WaitFrame { depth: frame.depth, name, kind, file, line, begins }
 }
 
 /// A chain, from the innermost scope's future on: what polls the scope is not what waits in it.
@@ -129,6 +142,7 @@ fn of_code(addresses: &[u64], found: &BTreeMap<u64, Vec<Frame>>) -> Vec<WaitFram
             kind: AwaitFrameKind::Code(0),
             file: frame.file,
             line: frame.line,
+            begins: None,
         })
         .collect()
 }

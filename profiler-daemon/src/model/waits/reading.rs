@@ -1,7 +1,7 @@
 //! What a reader takes from an await stack: the functions of the user's own, what the innermost of them awaits, and where.
 
 use super::Wait;
-use super::frames::WaitFrame;
+use super::frames::{Place, WaitFrame};
 use super::tree::tree;
 use crate::model::capture::AwaitFrameKind;
 use crate::model::folding::{Executor, is_plumbing};
@@ -38,6 +38,16 @@ impl WaitFrame {
     pub fn step(&self) -> String {
         function_of(&self.name)
     }
+
+    /// Where it waits as people look for it: file and line of the `.await`; of one that stands inside a macro of another file, which says
+    /// nothing, where the function begins.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u32)> {
+        match &self.begins {
+            Some(Place { file, line }) => Some((file, *line)),
+            None => Some((self.file.as_deref()?, self.line?)),
+        }
+    }
 }
 
 impl<'f> Reading<'f> {
@@ -55,7 +65,7 @@ impl<'f> Reading<'f> {
         Self {
             path: around.iter().filter(|frame| show_all || (is_a_step(frame) && is_own(frame))).collect(),
             awaited: awaited(inside, !parts.branches.is_empty(), cut),
-            place: waiting.and_then(|frame| Some((frame.file.as_deref()?, frame.line?))),
+            place: waiting.and_then(WaitFrame::place),
             branches: parts.branches,
         }
     }
@@ -83,8 +93,9 @@ impl Wait {
     /// The function that waits: the one whose place the wait has. `None`: not known.
     #[must_use]
     pub fn function(&self) -> Option<String> {
-        let here = |frame: &&WaitFrame| waits(frame) && (&frame.file, frame.line) == (&self.file, self.line);
-        tree(&self.stack).trunk.iter().rev().find(here).filter(|frame| frame.line.is_some()).map(WaitFrame::step)
+        let own = self.file.as_deref().zip(self.line);
+        let here = |frame: &&WaitFrame| waits(frame) && frame.place() == own;
+        tree(&self.stack).trunk.iter().rev().find(here).filter(|_| own.is_some()).map(WaitFrame::step)
     }
 
     /// What is awaited, with the branches where there are some: `tokio::select! of leaf, mid`.
@@ -216,7 +227,7 @@ mod tests {
 
     fn frame(depth: u32, kind: AwaitFrameKind, name: &str, place: Option<(&str, u32)>) -> WaitFrame {
         let (file, line) = place.map(|(file, line)| (file.to_owned(), line)).unzip();
-        WaitFrame { depth, name: name.to_owned(), kind, file, line }
+        WaitFrame { depth, name: name.to_owned(), kind, file, line, begins: None }
     }
 
     fn path(reading: &Reading<'_>) -> Vec<String> {

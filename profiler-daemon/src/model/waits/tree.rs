@@ -76,7 +76,7 @@ mod tests {
             let (depth, name) = word.split_once(':').unwrap();
             let (name, line) = name.split_once('@').map_or((name, None), |(name, line)| (name, line.parse().ok()));
             let depth = depth.parse().unwrap();
-            WaitFrame { depth, name: name.to_owned(), kind: AwaitFrameKind::AsyncFn, file: None, line }
+            WaitFrame { depth, name: name.to_owned(), kind: AwaitFrameKind::AsyncFn, file: None, line, begins: None }
         };
         text.split_whitespace().map(frame).collect()
     }
