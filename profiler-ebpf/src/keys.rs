@@ -83,8 +83,8 @@ pub fn at_start(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, started:
         let hash = look(tid, row.key_hash);
         if hash != row.key_hash {
             leave(gate, row, &at_poll_start(row));
-            let seen = started.end_unseen || row.flags & SPAWN_SEEN == 0;
-            begin(gate, address, row, hash, if seen { 0 } else { START_SEEN });
+            let is_older = started.end_unseen || row.flags & SPAWN_SEEN == 0;
+            begin(gate, address, row, hash, if is_older { 0 } else { START_SEEN });
             return if owns(row) { row.keyed } else { row.request };
         }
     }

@@ -132,7 +132,7 @@ fn a_task_with_a_value_is_a_request() -> Result<()> {
         assert!(row.states.scheduled_ns > 0 && row.states.suspended_ns >= 3_000_000, "{row:?}");
     }
     // Every nanosecond that it waited has its await stack.
-    let waits = view.0.awaits.records.iter().filter(|record| record.request == number);
+    let waits = view.0.awaits.waits.iter().filter(|record| record.request == number);
     let waited: u64 = waits.map(|record| record.gap.ns()).sum();
     assert_eq!(waited, row.states.suspended_ns + row.states.scheduled_ns);
     view.lost(&[]);
