@@ -12,6 +12,9 @@ pub const KEY_TEXT: u32 = 1;
 /// [`RequestKey::kind`]: bytes in the slot itself: an integer, or the 16 bytes of a UUID.
 pub const KEY_INLINE: u32 = 2;
 
+#[expect(clippy::cast_possible_truncation, reason = "64")]
+const MAX_BYTES: u32 = REQUEST_ID_BYTES as u32;
+
 /// What a key's value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyKind {
@@ -78,7 +81,8 @@ impl RequestKey {
         // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
         *into = [core::hint::black_box(0_u64); REQUEST_ID_BYTES / 8];
         if self.tag_width != 0 {
-            let Some(tag) = memory.tag(slot.wrapping_add(u64::from(self.tag_offset)), self.tag_width as u8) else {
+            let width = self.tag_width.to_le_bytes()[0];
+            let Some(tag) = memory.tag(slot.wrapping_add(u64::from(self.tag_offset)), width) else {
                 return KeyValue::Unreadable;
             };
             if (tag == self.tag) != (self.some_is_tag != 0) {
@@ -93,10 +97,7 @@ impl RequestKey {
         } else {
             (at, u64::from(self.width))
         };
-        if length == 0 || length > REQUEST_ID_BYTES as u64 {
-            return KeyValue::Malformed;
-        }
-        let length = length as u32;
+        let Ok(length @ 1..=MAX_BYTES) = u32::try_from(length) else { return KeyValue::Malformed };
         if memory.bytes(from, length, into) { KeyValue::Bytes(length) } else { KeyValue::Unreadable }
     }
 }

@@ -2,6 +2,8 @@
 
 use profiler_common::awaits::KeyKind;
 
+use super::RequestId;
+
 /// What values of a key are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyFormat {
@@ -57,7 +59,7 @@ impl KeyFormat {
             KeyKind::Unsigned => unsigned(value).to_string().into_bytes(),
             KeyKind::Signed => signed(value).to_string().into_bytes(),
             KeyKind::Uuid => {
-                let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+                let digits = RequestId::new(value).to_hex();
                 let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
                 [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-").into_bytes()
             }

@@ -109,7 +109,7 @@ impl<'s> Compiler<'_, 's> {
 
     fn structure_value(&self, die: Die, shape: &Shape<'s>, at: u64, depth: u32) -> Option<KeyLayout> {
         if shape.name == "&str" || shape.name.starts_with("alloc::boxed::Box<str,") {
-            return self.wide_text(shape, at, 0);
+            return wide_text(shape, at, 0);
         }
         let base = shape.name.split('<').next().unwrap_or_default();
         let path = self.types.path_hash(die, base);
@@ -125,7 +125,7 @@ impl<'s> Compiler<'_, 's> {
                 at = at.checked_add(shape.offset?)?;
                 let inner = self.types.shape(shape.of?);
                 if Self::wide(&inner).is_some() {
-                    return self.wide_text(&inner, at, COUNTS);
+                    return wide_text(&inner, at, COUNTS);
                 }
                 shape = *inner.members.first()?;
             }
@@ -137,20 +137,20 @@ impl<'s> Compiler<'_, 's> {
         self.value(only.of?, at.checked_add(only.offset?)?, depth + 1)
     }
 
-    /// A pointer of two words to a `str`.
-    fn wide_text(&self, shape: &Shape<'s>, at: u64, skip: u32) -> Option<KeyLayout> {
-        let [pointer, length] = shape.members[..] else { return None };
-        if length.name != "length" {
-            return None;
-        }
-        text(at.checked_add(pointer.offset?)?, at.checked_add(length.offset?)?, skip)
-    }
-
     fn string(&self, shape: &Shape<'s>, at: u64) -> Option<KeyLayout> {
         let (buffer, length) = (self.field(shape, "vec.buf")?, self.field(shape, "vec.len")?);
         let pointer = buffer.offset?.checked_add(self.pointer_inside(buffer.of?, 0)?.0)?;
         text(at.checked_add(pointer)?, at.checked_add(length.offset?)?, 0)
     }
+}
+
+/// A pointer of two words to a `str`.
+fn wide_text(shape: &Shape<'_>, at: u64, skip: u32) -> Option<KeyLayout> {
+    let [pointer, length] = shape.members[..] else { return None };
+    if length.name != "length" {
+        return None;
+    }
+    text(at.checked_add(pointer.offset?)?, at.checked_add(length.offset?)?, skip)
 }
 
 fn text(pointer: u64, length: u64, skip: u32) -> Option<KeyLayout> {
