@@ -82,6 +82,8 @@ pub struct TaskRow {
     pub keyed: u64,
     /// The value's hash, 0 for none: whether it is wanted or not.
     pub key_hash: u64,
+    /// The number that the request will have, if the poll that spawned it turns out to be the first of one; 0 for none.
+    pub spawner: u64,
 }
 
 /// What a poll's start found.

@@ -72,12 +72,28 @@ fn look(tid: u32, before: u64) -> u64 {
     }
 }
 
+/// The number that the request will have whose first poll `frame` may be; 0 where it is that of a known one, or no task's.
+#[inline(always)]
+pub fn number_of(frame: &Frame) -> u64 {
+    if frame.request != 0 || frame.task == 0 || local() == 0 { 0 } else { KEYED | frame.start_ns }
+}
+
+/// The poll that spawned the task of `row` has turned out to be the first of a request: it is that request's child.
+#[inline(always)]
+fn confirm(row: &mut TaskRow) {
+    if row.spawner != 0 && row.request == 0 && scopes::find(row.spawner).is_some() {
+        row.request = row.spawner;
+        row.spawner = 0;
+    }
+}
+
 /// A poll of the task of `row` at `address` has started. The request that its frame carries, 0 for none.
 #[inline(always)]
 pub fn at_start(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, started: &Started) -> u64 {
     if local() == 0 {
         return row.request;
     }
+    confirm(row);
     if row.polls == 1 || started.end_unseen {
         awaits::go(tid, address, row.await_root);
         let hash = look(tid, row.key_hash);
@@ -103,6 +119,7 @@ pub fn at_end(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, frame: &Fr
     if local() == 0 {
         return;
     }
+    confirm(row);
     let hash = look(tid, row.key_hash);
     if hash != row.key_hash {
         if owns(row)
@@ -141,6 +158,7 @@ pub fn last_poll(frame: &Frame, row: &TaskRow, snapshot: &Snapshot) {
 /// The task of `row` completes, in a poll or without one.
 #[inline(always)]
 pub fn at_completion(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot) {
+    confirm(row);
     leave(gate, row, snapshot);
 }
 

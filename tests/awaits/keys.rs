@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use key_fixture::{Event, Request};
 use profiler_tests::daemon::{Daemon, run_to_end};
+use profiler_tests::expect::Attempts;
 use profiler_tests::process::Process;
 use profiler_tests::recipe::Recipe;
 use profiler_tests::report::Report;
@@ -71,23 +72,20 @@ impl Service {
     }
 }
 
-/// What is wrong with the times of the requests that `key` names. Those that are not all of their task may be longer, by what the polls
-/// hold in which they begin and end: here next to nothing.
-fn wrong(key: &str, report: &Report, round: &[Request]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for truth in round.iter().filter(|request| request.key == key) {
+/// What is wrong with the times of each request that `key` names. Those that are not all of their task may be longer, by what the polls hold
+/// in which they begin and end: here next to nothing.
+fn wrong(key: &str, report: &Report, round: &[Request]) -> Vec<(String, Vec<String>)> {
+    let of = |truth: &Request| {
         let own = truth.end_ns - truth.begin_ns;
         let found = report.instances(&truth.id);
-        let [seen] = found[..] else {
-            wrong.push(format!("{}: {} requests", truth.id, found.len()));
-            continue;
-        };
+        let [seen] = found[..] else { return vec![format!("{}: {} requests", truth.id, found.len())] };
         let apart = seen.times.wall_ns.abs_diff(own);
-        if !seen.complete || apart > own / 100 + 100_000 {
-            wrong.push(format!("{}: {own} ns by its own clock, {:?}", truth.id, seen.times));
+        if seen.complete && apart <= own / 100 + 100_000 {
+            return Vec::new();
         }
-    }
-    wrong
+        vec![format!("{}: {own} ns by its own clock, {:?}", truth.id, seen.times)]
+    };
+    round.iter().filter(|request| request.key == key).map(|truth| (truth.id.clone(), of(truth))).collect()
 }
 
 /// Every type of key, every shape of request, in a debug and a release build: each has one row, and its own time.
@@ -98,10 +96,10 @@ fn every_kind_of_key_names_its_requests() -> Result<()> {
     for is_release in [false, true] {
         let mut service = Service::start(&program(is_release, true)?)?;
         for key in ["REQUEST_ID", "TRACE_ID", "NUMBER", "SIGNED", "UID", "SHARED", "STATIC_NAME", "TENANT"] {
-            let mut last = Vec::new();
+            let mut attempts = Attempts::default();
             for _ in 0..ATTEMPTS {
                 let (report, round) = service.named_by(&["--all-requests", "--request-key", key])?;
-                last = wrong(key, &report, &round);
+                attempts.note(wrong(key, &report, &round));
                 let expected = match key {
                     // The name of 65 bytes is none, and is counted; a child that hands the name on is no request of its own.
                     "REQUEST_ID" => 22,
@@ -115,11 +113,11 @@ fn every_kind_of_key_names_its_requests() -> Result<()> {
                     let parent = report.requests.iter().find(|request| request.id == "parent");
                     assert_eq!(parent.map(|request| request.children.len()), Some(1));
                 }
-                if last.is_empty() {
+                if attempts.settled() {
                     break;
                 }
             }
-            assert!(last.is_empty(), "release: {is_release}, {key}: {last:#?}");
+            attempts.verdict()?;
         }
         service.0.end(LIMIT)?;
     }

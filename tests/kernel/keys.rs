@@ -230,6 +230,34 @@ fn children_belong_to_it_and_an_abort_ends_it() -> Result<()> {
     Ok(())
 }
 
+/// Check that what the first poll of a connection's request spawns is its child too, once that poll has ended, and what other polls spawn
+/// is nobody's.
+#[test]
+fn children_of_a_first_poll_are_found_at_its_end() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut session = naming(None);
+    let (future, plain) = (Future::new(0), Future::new(0));
+    future.leave();
+    plain.leave();
+    let task = future.task(1);
+    let [before, within] = [2, 3].map(|id| plain.task(id));
+    pending(&task, || _ = spawn(&before));
+    wake(&task);
+    pending(&task, || {
+        _ = spawn(&within);
+        future.carry(9);
+    });
+    for child in [&before, &within] {
+        pending(child, || ());
+    }
+    let view = session.collect();
+    let (number, _) = only(&view, 9);
+    assert_eq!((view.task(&before).request, view.task(&within).request), (0, number));
+    view.lost(&[]);
+    Ok(())
+}
+
 /// Check that an address which another task has taken over ends the request of the first.
 #[test]
 fn a_task_whose_end_was_not_seen_ends_its_request() -> Result<()> {

@@ -19,14 +19,7 @@ fn layout(of: impl FnOnce(&mut Program)) -> TaskLocalKey {
 #[test]
 fn a_key_of_strings_is_read() {
     let layouts = specimen::layouts();
-    let recipe = RequestKey {
-        tag: 1 << 63,
-        tag_width: 8,
-        kind: KEY_TEXT,
-        offset: 8,
-        length: 16,
-        ..RequestKey::NONE
-    };
+    let recipe = RequestKey { tag: 1 << 63, tag_width: 8, kind: KEY_TEXT, offset: 8, length: 16, ..RequestKey::NONE };
     assert_eq!(
         layouts.keys,
         [TaskLocalKey {
@@ -90,7 +83,8 @@ fn other_types_are_listed_only() {
     let key = layout(|program| {
         let string = program.string();
         let pointer = program.pointer("*const alloc::sync::ArcInner<alloc::string::String>", string);
-        let counted = program.fields("alloc::sync", "Arc<alloc::string::String, alloc::alloc::Global>", 8, &[("ptr", pointer, 0)]);
+        let counted =
+            program.fields("alloc::sync", "Arc<alloc::string::String, alloc::alloc::Global>", 8, &[("ptr", pointer, 0)]);
         program.key(("app", "KEY", 0x7100), (counted, "alloc::sync::Arc<alloc::string::String>"), (8, 0, Some(0)));
     });
     assert_eq!(key.value, None);
