@@ -163,6 +163,7 @@ fn snapshot() -> Snapshot {
     };
     Snapshot {
         at_ns: 3_500_000,
+        source: AwaitSource::Layouts,
         types: vec![SnapshotType { name: "shop::pay".to_owned(), kind: TaskKind::Spawned }],
         stacks: vec![SnapshotStack { frames: vec![frame(0, "shop::pay"), frame(1, "\u{1b}[2J")], cut: None }],
         tasks: vec![task],
@@ -313,7 +314,7 @@ fn what_tasks_wait_for_is_asked() {
 
 1 task shop::pay (spawned): suspended, for 2.500 ms
   task 17
-  shop::pay      src/pay.rs:7
+  shop::pay    src/pay.rs:7
     \\u{1b}[2J  src/pay.rs:7
 
 not \\u{1b}[2J everything

@@ -19,6 +19,8 @@ mod keys;
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]
+mod sums;
+#[cfg(test)]
 mod unknown;
 #[cfg(test)]
 mod waits;

@@ -28,6 +28,7 @@ struct Future {
 }
 
 impl Future {
+    #[expect(clippy::unnecessary_box_returns, reason = "its address must stay")]
     fn in_state(state: u64, words: [u64; 2]) -> Box<Self> {
         Box::new(Self { state: AtomicU64::new(state), words: words.map(AtomicU64::new) })
     }

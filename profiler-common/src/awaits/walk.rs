@@ -1,5 +1,7 @@
 //! The walk itself, a step at a time, so that the kernel side can run it in a loop that its verifier accepts.
 
+mod branching;
+
 use super::end::AwaitEnd;
 use super::key::KeyWords;
 use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, TASK_LOCAL, target};
@@ -7,6 +9,7 @@ use super::stack::{AwaitStack, ID_START, id_with};
 use super::word::{WordKind, address_word, word};
 use crate::limits::{AWAIT_DEPTH, AWAIT_PENDING, AWAIT_STEPS, AWAIT_WORDS};
 use crate::unwind::Memory;
+use branching::{At, Branching, SEEN, branch_at};
 
 /// The layout table, as whoever walks can read it.
 pub trait Tables {
@@ -27,31 +30,6 @@ pub enum Step {
     Going,
     /// It has come to its end, which is in [`AwaitWalk::kept`].
     Done,
-}
-
-/// Different branches of one list or slice that are told apart from those met before: equal ones are kept once.
-const SEEN: usize = 4;
-
-/// Futures that are awaited at once, and how far they have been followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Branching {
-    /// Where the node lies; of a list the next element.
-    at: u64,
-    /// The id of the walk before its first branch.
-    before: u64,
-    /// Sum of its branches' ids.
-    sum: u64,
-    /// Ids of branches that have been kept.
-    seen: [u64; SEEN],
-    /// The node.
-    node: u32,
-    /// How deep its branches lie.
-    depth: u32,
-    /// The branch to follow next.
-    next: u32,
-    /// Words kept before the branch that is being followed.
-    start: u32,
 }
 
 /// A walk under way.
@@ -114,17 +92,17 @@ impl AwaitWalk {
     #[inline(always)]
     pub fn begin(&mut self, address: u64, node: u32) {
         // Not a plain 0: LLVM would make one call of `memset` of these, which is a loop of bytes on BPF.
-        let none = core::hint::black_box(0_u32);
+        let zero = core::hint::black_box(0_u32);
         self.at = address;
         self.id = ID_START;
         self.awaited = 0;
-        self.slot = u64::from(none);
+        self.slot = u64::from(zero);
         self.node = node;
-        self.depth = none;
-        self.steps = none;
-        self.open = none;
-        self.kept.len = none;
-        self.kept.end = none;
+        self.depth = zero;
+        self.steps = zero;
+        self.open = zero;
+        self.kept.len = zero;
+        self.kept.end = zero;
     }
 
     /// A walk that has come to its end before its first step, because of `end`.
@@ -210,7 +188,7 @@ impl AwaitWalk {
         };
         let into = tag.wrapping_sub(node.base);
         let place = if into < u64::from(node.count) {
-            node.first.wrapping_add(into as u32)
+            node.first.wrapping_add(low(into))
         } else if node.aux != NO_EDGE {
             node.aux
         } else {
@@ -223,7 +201,7 @@ impl AwaitWalk {
             return self.leave();
         }
         if node.flags & FRAME != 0 {
-            let state = if node.flags & COROUTINE != 0 { tag as u32 } else { 0 };
+            let state = if node.flags & COROUTINE != 0 { low(tag) } else { 0 };
             let here = self.node;
             if !self.show(here, state) {
                 return self.stop(AwaitEnd::TooWide);
@@ -256,16 +234,14 @@ impl AwaitWalk {
         let data = memory.word(self.at.wrapping_add(u64::from(node.offset)));
         let vtable = memory.word(self.at.wrapping_add(u64::from(node.aux)));
         let (Some(data), Some(vtable)) = (data, vtable) else { return self.cut(AwaitEnd::Unreadable) };
-        match tables.entry(vtable) {
-            Some(place) => self.follow(Some(Edge { offset: 0, node: place }), data),
-            None => {
-                self.fail(AwaitEnd::UnknownDyn);
-                if !self.keep(address_word(WordKind::UnknownDyn, self.depth, vtable)) {
-                    return self.stop(AwaitEnd::TooWide);
-                }
-                self.leave()
-            }
+        if let Some(place) = tables.entry(vtable) {
+            return self.follow(Some(Edge { offset: 0, node: place }), data);
         }
+        self.fail(AwaitEnd::UnknownDyn);
+        if !self.keep(address_word(WordKind::UnknownDyn, self.depth, vtable)) {
+            return self.stop(AwaitEnd::TooWide);
+        }
+        self.leave()
     }
 
     /// Goes on at `edge`, which starts at `from`.
@@ -293,15 +269,15 @@ impl AwaitWalk {
             return self.stop(AwaitEnd::TooWide);
         }
         // Not a plain 0: as in `begin`.
-        let none = core::hint::black_box(0_u64);
+        let zero = core::hint::black_box(0_u64);
         self.branchings[place & BRANCH_MASK] = Branching {
             at,
             before: self.id,
-            sum: none,
-            seen: [none; SEEN],
+            sum: zero,
+            seen: [zero; SEEN],
             node: here,
             depth: self.depth,
-            next: none as u32,
+            next: low(zero),
             start: self.kept.len,
         };
         self.open += 1;
@@ -343,13 +319,13 @@ impl AwaitWalk {
                 return Step::Going;
             }
             At::Over => {
-                self.open = place as u32;
+                self.open -= 1;
                 self.id = if here.sum == 0 { here.before } else { id_with(here.before, here.sum) };
                 // Behind the last branch the branching is a branch of the one around it.
                 return Step::Going;
             }
             At::Unreadable => {
-                self.open = place as u32;
+                self.open -= 1;
                 self.id = id_with(here.before, here.sum);
                 return self.cut(AwaitEnd::Unreadable);
             }
@@ -436,59 +412,10 @@ impl AwaitWalk {
     }
 }
 
-/// Where a branch is.
-enum At {
-    /// It starts there, by the edge at that place.
-    Branch(u64, u32),
-    /// It is not awaited.
-    Skipped,
-    /// There are no more.
-    Over,
-    /// That cannot be read.
-    Unreadable,
-}
-
-/// The branch number `nth` of a branching; of a list, moves on to the next element.
+/// The lower half of a word. The kernel side's verifier and the compiler both see that nothing else can come of it.
 #[inline(always)]
-fn branch_at(node: &Node, here: &mut Branching, nth: u32, memory: &impl Memory) -> At {
-    if node.kind == NodeKind::List as u8 {
-        let element = here.at;
-        if element == 0 {
-            return At::Over;
-        }
-        return match memory.word(element.wrapping_add(u64::from(node.aux))) {
-            Some(next) => {
-                here.at = next;
-                At::Branch(element, node.first)
-            }
-            None => At::Unreadable,
-        };
-    }
-    if node.kind == NodeKind::Slice as u8 {
-        return match memory.word(here.at.wrapping_add(u64::from(node.aux))) {
-            Some(count) if u64::from(nth) >= count => At::Over,
-            Some(_) => match memory.word(here.at.wrapping_add(u64::from(node.offset))) {
-                Some(first) => At::Branch(first.wrapping_add(node.base.wrapping_mul(u64::from(nth))), node.first),
-                None => At::Unreadable,
-            },
-            None => At::Unreadable,
-        };
-    }
-    if nth >= node.count {
-        return At::Over;
-    }
-    if node.width != 0 {
-        let mask = match memory.word(here.at.wrapping_add(u64::from(node.aux))) {
-            Some(mask) => memory.tag(mask, node.width),
-            None => None,
-        };
-        match mask {
-            Some(mask) if mask >> (nth & 63) & 1 != 0 => return At::Skipped,
-            Some(_) => {}
-            None => return At::Unreadable,
-        }
-    }
-    At::Branch(here.at, node.first.wrapping_add(nth))
+const fn low(word: u64) -> u32 {
+    (word & 0xffff_ffff) as u32
 }
 
 #[cfg(test)]

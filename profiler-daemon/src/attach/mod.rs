@@ -170,6 +170,12 @@ impl Attached {
         wanted.insert(key, 1, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
     }
 
+    /// Walks the awaits of others, or nobody's, from now on.
+    pub fn walk_awaits(&mut self, of: AwaitsOf) -> Result<(), AttachError> {
+        self.gate.awaits = of.number();
+        self.write_gate()
+    }
+
     /// Lets the sampling clock tick at its fast rate, or at its slow one again. Nothing happens where it does already.
     pub fn sample_fast(&mut self, fast: bool) -> Result<(), AttachError> {
         let Some(samplers) = &mut self.samplers else { return Ok(()) };

@@ -57,6 +57,21 @@ pub struct LiveTask {
     pub since_ns: u64,
 }
 
+/// What came of looking for one task's row.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are there, and there are a hundred thousand: a box each would cost more"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveRow {
+    /// It is there.
+    Live(LiveTask),
+    /// It was being written at every try.
+    Torn,
+    /// There is none.
+    Gone,
+}
+
 /// What a live task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {

@@ -22,7 +22,7 @@ use profiler_common::unwind::Walks;
 
 use crate::attach::{AttachError, Attached, keys, typed};
 pub use awaits::Awaits;
-pub use collected::{Collected, Doing, LiveTask, Off, Sample, Stack};
+pub use collected::{Collected, Doing, LiveRow, LiveTask, Off, Sample, Stack};
 use keep::Latest;
 use open::Open;
 use places::Places;
@@ -226,20 +226,16 @@ impl Collector {
         Ok((collected, open))
     }
 
-    /// The rows of the tasks with these headers as they are at `at_ns`; `None` where there is no such row, or none that is whole.
-    pub fn live_tasks(
-        &mut self,
-        attached: &mut Attached,
-        headers: &[u64],
-        at_ns: u64,
-    ) -> Result<Vec<Option<LiveTask>>, AttachError> {
+    /// The rows of the tasks with these headers as they are at `at_ns`, in their order.
+    pub fn live_tasks(&mut self, attached: &mut Attached, headers: &[u64], at_ns: u64) -> Result<Vec<LiveRow>, AttachError> {
         let (threads, _) = read_threads(attached)?;
         let map: HashMap<_, u64, TaskRow> = typed(attached.ebpf(), "TASKS")?;
         let mut found = Vec::with_capacity(headers.len());
         for header in headers {
             found.push(match rows::whole(|| map.get(header, 0).ok(), |row| row.sequence) {
-                rows::Read::Whole(row) => Some(rows::live(*header, &row, threads.get(&row.tid), at_ns)),
-                rows::Read::Torn | rows::Read::Gone => None,
+                rows::Read::Whole(row) => LiveRow::Live(rows::live(*header, &row, threads.get(&row.tid), at_ns)),
+                rows::Read::Torn => LiveRow::Torn,
+                rows::Read::Gone => LiveRow::Gone,
             });
         }
         Ok(found)

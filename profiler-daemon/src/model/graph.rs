@@ -199,7 +199,7 @@ fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, 
             graph.count(*state, group, &tower.states);
             let (total_ns, leaves) = (tower.states.of(*state), graph.metric != Metric::Cpu);
             for part in weigh(group, total_ns, leaves, (&resolved, aligned.as_ref()), &mut graph.frames) {
-                graph.push(&roots, Line { stack: part.stack, state: *state, count: part.count, ns: part.ns });
+                graph.push(&roots, &Line { stack: part.stack, state: *state, count: part.count, ns: part.ns });
             }
         }
         for line in waiting.into_iter().filter(|line| line.ns > 0) {
@@ -208,16 +208,17 @@ fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, 
                 stack = resolved.stack(&line.addresses, line.truncated, &mut graph.frames);
             }
             stack.extend(line.frames.into_iter().map(|name| graph.frames.id(methods.named(name))));
-            graph.push(&roots, Line { stack, state: line.state, count: line.count, ns: line.ns });
+            graph.push(&roots, &Line { stack, state: line.state, count: line.count, ns: line.ns });
         }
     }
     graph
 }
 
 impl Graph {
-    fn push(&mut self, roots: &[FrameId], line: Line) {
+    fn push(&mut self, roots: &[FrameId], line: &Line) {
         if line.ns > 0 {
-            self.lines.push(Line { stack: [roots, &line.stack].concat(), ..line });
+            let stack = [roots, &line.stack].concat();
+            self.lines.push(Line { stack, state: line.state, count: line.count, ns: line.ns });
         }
     }
 

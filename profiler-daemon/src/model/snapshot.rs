@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::capture::{AwaitFrame, AwaitFrameKind, AwaitStack, TaskKind, TaskType, TypeIndex};
+use super::capture::{AwaitFrame, AwaitFrameKind, AwaitSource, AwaitStack, TaskKind, TaskType, TypeIndex};
 use super::names::as_written;
 use super::report::RequestName;
 use super::states::State;
@@ -15,6 +15,8 @@ use super::states::State;
 pub struct Snapshot {
     /// When it was taken (ns, `CLOCK_MONOTONIC`).
     pub at_ns: u64,
+    /// Where its await stacks come from.
+    pub source: AwaitSource,
     /// Types of tasks; those that no task has are among them.
     pub types: Vec<SnapshotType>,
     /// Await stacks, each once.
@@ -210,10 +212,12 @@ impl Snapshot {
         task.since_ns.map(|since_ns| self.at_ns.saturating_sub(since_ns))
     }
 
-    /// Writes JSON for programs: `{"at_ns":..,"tasks":[..],"notes":[..]}`, each task with its whole await stack. Written as it goes,
+    /// Writes JSON for programs: `{"at_ns":..,"source":..,"tasks":[..],"notes":[..]}`, each task with its whole await stack. Written as it goes,
     /// because it is many times as long as this.
     pub fn write_json(&self, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-        write!(to, "{{\"at_ns\":{},\"tasks\":[", self.at_ns)?;
+        write!(to, "{{\"at_ns\":{},\"source\":", self.at_ns)?;
+        serde_json::to_writer(&mut *to, &self.source)?;
+        to.write_all(b",\"tasks\":[")?;
         for (place, task) in self.tasks.iter().enumerate() {
             to.write_all(if place == 0 { b"" } else { b"," })?;
             serde_json::to_writer(&mut *to, &self.told(task))?;
@@ -285,6 +289,7 @@ mod tests {
         let older = SnapshotTask { since_ns: None, stack: None, note: Some(NoStack::Changing), ..task.clone() };
         let snapshot = Snapshot {
             at_ns: 100,
+            source: AwaitSource::Layouts,
             types: types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect(),
             stacks: vec![SnapshotStack::new(&stack(), &types)],
             tasks: vec![task, older],
@@ -297,6 +302,7 @@ mod tests {
         let told: serde_json::Value = serde_json::from_slice(&json).unwrap();
         let expected = serde_json::json!({
             "at_ns": 100,
+            "source": "layouts",
             "tasks": [
                 {
                     "id": 17, "type": "orders::handle", "kind": "spawned", "state": "suspended", "since_ns": 40, "age_ns": 60,

@@ -47,6 +47,7 @@ pub enum MultiSupport {
 
 /// What the user asked for, beyond states of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Wanted {
     /// Requests, by the annotation's probes.
     pub scopes: bool,

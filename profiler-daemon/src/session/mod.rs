@@ -31,7 +31,7 @@ use std::time::Duration;
 use snapshot::Snapshots;
 use unwind::Unwinding;
 
-use crate::attach::{Attached, monotonic_ns};
+use crate::attach::{Attached, AwaitsOf, monotonic_ns};
 use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -108,6 +108,11 @@ impl Session {
     #[must_use]
     pub const fn awaits(&self) -> &AwaitSight {
         &self.awaits
+    }
+
+    /// Walks the awaits of others, or nobody's, from now on. What a walk costs is measured so, with everything else as it is.
+    pub fn walk_awaits(&mut self, of: AwaitsOf) -> Result<(), SessionError> {
+        Ok(self.attached.walk_awaits(of)?)
     }
 
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.

@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use super::{Session, SessionError};
 use crate::attach::monotonic_ns;
-use crate::collect::LiveTask;
+use crate::collect::{LiveRow, LiveTask};
 use crate::inspect::awaits::LoadedTable;
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::gather;
 use crate::model::report::{RequestName, request_name};
-use crate::model::{ScopeSeq, Snapshot, TaskType};
+use crate::model::{Snapshot, TaskType};
 use crate::target::TargetError;
 use crate::target::memory::TargetMemory;
 pub(super) use in_time::snapshot_in_time;
@@ -50,7 +50,8 @@ struct Known {
     program: Arc<ProgramFacts>,
     /// Runtimes that were seen before.
     runtimes: Vec<Runtime>,
-    ids_known: bool,
+    /// Whether this version of Tokio has ids.
+    has_ids: bool,
     memory: TargetMemory,
     /// The layouts of futures and what they are called. `None`: the program does not tell.
     table: Option<Arc<LoadedTable>>,
@@ -71,7 +72,7 @@ fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
     let rows = std::mem::take(&mut known.rows);
     let mut refreshed = |headers: &[u64]| lock().rows_of(headers);
     let reader = Reader { memory: &known.memory, shapes: &known.shapes, table: known.table.as_deref() };
-    lock().snapshots.runtimes = owned.runtimes.clone();
+    lock().snapshots.runtimes.clone_from(&owned.runtimes);
     let passes = Passes { reader, rows: &mut refreshed, stacks: &mut stacks, deadline, all: All::default() };
     let all = passes.read(rows, &older)?;
     if known.memory.is_gone() {
@@ -95,16 +96,15 @@ impl Session {
         let at_ns = if self.closed { self.setting.window.end_ns } else { monotonic_ns() };
         let program = self.program_facts()?;
         let collected = self.collector.collect_rows(&mut self.attached, at_ns)?;
-        let named = gather(&self.setting, &collected).requests;
-        let names: HashMap<ScopeSeq, RequestName> = named.iter().map(|row| (row.scope, request_name(row))).collect();
+        let requests = gather(&self.setting, &collected).requests;
         Ok(Known {
-            requests: names.into_iter().map(|(scope, name)| (scope.0, name)).collect(),
+            requests: requests.iter().map(|row| (row.scope.0, request_name(row))).collect(),
             carried: collected.live_requests.iter().map(|(scope, row)| (row.task, *scope)).collect(),
             types: self.setting.types.clone(),
             shapes: TaskShapes::of(&self.inspection, program.bias, self.await_table.as_deref()),
             program,
             runtimes: self.snapshots.runtimes.clone(),
-            ids_known: self.setting.ids_known,
+            has_ids: self.setting.ids_known,
             memory: TargetMemory::of(&self.target)
                 .map_err(|source| SessionError::Runtime { what: "read the target's memory", source })?,
             rows: collected.tasks,
@@ -114,7 +114,7 @@ impl Session {
         })
     }
 
-    fn rows_of(&mut self, headers: &[u64]) -> Result<Vec<Option<LiveTask>>, SessionError> {
+    fn rows_of(&mut self, headers: &[u64]) -> Result<Vec<LiveRow>, SessionError> {
         Ok(self.collector.live_tasks(&mut self.attached, headers, monotonic_ns())?)
     }
 }

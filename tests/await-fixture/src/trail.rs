@@ -27,7 +27,7 @@ impl Trail {
         Self::push(Note { spawned_by: Some(self.0), stretches: vec![from_now(None)], ..Note::default() })
     }
 
-    /// An await to come, for futures that are made before it: [`wait!`] with `in`.
+    /// An await to come, for futures that are made before it: `wait!` with `in`.
     #[must_use]
     pub fn slot(self) -> Self {
         Self::push(Note { parent: Some(self.0), ..Note::default() })
@@ -95,7 +95,7 @@ fn from_now(place: Option<Place>) -> Stretch {
     Stretch { start: clock::monotonic(), end: None, place }
 }
 
-/// The place that [`place!`] stands at. `marker` is the path of a function inside of the one that is meant, as `type_name` gives it.
+/// The place that `place!` stands at. `marker` is the path of a function inside of the one that is meant, as `type_name` gives it.
 #[must_use]
 pub fn place_of(marker: &str, module: &str, file: &str, line: u32, in_macro: Option<&str>) -> Place {
     let path = marker.rsplit_once("::").map_or(marker, |(path, _)| path);

@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::{Failure, Result};
 
-/// Where one request waited.
+/// Where one request waited, or all tasks of a type.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Waits {
-    /// Which.
+    /// Which request.
     pub request: Option<Name>,
+    /// Which type.
+    pub task_type: Option<String>,
     /// `layouts`, `wakers` or `none`.
     pub source: String,
     /// A row for each await stack.
@@ -100,26 +102,36 @@ pub struct Awaits {
 
 /// Reads `waits --request ID --format json`: a list with one entry for each instance, or the one entry.
 pub fn waits(text: &str, request: &str) -> Result<Waits> {
-    let all: Vec<Waits> = list(text, "waits", None)?;
+    let all: Vec<Waits> = list(text, "waits")?;
     let of = |waits: &Waits| waits.request.as_ref().is_some_and(|name| name.id == request && name.instance == 1);
     let [ref one] = *all else { return Err(form("waits", format!("{} entries for {request}: {text}", all.len()))) };
     if of(one) { Ok(one.clone()) } else { Err(form("waits", format!("not of {request}, instance 1: {text}"))) }
 }
 
-/// Reads `tasks --awaits --format json`: a list, or an object that has it as `tasks`.
-pub fn tasks(text: &str) -> Result<Vec<Task>> {
-    list(text, "tasks", Some("tasks"))
+/// Reads `waits --all --format json`: a list with one entry for each type of task.
+pub fn all_waits(text: &str) -> Result<Vec<Waits>> {
+    list(text, "waits --all")
 }
 
-fn list<T: DeserializeOwned>(text: &str, what: &str, field: Option<&str>) -> Result<Vec<T>> {
+/// All live tasks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tasks {
+    /// A row for each.
+    pub tasks: Vec<Task>,
+    /// What the list lacks, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Reads `tasks --awaits --format json`.
+pub fn tasks(text: &str) -> Result<Tasks> {
+    serde_json::from_str(text).map_err(|error| form("tasks --awaits", format!("{error}: {text}")))
+}
+
+fn list<T: DeserializeOwned>(text: &str, what: &str) -> Result<Vec<T>> {
     let json: serde_json::Value = serde_json::from_str(text).map_err(|error| form(what, format!("{error}: {text}")))?;
     let items = match json {
         serde_json::Value::Array(items) => items,
-        mut other => match field.and_then(|field| other.get_mut(field)).map(serde_json::Value::take) {
-            Some(serde_json::Value::Array(items)) => items,
-            Some(_) => return Err(form(what, format!("no list: {text}"))),
-            None => vec![other],
-        },
+        one => vec![one],
     };
     let read = |item: serde_json::Value| {
         let shown = item.to_string();

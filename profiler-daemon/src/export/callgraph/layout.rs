@@ -69,7 +69,7 @@ struct Way {
 
 struct Layers {
     spots: Vec<Spot>,
-    layers: Vec<Vec<usize>>,
+    orders: Vec<Vec<usize>>,
     ways: Vec<Way>,
 }
 
@@ -84,15 +84,15 @@ impl Layers {
             edges.iter().zip(&turned).map(|(&(_, (from, to)), &turned)| if turned { (to, from) } else { (from, to) }).collect();
         let ranks = ranks(count, &downward);
         let spots = shape.sizes.iter().zip(&ranks).map(|(&size, &layer)| Spot { layer, size, ..Spot::default() }).collect();
-        let mut all = Self { spots, layers: Vec::new(), ways: Vec::new() };
+        let mut all = Self { spots, orders: Vec::new(), ways: Vec::new() };
         for ((&(edge, _), &turned), &(upper, lower)) in edges.iter().zip(&turned).zip(&downward) {
             let spots = all.way(upper, lower);
             all.ways.push(Way { edge, spots, turned });
         }
         let depth = all.spots.iter().map(|spot| spot.layer.saturating_add(1)).max().unwrap_or(0);
-        all.layers = vec![Vec::new(); depth];
+        all.orders = vec![Vec::new(); depth];
         for (at, spot) in all.spots.iter().enumerate() {
-            if let Some(layer) = all.layers.get_mut(spot.layer) {
+            if let Some(layer) = all.orders.get_mut(spot.layer) {
                 layer.push(at);
             }
         }
@@ -122,11 +122,11 @@ impl Layers {
 
     /// Orders each layer by the mean place of the neighbours above, from the top down, then by those below, from the bottom up.
     fn order(&mut self) {
-        let down: Vec<(usize, bool)> = (0..self.layers.len()).map(|layer| (layer, true)).collect();
+        let down: Vec<(usize, bool)> = (0..self.orders.len()).map(|layer| (layer, true)).collect();
         let up = down.iter().rev().map(|&(layer, _)| (layer, false));
         for (layer, by_above) in down.iter().copied().chain(up) {
             let places = self.places();
-            let Some(order) = self.layers.get_mut(layer) else { continue };
+            let Some(order) = self.orders.get_mut(layer) else { continue };
             let mut keyed: Vec<(f64, usize)> = order
                 .iter()
                 .enumerate()
@@ -143,7 +143,7 @@ impl Layers {
     /// The place of each spot in its layer.
     fn places(&self) -> Vec<f64> {
         let mut places = vec![0.0; self.spots.len()];
-        for layer in &self.layers {
+        for layer in &self.orders {
             for (at, &spot) in layer.iter().enumerate() {
                 if let Some(place) = places.get_mut(spot) {
                     *place = as_f64(at);
@@ -155,11 +155,11 @@ impl Layers {
 
     /// Moves each layer's spots to the mean of their neighbours, without changing their order.
     fn place(&mut self) {
-        for layer in self.layers.clone() {
+        for layer in self.orders.clone() {
             self.move_layer(&layer, |spot| spot.x.max(0.0), |_| Vec::new());
         }
         for sweep in 0..SWEEPS {
-            let mut layers = self.layers.clone();
+            let mut layers = self.orders.clone();
             let by_above = sweep % 2 == 0;
             if !by_above {
                 layers.reverse();
@@ -176,7 +176,7 @@ impl Layers {
         let (mut offsets, mut wanted, mut offset, mut before) = (Vec::new(), Vec::new(), 0.0, None);
         for spot in layer.iter().filter_map(|&at| self.spots.get(at)) {
             if let Some(width) = before {
-                offset += (width + spot.size.width) / 2.0 + GAP_X;
+                offset += f64::midpoint(width, spot.size.width) + GAP_X;
             }
             before = Some(spot.size.width);
             let xs = near(spot).into_iter().filter_map(|at| self.spots.get(at)).map(|spot| spot.x);
@@ -193,7 +193,7 @@ impl Layers {
     fn layout(&self, shape: &Shape) -> Layout {
         let mut tops = Vec::new();
         let mut y = MARGIN;
-        for layer in &self.layers {
+        for layer in &self.orders {
             let height = layer.iter().filter_map(|&at| self.spots.get(at)).map(|spot| spot.size.height).fold(0.0, f64::max);
             tops.push(y + height / 2.0);
             y += height + GAP_Y;

@@ -193,12 +193,19 @@ fn depth(frame: &SnapshotFrame) -> usize {
 }
 
 fn shown(frame: &SnapshotFrame) -> String {
-    let name = end(&printable(shortened(&frame.name).as_bytes()), NAME_WIDTH);
+    let name = end(&printable(shortened(&without_blocks(&frame.name)).as_bytes()), NAME_WIDTH);
     match frame.kind.as_str() {
         "cut" => format!("[{name}]"),
         TASK_FRAME => format!("task {name}"),
         _ => name,
     }
+}
+
+/// Without the compiler's word for an `impl` block, `{impl#0}`: which one it is nobody can tell.
+fn without_blocks(name: &str) -> String {
+    let mut parts = name.split("::{impl#");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| shown + part.split_once('}').map_or(part, |(_, rest)| rest))
 }
 
 /// The last folder and the file, which is what tells one `mod.rs` from another, and the line.

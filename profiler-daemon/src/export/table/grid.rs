@@ -110,7 +110,7 @@ fn push_cell(line: &mut String, cell: &Cell, colours: Colours) {
 }
 
 /// A text that stands out.
-pub(super) fn paint<'t>(text: &'t str, look: Look, colours: Colours) -> Cow<'t, str> {
+pub(super) fn paint(text: &str, look: Look, colours: Colours) -> Cow<'_, str> {
     match (colours, look.escape()) {
         (Colours::On, Some(escape)) if !text.is_empty() => Cow::Owned(format!("{escape}{text}\x1b[0m")),
         _ => Cow::Borrowed(text),

@@ -257,7 +257,7 @@ await point                                         place         in function   
         assert!(text.contains("\n[unknown]                                 20.060                 76.2 %\n"), "{text}");
         assert!(text.ends_with("`profiler-daemon inspect` says what is missing\n"), "{text}");
         let text = waits(&told(&fixture::wakers(), &order_42()), 20, Colours::Off);
-        assert!(text.contains("[await] std::thread::sleep  -      -                2"), "{text}");
+        assert!(text.contains("[await] std::thread::sleep  -      orders::load      2"), "{text}");
         assert!(text.contains("told by the last waker"), "{text}");
         assert_eq!(waits(&[], 20, Colours::Off), "no task has waited\n");
         let mut capture = fixture::awaits();

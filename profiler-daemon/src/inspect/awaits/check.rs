@@ -123,9 +123,9 @@ mod tests {
             |table| table.files.clear(),
         ];
         for (number, damage) in damages.iter().enumerate() {
-            let mut damaged = good.clone();
-            damage(&mut damaged);
-            assert!(matches!(damaged.check(), Err(AwaitError::Damaged(_))), "damage {number}");
+            let mut table = good.clone();
+            damage(&mut table);
+            assert!(matches!(table.check(), Err(AwaitError::Damaged(_))), "damage {number}");
         }
     }
 }

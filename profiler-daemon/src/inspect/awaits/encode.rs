@@ -134,12 +134,16 @@ impl Input<'_> {
             Some(Node { kind, width, flags, offset, first, count, aux, padding: 0, base })
         })?;
         let edges = self.list(|input| Some(Edge { offset: input.number()?, node: input.number()? }))?;
-        let frames = self.list(Input::frame)?;
+        let frames = self.list(|input| {
+            let [kind] = input.take()?;
+            if kind == NO_FRAME { Some(None) } else { input.frame(kind).map(Some) }
+        })?;
         let files = self.list(Input::text)?;
         let [tasks, dynamic, scopes] = [self.entries()?, self.entries()?, self.entries()?];
         let keys = self.list(Input::key)?;
-        let (producer, notes): (Option<String>, Vec<AwaitNote>) = serde_json::from_str(&self.text()?).ok()?;
-        self.0.is_empty().then_some(AwaitLayouts { nodes, edges, frames, files, tasks, dynamic, scopes, keys, producer, notes })
+        let said: (Option<String>, Vec<AwaitNote>) = serde_json::from_str(&self.text()?).ok()?;
+        let layouts = AwaitLayouts { nodes, edges, frames, files, tasks, dynamic, scopes, keys, producer: said.0, notes: said.1 };
+        self.0.is_empty().then_some(layouts)
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -169,16 +173,13 @@ impl Input<'_> {
         Some(items)
     }
 
-    fn frame(&mut self) -> Option<Option<FrameLayout>> {
-        let [kind] = self.take()?;
-        if kind == NO_FRAME {
-            return Some(None);
-        }
+    /// A frame whose kind was read.
+    fn frame(&mut self, kind: u8) -> Option<FrameLayout> {
         let kind = *KINDS.get(usize::from(kind))?;
         let name = self.text()?;
         let points =
             self.list(|input| Some(SuspendPoint { state: input.number()?, file: input.number()?, line: input.number()? }))?;
-        Some(Some(FrameLayout { name, kind, points }))
+        Some(FrameLayout { name, kind, points })
     }
 
     fn key(&mut self) -> Option<TaskLocalKey> {

@@ -202,35 +202,46 @@ fn scheduler(shapes: &Shapes<'_, '_>, owned: UnitOffset, kind: TaskKind) -> Resu
     let owned_at = data.offset + into;
     let id = shapes.member(owned, "id")?.ok_or(unexpected("`OwnedTasks` has no `id`"))?;
     let list = |of| shapes.inside_named(of, "LinkedList<tokio::runtime::task::Task<");
-    let (lists, list_at, element, count) = match shapes.inside_named(owned, "ShardedList<")? {
-        Some((sharded_at, sharded)) => {
-            let lists = shapes.member(sharded, "lists")?.ok_or(unexpected("`ShardedList` has no `lists`"))?;
-            let field = |name| shapes.member(lists.type_of, name);
-            let (Some(data), Some(length)) = (field("data_ptr")?, field("length")?) else {
-                return Err(unexpected("`ShardedList`'s lists are no boxed slice"));
-            };
-            let mutex = shapes.pointee(data.type_of)?.ok_or(unexpected("`ShardedList`'s lists are no boxed slice"))?;
-            let size = shapes.size(mutex)?.filter(|size| *size > 0).ok_or(unexpected("a list's mutex has no size"))?;
-            let (head_at, element) = list(mutex)?.ok_or(unexpected("a mutex of `ShardedList` has no list"))?;
-            let at = owned_at + sharded_at + lists.offset;
-            let count = shapes.member(sharded, "count")?.map(|count| owned_at + sharded_at + count.offset);
-            (ListPlace::Sharded { pointer: at + data.offset, length: at + length.offset, size }, head_at, element, count)
-        }
-        None => {
-            let (at, element) = list(owned)?.ok_or(unexpected("`OwnedTasks` has no list"))?;
-            (ListPlace::One { at: owned_at + at }, 0, element, None)
-        }
+    let Some((sharded_at, sharded)) = shapes.inside_named(owned, "ShardedList<")? else {
+        let (at, element) = list(owned)?.ok_or(unexpected("`OwnedTasks` has no list"))?;
+        let place = Place { lists: ListPlace::One { at: owned_at + at }, list_at: 0, element };
+        return ends(shapes, &place, kind, owned_at + id.offset, None);
     };
-    let end = |name| shapes.member(element, name);
+    let lists = shapes.member(sharded, "lists")?.ok_or(unexpected("`ShardedList` has no `lists`"))?;
+    let field = |name| shapes.member(lists.type_of, name);
+    let (Some(data), Some(length)) = (field("data_ptr")?, field("length")?) else {
+        return Err(unexpected("`ShardedList`'s lists are no boxed slice"));
+    };
+    let mutex = shapes.pointee(data.type_of)?.ok_or(unexpected("`ShardedList`'s lists are no boxed slice"))?;
+    let size = shapes.size(mutex)?.filter(|size| *size > 0).ok_or(unexpected("a list's mutex has no size"))?;
+    let (list_at, element) = list(mutex)?.ok_or(unexpected("a mutex of `ShardedList` has no list"))?;
+    let at = owned_at + sharded_at + lists.offset;
+    let count = shapes.member(sharded, "count")?.map(|count| owned_at + sharded_at + count.offset);
+    let lists = ListPlace::Sharded { pointer: at + data.offset, length: at + length.offset, size };
+    ends(shapes, &Place { lists, list_at, element }, kind, owned_at + id.offset, count)
+}
+
+/// Lists that have been found.
+struct Place {
+    lists: ListPlace,
+    /// From the start of one element to its list.
+    list_at: u64,
+    /// The type of a list.
+    element: UnitOffset,
+}
+
+/// The same with where a list begins and ends.
+fn ends(
+    shapes: &Shapes<'_, '_>,
+    place: &Place,
+    kind: TaskKind,
+    id: u64,
+    count: Option<u64>,
+) -> Result<Option<SchedulerLists>, OwnedListsError> {
+    let end = |name| shapes.member(place.element, name);
     let (Some(head), Some(tail)) = (end("head")?, end("tail")?) else {
-        return Err(unexpected("a list has no `head` and `tail`"));
+        return Err(OwnedListsError::Unexpected("a list has no `head` and `tail`"));
     };
-    Ok(Some(SchedulerLists {
-        kind,
-        id: owned_at + id.offset,
-        count,
-        lists,
-        head: list_at + head.offset,
-        tail: list_at + tail.offset,
-    }))
+    let (head, tail) = (place.list_at + head.offset, place.list_at + tail.offset);
+    Ok(Some(SchedulerLists { kind, id, count, lists: place.lists, head, tail }))
 }

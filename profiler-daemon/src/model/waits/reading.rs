@@ -90,12 +90,15 @@ impl<'f> Reading<'f> {
 }
 
 impl Wait {
-    /// The function that waits: the one whose place the wait has. `None`: not known.
+    /// The function that waits: the one whose place the wait has; without a place the innermost of the user's own. `None`: there is none.
     #[must_use]
     pub fn function(&self) -> Option<String> {
         let own = self.file.as_deref().zip(self.line);
-        let here = |frame: &&WaitFrame| waits(frame) && frame.place() == own;
-        tree(&self.stack).trunk.iter().rev().find(here).filter(|_| own.is_some()).map(WaitFrame::step)
+        let here = |frame: &&WaitFrame| match own {
+            Some(_) => waits(frame) && frame.place() == own,
+            None => waits(frame) && is_own(frame),
+        };
+        tree(&self.stack).trunk.iter().rev().find(here).map(WaitFrame::step)
     }
 
     /// What is awaited, with the branches where there are some: `tokio::select! of leaf, mid`.

@@ -45,15 +45,14 @@ impl<'m, M: Spans> TaskMemory<'m, M> {
         let at = usize::try_from(address - start).ok()?;
         let mut blocks = self.blocks.borrow_mut();
         let known = blocks.iter().find(|block| block.start == start).map(|block| block.bytes);
-        let bytes = match known {
-            Some(bytes) => bytes,
-            None => {
-                self.left.set(self.left.get().checked_sub(1)?);
-                let mut bytes = [0; BLOCK];
-                let bytes = self.memory.read(start, &mut bytes).then_some(bytes);
-                blocks.push(Block { start, bytes });
-                bytes
-            }
+        let bytes = if let Some(bytes) = known {
+            bytes
+        } else {
+            self.left.set(self.left.get().checked_sub(1)?);
+            let mut bytes = [0; BLOCK];
+            let bytes = self.memory.read(start, &mut bytes).then_some(bytes);
+            blocks.push(Block { start, bytes });
+            bytes
         };
         into.copy_from_slice(bytes?.get(at..at.checked_add(into.len())?)?);
         Some(())

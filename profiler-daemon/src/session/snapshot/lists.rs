@@ -180,7 +180,7 @@ impl<M: Spans> Walk<'_, M> {
         let mut back = 1;
         let mut type_before = None;
         loop {
-            let before = tasks.get(begin..).and_then(|path| path.last()).map_or(0, |(last, _)| *last);
+            let before = tasks.get(begin..).and_then(|path| path.last()).map_or(0, |(header, _)| *header);
             if tasks.len() >= self.most || (self.out_of_time)() {
                 return false;
             }
@@ -204,14 +204,14 @@ impl<M: Spans> Walk<'_, M> {
                 seen.remove(&gone);
             }
             back = back.saturating_mul(2);
-            let last = tasks.get(begin..).and_then(|path| path.last()).map(|(last, _)| *last);
-            let onward = match last {
-                Some(last) => self.node(last, &mut type_before).map(|node| node.next),
+            let still = tasks.get(begin..).and_then(|path| path.last()).map(|(header, _)| *header);
+            let onward = match still {
+                Some(header) => self.node(header, &mut type_before).map(|node| node.next),
                 None => head(),
             };
             match onward {
                 Some(onward) => next = onward,
-                None if last.is_none() => return false,
+                None if still.is_none() => return false,
                 // Not even that one is there: the next try goes back further.
                 None => next = u64::MAX,
             }

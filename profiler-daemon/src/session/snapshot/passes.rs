@@ -3,12 +3,11 @@
 //! The first pass is over all of them, so a busy task has time to be polled before its row is compared. Those are read again in small
 //! groups, each compared at once.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use super::super::SessionError;
 use super::walks::{NotRead, Reader, Reading, Seen, Stacks, Wanted};
-use crate::collect::{Doing, LiveTask};
+use crate::collect::{Doing, LiveRow, LiveTask};
 use crate::target::memory::Spans;
 
 /// Tasks that are read close to one another in time, first and later.
@@ -19,7 +18,7 @@ const GROUP: usize = 64;
 const PASSES: usize = 5;
 
 /// Reads the rows of the tasks with these headers anew.
-pub(super) type Rows<'r> = dyn FnMut(&[u64]) -> Result<Vec<Option<LiveTask>>, SessionError> + 'r;
+pub(super) type Rows<'r> = dyn FnMut(&[u64]) -> Result<Vec<LiveRow>, SessionError> + 'r;
 
 /// A task and what is known of it in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +85,8 @@ impl<M: Spans> Passes<'_, M> {
             let mut left = Vec::new();
             self.all.again += pending.len() as u64;
             for some in pending.chunks(GROUP) {
-                let rows = self.rows_of(some)?;
-                let fresh: Vec<Pending> = some.iter().map(|task| task.with(&rows)).collect();
+                let rows = self.rows_of(some.iter())?;
+                let fresh: Vec<Pending> = some.iter().zip(rows).map(|(task, row)| task.with(row)).collect();
                 left.extend(self.group(&fresh, GROUP)?);
             }
             pending = left;
@@ -96,15 +95,15 @@ impl<M: Spans> Passes<'_, M> {
         Ok(self.all)
     }
 
-    fn rows_of(&mut self, tasks: &[Pending]) -> Result<HashMap<u64, LiveTask>, SessionError> {
-        let headers: Vec<u64> = tasks.iter().map(|task| task.header).collect();
-        let rows = (self.rows)(&headers)?;
-        Ok(rows.into_iter().flatten().map(|live| (live.header, live)).collect())
+    /// The rows of these tasks, in their order.
+    fn rows_of<'t>(&mut self, tasks: impl Iterator<Item = &'t Pending>) -> Result<Vec<LiveRow>, SessionError> {
+        let headers: Vec<u64> = tasks.map(|task| task.header).collect();
+        (self.rows)(&headers)
     }
 
     /// Reads tasks, `at_once` of them close to one another in time, and then compares all their rows. Those that changed are returned.
     fn group(&mut self, tasks: &[Pending], at_once: usize) -> Result<Vec<Pending>, SessionError> {
-        let (polled, waiting): (Vec<Pending>, Vec<Pending>) =
+        let (polled, waiting): (Vec<&Pending>, Vec<&Pending>) =
             tasks.iter().partition(|task| task.row.as_ref().is_some_and(is_polled));
         self.all.tasks.extend(polled.iter().map(|task| task.told(Outcome::Polled)));
         let mut readings = Vec::with_capacity(waiting.len());
@@ -112,21 +111,26 @@ impl<M: Spans> Passes<'_, M> {
             if Instant::now() > self.deadline {
                 break;
             }
-            let wanted: Vec<Wanted> = near.iter().map(Pending::wanted).collect();
+            let wanted: Vec<Wanted> = near.iter().map(|task| task.wanted()).collect();
             readings.extend(self.reader.read(&wanted, self.stacks));
         }
-        let after = self.rows_of(&waiting)?;
+        let after = self.rows_of(waiting.iter().copied())?;
         let mut changed = Vec::new();
-        for (place, task) in waiting.iter().enumerate() {
-            let now = task.with(&after);
-            let outcome = match readings.get(place) {
+        let mut readings = readings.into_iter();
+        for (task, row) in waiting.into_iter().zip(after) {
+            let now = task.with(row);
+            let outcome = match readings.next() {
                 None => Outcome::Late,
+                // It is being polled.
+                Some(_) if row == LiveRow::Torn => {
+                    changed.push(now);
+                    continue;
+                }
                 Some(_) if !is_same_row(task.row.as_ref(), now.row.as_ref()) => {
                     // It was polled, or another task has taken its place; or it has ended, if nothing came after it.
-                    if now.row.is_none() {
-                        self.all.gone += 1
-                    } else {
-                        changed.push(now)
+                    match now.row {
+                        None => self.all.gone += 1,
+                        Some(_) => changed.push(now),
                     }
                     continue;
                 }
@@ -135,7 +139,7 @@ impl<M: Spans> Passes<'_, M> {
                     continue;
                 }
                 Some(Err(NotRead::Unreadable)) => Outcome::Unreadable,
-                Some(Ok(reading)) if is_sound(reading, now.row.as_ref()) => Outcome::Read(*reading),
+                Some(Ok(reading)) if is_sound(&reading, now.row.as_ref()) => Outcome::Read(reading),
                 Some(Ok(_)) => {
                     changed.push(now);
                     continue;
@@ -172,9 +176,13 @@ impl Pending {
         Self { header: live.header, vtable: live.row.vtable, row: Some(live) }
     }
 
-    /// The same with its row as it is among `rows`.
-    fn with(&self, rows: &HashMap<u64, LiveTask>) -> Self {
-        rows.get(&self.header).map_or(Self { row: None, ..*self }, |live| Self::of_row(*live))
+    /// The same with its row as it is now; the old one, if that cannot be told.
+    const fn with(&self, row: LiveRow) -> Self {
+        match row {
+            LiveRow::Live(live) => Self::of_row(live),
+            LiveRow::Torn => *self,
+            LiveRow::Gone => Self { row: None, ..*self },
+        }
     }
 
     fn wanted(&self) -> Wanted {

@@ -10,7 +10,7 @@ use super::lists::Owned;
 use super::passes::{All, Outcome, Told};
 use super::walks::{Reading, Seen, Stacks};
 use crate::collect::{Doing, LiveTask};
-use crate::model::{NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
+use crate::model::{AwaitSource, NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
 
 /// Puts a snapshot together.
 pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, at_ns: u64) -> Snapshot {
@@ -18,7 +18,9 @@ pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, 
     let tasks = all.tasks.iter().filter_map(|task| told.task(task)).collect();
     let stacks = told.stacks.stacks;
     let types = known.types.iter().map(|of| SnapshotType { name: of.name.clone(), kind: of.kind }).collect();
-    Snapshot { at_ns, types, stacks, tasks, notes: notes(known, owned, all) }
+    // Stacks of stored wakers are not read here.
+    let source = if known.table.is_some() { AwaitSource::Layouts } else { AwaitSource::None };
+    Snapshot { at_ns, source, types, stacks, tasks, notes: notes(known, owned, all) }
 }
 
 /// Stacks that tasks really have, each once by what it reads as: of a reading that was thrown away the stack is, too, and two states of a
@@ -67,7 +69,7 @@ impl Telling<'_> {
         };
         let row = told.row.as_ref();
         let task_type = row.map(|live| live.row.task_type).or(reading.map(|reading| reading.task_type))?;
-        let row_id = row.map(|live| live.row.id).filter(|id| self.known.ids_known && *id != 0);
+        let row_id = row.map(|live| live.row.id).filter(|id| self.known.has_ids && *id != 0);
         let state = state(row, reading.as_ref())?;
         let waits = matches!(state, State::Scheduled | State::Suspended);
         let (stack, awaited_task, note) = if waits { self.stack(task_type, told.outcome) } else { (None, None, None) };
@@ -110,10 +112,9 @@ fn state(row: Option<&LiveTask>, reading: Option<&Reading>) -> Option<State> {
         (Some(Doing::Preempted), _) => State::Preempted,
         (Some(Doing::Blocked), _) => State::Blocked,
         (Some(Doing::Scheduled), _) => State::Scheduled,
-        (Some(Doing::Suspended), _) => State::Suspended,
         (None, Some(reading)) if reading.seen == Seen::Running => State::Running,
         (None, Some(reading)) if reading.state & state_word::NOTIFIED != 0 => State::Scheduled,
-        (None, Some(_)) => State::Suspended,
+        (Some(Doing::Suspended), _) | (None, Some(_)) => State::Suspended,
         (None, None) => return None,
     })
 }
@@ -123,7 +124,7 @@ fn notes(known: &Known, owned: &Owned, all: &All) -> Vec<String> {
     let mut say = |is_so: bool, sentence: String| notes.extend(is_so.then_some(sentence));
     let nothing = all.tasks.iter().filter(|task| task.row.is_none() && !matches!(task.outcome, Outcome::Read(_))).count();
     let older = all.tasks.iter().filter(|task| task.row.is_none()).count();
-    let why = known.no_awaits.as_deref().unwrap_or("the program's debug information does not describe its futures");
+    let why = known.no_awaits.as_deref().unwrap_or("this daemon was started without them");
     say(known.table.is_none(), format!("there are no await stacks: {why}"));
     match &known.program.lists {
         Err(why) => say(true, format!("tasks that were not polled since the attach are not listed: {why}")),
@@ -145,6 +146,7 @@ fn notes(known: &Known, owned: &Owned, all: &All) -> Vec<String> {
         ),
     );
     say(nothing > 0, format!("{nothing} tasks older than the attach could not be read and are not listed"));
+    say(all.gone > 0, format!("{} tasks ended while they were looked for", all.gone));
     for why in [NoStack::Changing, NoStack::Unreadable, NoStack::Late] {
         let count = all.tasks.iter().filter(|task| no_stack(task.outcome) == Some(why)).count();
         say(count > 0, format!("{count} tasks are without a stack: {}", why.meaning()));

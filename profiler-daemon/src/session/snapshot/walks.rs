@@ -116,8 +116,11 @@ impl<M: Spans> Reader<'_, M> {
         let before = Bytes::read(self.memory, &spans);
         let mut readings: Vec<_> =
             wanted.iter().zip(before.each()).map(|(task, bytes)| self.walk(task, bytes?, stacks)).collect();
-        // A task without a row is walked twice, and everything that its walk reads is read anew for that.
-        let after = Bytes::read(self.memory, &spans);
+        // A task without a row is walked twice, and everything that its walk reads is read anew for that. Of the others the header is enough.
+        let length = |task: &Wanted, span: &Span| if task.has_row { HEADER } else { span.length };
+        let again: Vec<Span> =
+            wanted.iter().zip(&spans).map(|(task, span)| Span { length: length(task, span), ..*span }).collect();
+        let after = Bytes::read(self.memory, &again);
         for ((task, reading), bytes) in wanted.iter().zip(&mut readings).zip(after.each()) {
             if let Ok(found) = *reading {
                 *reading = bytes.and_then(|bytes| self.confirm(task, found, bytes, stacks));

@@ -132,6 +132,16 @@ fn wrong_times_fail() {
         let verdict = off(0, total_ns);
         assert!(verdict.off.len() == 1 && verdict.wrong.is_empty(), "{total_ns}: {verdict:?}");
     }
+    let mut brief = truth();
+    brief.waits[2].total_ns = 900_000;
+    let answer = |rows: &[Value]| {
+        let total: u64 = rows.iter().filter_map(|row| row["total_ns"].as_u64()).sum();
+        let answer = json!({"request": {"id": "case", "instance": 1}, "source": "layouts", "waits": rows,
+            "suspended_ns": total, "scheduled_ns": 0, "unknown_ns": 0});
+        waits(&brief, &answer::waits(&answer.to_string(), "case").unwrap())
+    };
+    assert_eq!(answer(&rows()[..2]), Verdict::default(), "what passed inside of one poll need not be seen");
+    assert_eq!(answer(&rows()).off.len(), 1, "but not be longer");
     let missing = changed(|rows| drop(rows.remove(2)));
     assert!(missing.off.len() == 1 && missing.wrong.is_empty(), "{missing:?}");
 }
@@ -204,8 +214,8 @@ fn other_answers_are_refused() {
 fn parked_tasks() {
     let truth = Parked { name: "case".to_owned(), task_id: Some(7), branches: truth().waits[0].branches.clone() };
     let task = |stack: &[Value], cut: Value, state: &str, id: u64| {
-        let text =
-            json!([{"id": id, "type": "f", "state": state, "since_ns": 5, "await": {"stack": stack, "cut": cut}}]).to_string();
+        let task = json!({"id": id, "type": "f", "state": state, "since_ns": 5, "await": {"stack": stack, "cut": cut}});
+        let text = json!({"tasks": [task], "notes": []}).to_string();
         parked(&truth, &answer::tasks(&text).unwrap())
     };
     let right = [function(0, "f", 1), function(1, "g", 3), sleep(2)];
@@ -217,6 +227,10 @@ fn parked_tasks() {
     let cut = task(&right[..2], json!("unsupported"), "suspended", 7);
     assert!(cut.wrong.is_empty() && cut.unknown.len() == 1, "{cut:?}");
     assert!(is_wrong(&task(&[function(0, "f", 9)], json!("unsupported"), "suspended", 7)));
-    let none = json!([{"id": 7, "type": "f", "state": "suspended", "since_ns": null, "await": null}]).to_string();
+    let none = json!({"id": 7, "type": "f", "state": "suspended", "since_ns": null, "await": null});
+    let none = json!({"tasks": [none], "notes": []}).to_string();
     assert_eq!(parked(&truth, &answer::tasks(&none).unwrap()).unknown.len(), 1);
+    let said = json!({"tasks": [], "notes": ["tasks of before are not listed"]}).to_string();
+    let said = parked(&truth, &answer::tasks(&said).unwrap());
+    assert!(said.wrong.is_empty() && said.unknown.len() == 1, "{said:?}");
 }

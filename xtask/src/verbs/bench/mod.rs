@@ -1,8 +1,11 @@
 //! `cargo xtask bench WHAT`: numbers for the documents, each from one command.
 
 mod document;
+mod grid;
 mod report;
+mod setting;
 mod unwind;
+mod waits;
 
 use anyhow::Result;
 
@@ -19,11 +22,13 @@ pub(crate) struct Arguments {
 #[derive(clap::Subcommand)]
 enum What {
     Unwind(unwind::Arguments),
+    Await(waits::Arguments),
 }
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Unwind(arguments) => unwind::run(arguments),
+        What::Await(arguments) => waits::run(arguments),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::document;
 use super::report::Report;
+use super::setting::machine;
 use crate::chore::command::{captured, loud};
 use crate::chore::place;
 use crate::chore::root::as_root;
@@ -58,23 +59,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     if !report.quick {
         let file = place::repository().join("docs/unwind.md");
-        fs::write(&file, document::document(&report, &setting()?)).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, document::document(&report, &machine(&["perf"])?))
+            .with_context(|| format!("cannot write {}", file.display()))?;
         note(&format!("written to {}", place::shown(&file)));
     }
     Ok(())
-}
-
-/// What the numbers depend on, in a sentence.
-fn setting() -> Result<String> {
-    let first_line = |program: &str, argument: &str| -> Option<String> {
-        let output = captured(Command::new(program).arg(argument)).ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
-    };
-    let rustc = first_line("rustc", "--version").context("rustc does not tell its version")?;
-    let perf = first_line("perf", "--version").unwrap_or_else(|| "no perf".to_owned());
-    let kernel = first_line("uname", "-r").context("uname does not tell the kernel's version")?;
-    // What follows the first dash names the machine's own build.
-    let kernel = kernel.split('-').next().unwrap_or_default().to_owned();
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(format!("Linux {kernel}, x86-64, {cpus} CPUs; {rustc}; {perf}."))
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::report::RequestName;
-use crate::model::{SnapshotStack, SnapshotType, TaskKind};
+use crate::model::{AwaitSource, SnapshotStack, SnapshotType, TaskKind};
 
 const MS: u64 = 1_000_000;
 
@@ -30,7 +30,7 @@ fn snapshot(tasks: Vec<SnapshotTask>) -> Snapshot {
     let load = vec![
         frame(0, "orders::handle", "async_fn", Some(("/srv/shop/src/orders.rs", 31))),
         frame(1, "orders::load", "async_fn", Some(("/srv/shop/src/orders.rs", 41))),
-        frame(2, "tokio::sync::semaphore::Semaphore::acquire", "async_fn", None),
+        frame(2, "tokio::sync::semaphore::{impl#3}::acquire", "async_fn", None),
     ];
     let join = vec![
         frame(0, "orders::audit", "async_fn", Some(("src/audit.rs", 7))),
@@ -40,6 +40,7 @@ fn snapshot(tasks: Vec<SnapshotTask>) -> Snapshot {
     ];
     Snapshot {
         at_ns: 10_000 * MS,
+        source: AwaitSource::Layouts,
         types: vec![of("orders::handle", TaskKind::Spawned), of("orders::audit", TaskKind::Local)],
         stacks: vec![
             SnapshotStack { frames: load, cut: None },
@@ -73,9 +74,9 @@ fn tasks_that_wait_alike_are_one_group_the_longest_waiting_first() {
 
 3 tasks orders::handle (spawned): 1 scheduled, 2 suspended, the longest for 9.000 ms
   tasks 2 of request order\\u{1b}42, 1, 3
-  orders::handle                                  src/orders.rs:31
-    orders::load                                  src/orders.rs:41
-      tokio::sync::semaphore::Semaphore::acquire
+  orders::handle                       src/orders.rs:31
+    orders::load                       src/orders.rs:41
+      tokio::sync::semaphore::acquire
 
 1 task orders::handle (spawned): running, for 5.000 ms
   task 4
@@ -105,9 +106,9 @@ fn a_task_that_is_waited_for_follows_with_its_own_stack() {
   orders::audit           src/audit.rs:7
     tokio::join!
       task orders::child (task 2)
-        orders::handle                                  src/orders.rs:31
-          orders::load                                  src/orders.rs:41
-            tokio::sync::semaphore::Semaphore::acquire
+        orders::handle                       src/orders.rs:31
+          orders::load                       src/orders.rs:41
+            tokio::sync::semaphore::acquire
       [no_layout]
 "
         ),

@@ -85,12 +85,11 @@ impl<'s> Compiler<'_, 's> {
         if let ([edge], None) = (&edges[..], variants.tag) {
             return self.shown(place, &[*edge]);
         }
-        match self.choice(shape, &edges) {
-            Some(choice) => self.fill_tagged(place, Node { flags: FRAME, ..choice.node }, &choice.edges),
-            None => {
-                let edge = self.strange(die, shape, "a discriminant that is wide or sparse").edge();
-                self.shown(place, &[edge]);
-            }
+        if let Some(choice) = self.choice(shape, &edges) {
+            self.fill_tagged(place, Node { flags: FRAME, ..choice.node }, &choice.edges);
+        } else {
+            let edge = self.strange(die, shape, "a discriminant that is wide or sparse").edge();
+            self.shown(place, &[edge]);
         }
     }
 

@@ -22,8 +22,7 @@ impl<'s> Compiler<'_, 's> {
         let rule = self.rule(die, &shape);
         let kind = match rule {
             Some(Rule::Of(kind)) => kind,
-            Some(Rule::Unordered | Rule::QueueElse(..)) => FrameKind::Join,
-            Some(Rule::Only("in_progress_queue")) => FrameKind::Join,
+            Some(Rule::Unordered | Rule::QueueElse(..) | Rule::Only("in_progress_queue")) => FrameKind::Join,
             _ => FrameKind::Future,
         };
         let name = self.types.path(die, shape.name);

@@ -204,10 +204,12 @@ impl<'s> Compiler<'_, 's> {
             name: compiler.types.path(cell, shape.name),
             what: what.to_owned(),
         };
-        if let (Some(expected), Some(id)) = (task.id_offset, self.field(&shape, "core.task_id"))
-            && id.offset != Some(u64::from(expected))
-        {
-            return Ok(None);
+        for (known, field) in [(task.id_offset, "core.task_id"), (task.trailer_offset, "trailer")] {
+            if let (Some(known), Some(described)) = (known, self.field(&shape, field))
+                && described.offset != Some(u64::from(known))
+            {
+                return Ok(None);
+            }
         }
         let Some(mut at) = self.field(&shape, "core.stage") else { return Err(convention(self, "it has no `core.stage`")) };
         // `CoreStage` and `UnsafeCell`, of Tokio's and of std's.

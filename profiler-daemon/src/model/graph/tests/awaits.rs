@@ -162,7 +162,7 @@ proptest! {
         let await_sums = sums.into_iter().map(|(kind, stack, ns)| AwaitSum {
             task_type: TypeIndex(kind), stack: AwaitIndex(stack), count: 1, suspended_ns: ns, scheduled_ns: ns, longest_ns: ns,
         }).collect();
-        let capture = Capture { awaits, await_sums, samples, ..fixture::awaits() };
+        let capture = Capture { samples, awaits, await_sums, ..fixture::awaits() };
         let options = GraphOptions { keep: if raw { Keep::Raw } else { Keep::Own }, ..GraphOptions::default() };
         for selection in [order_42(), Selection::Task { id: 13 }, Selection::All] {
             let graph = graph(&capture, &selection, Metric::Wall, options, &mut Names).unwrap();

@@ -53,7 +53,7 @@ fn tasks_that_leave_take_no_other_with_them() {
                     put(memory, removed + 64, &[0; 16]);
                 }
             });
-            let known = all[if gone == 1 { 0 } else { 1 }];
+            let known = all[usize::from(gone != 1)];
             let owned = found(&crowd, &[known], ALL);
             assert_eq!((owned.lists_cut, owned.tasks_missing), (0, 0), "{gone} at {gone_at}");
             let mut headers = headers(&owned);

@@ -7,7 +7,7 @@ use profiler_common::task::TaskRow;
 use super::*;
 use crate::session::snapshot::fake::{Crowd, VTABLE};
 
-const LATER: Duration = Duration::from_secs(3600);
+const LATER: Duration = Duration::from_hours(1);
 
 fn live(header: u64, id: u64, generation: u32, doing: Doing) -> LiveTask {
     let row = TaskRow { id, vtable: VTABLE, generation, ..TaskRow::default() };
@@ -15,7 +15,7 @@ fn live(header: u64, id: u64, generation: u32, doing: Doing) -> LiveTask {
 }
 
 /// Reads a crowd of one list, the first `with_rows` of which have rows. `rows` gives a task's row at the so-manieth look.
-fn read(crowd: &Crowd, with_rows: usize, within: Duration, mut rows: impl FnMut(usize, u64) -> Option<LiveTask>) -> All {
+fn read(crowd: &Crowd, with_rows: usize, within: Duration, mut rows: impl FnMut(u32, u64) -> Option<LiveTask>) -> All {
     let (shapes, table) = (Crowd::shapes(), Crowd::table());
     let (rowed, without) = crowd.lists[0].split_at(with_rows);
     let without: Vec<(u64, u64)> = without.iter().map(|header| (*header, VTABLE)).collect();
@@ -23,7 +23,7 @@ fn read(crowd: &Crowd, with_rows: usize, within: Duration, mut rows: impl FnMut(
     let first = (1..).zip(rowed).map(|(id, header)| live(*header, id, 1, Doing::Suspended)).collect();
     let mut look = |headers: &[u64]| {
         looks += 1;
-        Ok(headers.iter().map(|header| rows(looks, *header)).collect())
+        Ok(headers.iter().map(|header| rows(looks, *header).map_or(LiveRow::Gone, LiveRow::Live)).collect())
     };
     let mut stacks = Stacks::default();
     let passes = Passes {
@@ -63,7 +63,7 @@ fn what_holds_still_is_read_once() {
 #[test]
 fn what_was_polled_is_read_again() {
     let crowd = Crowd::new(1, 1);
-    let all = read(&crowd, 1, LATER, |looks, header| Some(live(header, 1, looks.min(3) as u32 + 1, Doing::Suspended)));
+    let all = read(&crowd, 1, LATER, |looks, header| Some(live(header, 1, looks.min(3) + 1, Doing::Suspended)));
     assert!(is_stack(&all.tasks[0]));
     assert_eq!((all.tasks[0].row.unwrap().row.generation, all.again), (4, 2));
 }
@@ -72,7 +72,7 @@ fn what_was_polled_is_read_again() {
 #[test]
 fn what_never_holds_still_is_changing() {
     let crowd = Crowd::new(1, 1);
-    let all = read(&crowd, 1, LATER, |looks, header| Some(live(header, 1, looks as u32 + 1, Doing::Suspended)));
+    let all = read(&crowd, 1, LATER, |looks, header| Some(live(header, 1, looks + 1, Doing::Suspended)));
     assert_eq!(all.tasks.iter().map(|task| task.outcome).collect::<Vec<_>>(), [Outcome::Changing]);
 }
 
@@ -112,4 +112,21 @@ fn what_is_too_late_is_told() {
         (id == 1).then(|| live(header, 1, 1, Doing::Suspended))
     });
     assert_eq!(all.tasks.iter().map(|task| task.outcome).collect::<Vec<_>>(), [Outcome::Late; 3]);
+}
+
+/// Check that a task whose row is being written at every look is not taken for one that has ended.
+#[test]
+fn a_row_that_is_written_all_the_time_is_no_end() {
+    let crowd = Crowd::new(1, 1);
+    let (shapes, table) = (Crowd::shapes(), Crowd::table());
+    let mut look = |headers: &[u64]| Ok(vec![LiveRow::Torn; headers.len()]);
+    let passes = Passes {
+        reader: Reader { memory: &crowd.fake, shapes: &shapes, table: Some(&table) },
+        rows: &mut look,
+        stacks: &mut Stacks::default(),
+        deadline: Instant::now() + LATER,
+        all: All::default(),
+    };
+    let all = passes.read(vec![live(crowd.lists[0][0], 1, 1, Doing::Suspended)], &[]).unwrap();
+    assert_eq!((all.tasks.len(), all.tasks[0].outcome, all.gone), (1, Outcome::Changing, 0));
 }

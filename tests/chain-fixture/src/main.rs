@@ -1,0 +1,5 @@
+//! The fixture; see the library.
+
+fn main() -> std::process::ExitCode {
+    chain_fixture::main()
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask bench await`: what await stacks cost.
+
+mod document;
+mod report;
+
+use super::setting::machine;
+use crate::chore::command::{captured, loud};
+use crate::chore::place;
+use crate::chore::root::as_root;
+use crate::chore::step::{note, step};
+use crate::testing::build;
+use anyhow::{Context, Result, bail};
+use report::Report;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Measure await stacks: the walk in the kernel and in user space, its whole effect on a poll, and the layouts that it goes by.
+///
+/// Polls a fixture's task that waits at chains of async functions, at several futures at once and at boxed ones; by turns with the walk and
+/// without, in one run. Compiles the layouts of the fixture, of the profiler itself and of the programs that `PROFILER_PROGRAM` names
+/// (colons between them), each in a process of its own. Prints the tables and writes them to docs/await-costs.md.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Few slices, and no layouts of the profiler itself; the document is left as it is.
+    #[arg(long)]
+    quick: bool,
+    /// Also the layouts of a generated program with 200 MB of debug information. Building it takes minutes, the first time.
+    #[arg(long)]
+    large: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// How the numbers are printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// Tables for people.
+    Table,
+    /// The report as it was measured.
+    Json,
+}
+
+/// The variable that names further programs; profiler-tests' await benchmark reads it.
+const PROGRAM_VARIABLE: &str = "PROFILER_PROGRAM";
+
+/// Runs the verb.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let program = step("bench: building", || build::benchmark("await"))?;
+    // Not as root: what is built must belong to whoever runs this.
+    step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let large = if arguments.large { Some(step("bench: building the large program", || large(&program))?) } else { None };
+    let text = step("bench: measuring", || measured(&program, arguments.quick, large))?;
+    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    match arguments.format {
+        Format::Json => print!("{text}"),
+        Format::Table => print!("{}", document::tables(&report)),
+    }
+    if !report.quick {
+        let file = place::repository().join("docs/await-costs.md");
+        fs::write(&file, document::document(&report, &machine(&[])?))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        note(&format!("written to {}", place::shown(&file)));
+    }
+    Ok(())
+}
+
+/// Builds the large program; where it is.
+fn large(program: &Path) -> Result<PathBuf> {
+    let output = captured(Command::new(program).arg("--build-large").current_dir(place::repository()))?;
+    if !output.status.success() {
+        bail!("the large program was not built: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout).context("its path is no text")?.trim()))
+}
+
+/// What the benchmark prints, with the layouts of one more program.
+fn measured(program: &Path, quick: bool, large: Option<PathBuf>) -> Result<String> {
+    let named = env::var_os(PROGRAM_VARIABLE).unwrap_or_default();
+    let named: Vec<PathBuf> = env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
+    let programs: OsString =
+        env::join_paths(named.into_iter().chain(large)).context("the path of a program has a colon in it")?;
+    let mut command = as_root(program, "measuring the kernel side's walks", &[(PROGRAM_VARIABLE, &programs)])?;
+    if quick {
+        command.arg("--quick");
+    }
+    let output = captured(command.current_dir(place::repository()))?;
+    if !output.status.success() {
+        bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).context("the benchmark's report is no text")
+}
