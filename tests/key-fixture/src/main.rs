@@ -96,6 +96,14 @@ async fn parent(id: String) -> Vec<Request> {
     vec![Request { key: "REQUEST_ID".to_owned(), id, begin_ns, end_ns: now_ns(), own_task: true }]
 }
 
+/// A request of one key inside one of another key of the same type.
+async fn traced(trace: String, id: String) -> Vec<Request> {
+    let begin_ns = now_ns();
+    let mut served = REQUEST_ID.scope(id.clone(), handle("REQUEST_ID", id, true)).await;
+    served.push(Request { key: "TRACE_ID".to_owned(), id: trace, begin_ns, end_ns: now_ns(), own_task: true });
+    served
+}
+
 async fn round() {
     let mut tasks = JoinSet::new();
     for number in 0..3 {
@@ -105,7 +113,7 @@ async fn round() {
         let id = format!("late-{number}");
         tasks.spawn(async move { REQUEST_ID.scope(id.clone(), handle("REQUEST_ID", id, true)).await });
         let (trace, id) = (format!("trace-{number}"), format!("traced-{number}"));
-        tasks.spawn(TRACE_ID.scope(trace, REQUEST_ID.scope(id.clone(), handle("REQUEST_ID", id, true))));
+        tasks.spawn(TRACE_ID.scope(trace.clone(), traced(trace, id)));
         tasks.spawn(NUMBER.scope(u64::from(number) + 40, handle("NUMBER", u64::from(number) + 40, true)));
         tasks.spawn(connection(number));
     }
