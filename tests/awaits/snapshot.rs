@@ -40,7 +40,7 @@ fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     if ended.code() != 0 {
         return Err(Failure::Wrong(vec![format!("tasks --awaits ended with {}: {}", ended.code(), ended.stderr)]));
     }
-    let tasks = answer::tasks(&ended.stdout)?;
+    let tasks = answer::all_tasks(&ended.stdout)?;
     let mut wrong = Vec::new();
     for parked in &corpus.parked {
         let verdict = verdict::parked(parked, &tasks);

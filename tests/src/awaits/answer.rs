@@ -122,8 +122,13 @@ pub struct Tasks {
     pub notes: Vec<String>,
 }
 
+/// The tasks of `tasks --awaits --format json`.
+pub fn tasks(text: &str) -> Result<Vec<Task>> {
+    all_tasks(text).map(|all| all.tasks)
+}
+
 /// Reads `tasks --awaits --format json`.
-pub fn tasks(text: &str) -> Result<Tasks> {
+pub fn all_tasks(text: &str) -> Result<Tasks> {
     serde_json::from_str(text).map_err(|error| form("tasks --awaits", format!("{error}: {text}")))
 }
 

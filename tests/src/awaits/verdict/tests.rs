@@ -216,7 +216,7 @@ fn parked_tasks() {
     let task = |stack: &[Value], cut: Value, state: &str, id: u64| {
         let task = json!({"id": id, "type": "f", "state": state, "since_ns": 5, "await": {"stack": stack, "cut": cut}});
         let text = json!({"tasks": [task], "notes": []}).to_string();
-        parked(&truth, &answer::tasks(&text).unwrap())
+        parked(&truth, &answer::all_tasks(&text).unwrap())
     };
     let right = [function(0, "f", 1), function(1, "g", 3), sleep(2)];
     assert_eq!(task(&right, Value::Null, "suspended", 7), Verdict::default());
@@ -229,8 +229,8 @@ fn parked_tasks() {
     assert!(is_wrong(&task(&[function(0, "f", 9)], json!("unsupported"), "suspended", 7)));
     let none = json!({"id": 7, "type": "f", "state": "suspended", "since_ns": null, "await": null});
     let none = json!({"tasks": [none], "notes": []}).to_string();
-    assert_eq!(parked(&truth, &answer::tasks(&none).unwrap()).unknown.len(), 1);
+    assert_eq!(parked(&truth, &answer::all_tasks(&none).unwrap()).unknown.len(), 1);
     let said = json!({"tasks": [], "notes": ["tasks of before are not listed"]}).to_string();
-    let said = parked(&truth, &answer::tasks(&said).unwrap());
+    let said = parked(&truth, &answer::all_tasks(&said).unwrap());
     assert!(said.wrong.is_empty() && said.unknown.len() == 1, "{said:?}");
 }
