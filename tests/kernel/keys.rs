@@ -31,8 +31,9 @@ const SCOPED: u64 = 3;
 const ELSEWHERE: u64 = 4;
 
 impl Future {
-    fn new(value: u64) -> Box<Self> {
-        let future = Box::new(Self::default());
+    /// It must not be moved once a task refers to it.
+    fn new(value: u64) -> Self {
+        let future = Self::default();
         future.carry(value);
         future
     }

@@ -76,7 +76,7 @@ pub(super) struct Passes<'p, M> {
 
 impl<M: Spans> Passes<'_, M> {
     /// Reads the tasks with rows and those without.
-    pub(super) fn read(mut self, with_rows: Vec<LiveTask>, without: &[(u64, u64)]) -> Result<All, SessionError> {
+    pub(super) fn read(mut self, with_rows: &[LiveTask], without: &[(u64, u64)]) -> Result<All, SessionError> {
         let without = without.iter().map(|(header, vtable)| Pending { header: *header, vtable: *vtable, row: None });
         let mut pending: Vec<Pending> = with_rows.iter().map(Pending::of_row).chain(without).collect();
         // One comparison for all in the first pass: most tasks of a crowd sleep.
