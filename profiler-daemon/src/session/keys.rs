@@ -17,6 +17,8 @@ pub(super) struct NamingKey {
     pub(super) row: RequestKey,
     /// What its values are.
     pub(super) format: KeyFormat,
+    /// Task types whose polls are seen to end too late for their memory to be read.
+    late: usize,
 }
 
 impl NamingKey {
@@ -31,7 +33,12 @@ impl NamingKey {
         }
         let (key, layout) = find_key(&layouts.keys, wanted)?;
         let row = RequestKey { local: key.address.wrapping_add(bias), ..layout.recipe };
-        Ok(Self { name: key.name.clone(), row, format: KeyFormat { kind: layout.kind, width: layout.recipe.width } })
+        Ok(Self {
+            name: key.name.clone(),
+            row,
+            format: KeyFormat { kind: layout.kind, width: layout.recipe.width },
+            late: plan.other_ends.len(),
+        })
     }
 
     /// Ids as the values that they are of.
@@ -41,9 +48,15 @@ impl NamingKey {
 
     /// What it costs to read it, and what that means, for whoever attaches.
     pub(super) fn sentence(&self) -> String {
+        let late = match self.late {
+            0 => String::new(),
+            late => format!(
+                "; requests in tasks of {late} types are not seen: the ends of their polls are only seen after the release"
+            ),
+        };
         format!(
             "requests are named by the task-local key {}: every task's futures are walked at the end of each of its polls, and time in a \
-             request is that of whole polls of its task",
+             request is that of whole polls of its task{late}",
             self.name
         )
     }
