@@ -38,7 +38,8 @@ layouts! {
     crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, off, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
-        wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, waker_stack,
+        wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, waker_stack, keyed,
+        key_hash, spawner,
     }
     crate::scope::ScopeRow {
         sequence, flags, id_len, task_type, id, task, task_id, tid, await_root, first_ns, last_ns, off_at_enter, states, polls,
@@ -58,6 +59,9 @@ layouts! {
     crate::record::BeginRecord { kind, tid, scope, time_ns }
     crate::record::AwaitRecord { kind, what, request, task_id, task_type, padding, awaiting, gap }
     crate::awaits::Awaiting { stack, task }
+    crate::awaits::RequestKey {
+        local, tag, tag_offset, tag_width, some_is_tag, kind, offset, length, skip, width,
+    }
     crate::awaits::Gap { start_ns, suspended_ns, scheduled_ns }
     crate::awaits::Node { kind, width, flags, offset, first, count, aux, padding, base }
     crate::awaits::Edge { offset, node }

@@ -81,6 +81,8 @@ losses! {
     AwaitSumsFull = 51, "await_sums_full", "A wait was not added to its type's sums because the map of them was full.";
     AwaitNoRoom = 52, "await_no_room", "The awaits of a thread's tasks were not walked because there were too many threads.";
     AwaitTypeUnread = 53, "await_type_unread", "A request's future was not walked because its type has no layout, or shares its code with another.";
+    KeyUnreadable = 54, "key_unreadable", "The value of the request key could not be read from a task's memory.";
+    KeyMalformed = 55, "key_malformed", "The value of the request key was a text of no bytes, or of more than 64.";
 }
 
 /// How many counters there are.

@@ -27,6 +27,7 @@ pod!(
     thread::ThreadRow,
     totals::TypeTotals,
     awaits::Node,
+    awaits::RequestKey,
     awaits::Edge,
     awaits::AwaitStack,
     awaits::AwaitKey,

@@ -20,6 +20,11 @@ pub const INSIDE: u32 = 1;
 pub const NO_TASK: u32 = 2;
 /// It has ended; the row waits for the daemon because the ring buffer was full.
 pub const ENDED: u32 = 4;
+/// Of a request that a key names: its first poll was seen.
+pub const START_SEEN: u32 = 8;
+
+/// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
+pub const KEYED: u64 = 1 << 63;
 
 /// One row of the `SCOPES` map; the key is the scope's sequence number, unique in its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub const ENDED: u32 = 4;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,

@@ -77,6 +77,13 @@ pub struct TaskRow {
     pub awaiting: Awaiting,
     /// Id of the stack in which a leaf last stored its waker, 0 for none.
     pub waker_stack: u64,
+    /// The request (scope sequence number) that the key's value in its memory names, 0 for none. Equal to `request` where the value is that
+    /// of the request that spawned it.
+    pub keyed: u64,
+    /// The value's hash, 0 for none: whether it is wanted or not.
+    pub key_hash: u64,
+    /// The number that the request will have, if the poll that spawned it turns out to be the first of one; 0 for none.
+    pub spawner: u64,
 }
 
 /// What a poll's start found.

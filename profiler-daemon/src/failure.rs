@@ -104,6 +104,8 @@ fn of_session(error: &SessionError) -> Exit {
         SessionError::Attach(error) => of_attach(error),
         SessionError::DiedDuringAttach { .. } => Exit::TargetDied,
         SessionError::NoAnnotation => Exit::NotAnnotated,
+        SessionError::Key(_) | SessionError::KeyWithoutLayouts { .. } | SessionError::KeyAfterRelease { .. } => Exit::NoSuchKey,
+        SessionError::KeyId(_) => Exit::Usage,
         SessionError::Nothing(_) => Exit::NotFound,
         SessionError::Modules(_) => Exit::Unreadable,
         SessionError::Export(_) => Exit::Output,

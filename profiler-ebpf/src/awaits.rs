@@ -25,7 +25,7 @@ use crate::maps::{
     TYPES,
 };
 use crate::memory::{User, read_user};
-use crate::{globals, spans, threads};
+use crate::{globals, keys, spans, threads};
 
 /// The layout table in its maps.
 struct Layouts;
@@ -82,7 +82,7 @@ fn task_id(header: u64) -> u64 {
 
 /// The walk of this thread. A reference to it must not live across a loop, whose body looks it up anew.
 #[inline(always)]
-fn own(tid: u32) -> Option<&'static mut AwaitWalk> {
+pub fn own(tid: u32) -> Option<&'static mut AwaitWalk> {
     // SAFETY: a map value lives as long as the program runs, and a thread runs one handler at a time.
     AWAIT_WALKS.get_ptr_mut(tid).map(|walk| unsafe { &mut *walk })
 }
@@ -108,13 +108,14 @@ pub fn begin(tid: u32) -> Option<&'static mut AwaitWalk> {
     Some(walk)
 }
 
-/// Walks from `root` (a node's place and 1) at `address`, keeps the stack, and says where the future waits.
+/// Walks from `root` (a node's place and 1) at `address`. What was met is in the walk of this thread.
 ///
-/// A function of its own: it is called at the ends of polls of tasks and of scopes, and has a loop.
+/// A function of its own: it is called at starts of polls, and at the ends of polls of tasks and of scopes, and has a loop.
 #[inline(never)]
-pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
+pub fn go(tid: u32, address: u64, root: u32) -> u32 {
     let started_ns = threads::now_ns();
     let Some(begun) = own_or_new(tid) else { return 0 };
+    begun.key = keys::local();
     if root == 0 {
         begun.begin_cut(AwaitEnd::NoLayout);
     } else {
@@ -124,6 +125,7 @@ pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
         unsafe { bpf_loop(AWAIT_STEPS + 1, step as *mut c_void, (&raw mut context).cast(), 0) };
     }
     let Some(walk) = own(tid) else { return 0 };
+    let len = walk.kept.len;
     if let Some(totals) = AWAIT_TOTALS.get_ptr_mut(0) {
         // SAFETY: a live map value. Atomic although the map is per CPU: a handler can be preempted by another's.
         unsafe {
@@ -135,10 +137,16 @@ pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
             add(&raw mut (*totals).ends[end], 1);
         }
     }
-    if walk.kept.len == 0 {
+    len
+}
+
+/// Walks as [`go`] does, keeps the stack, and says where the future waits.
+#[inline(always)]
+pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
+    if go(tid, address, root) == 0 {
         return 0;
     }
-    keep(walk)
+    own(tid).map_or(0, |walk| keep(walk))
 }
 
 /// Keeps the walk's stack under its id, if it is a new one. The id, or 0 where there is no room for it.
@@ -193,7 +201,7 @@ fn is_wanted(gate: &Gate, request: u64) -> bool {
 /// Where the task of `row`, whose header lies at `address`, waits; its poll is about to end.
 #[inline(always)]
 pub fn of_task(gate: &Gate, tid: u32, address: u64, row: &TaskRow) -> Awaiting {
-    if !is_wanted(gate, row.request) {
+    if !is_wanted(gate, row.request) && keys::local() == 0 {
         return Awaiting::NOWHERE;
     }
     if gate.await_layouts == 0 {

@@ -16,6 +16,7 @@ mod atomics;
 mod awaits;
 mod globals;
 mod hidden;
+mod keys;
 mod losses;
 mod maps;
 mod memory;

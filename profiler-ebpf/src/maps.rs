@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node};
+use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
@@ -104,6 +104,10 @@ pub static AWAIT_STACKS: HashMap<u64, AwaitStack> = HashMap::with_max_entries(MA
 #[map]
 pub static AWAIT_SUMS: HashMap<AwaitKey, AwaitSum> = HashMap::with_max_entries(MAX_AWAIT_SUMS, BPF_F_NO_PREALLOC);
 
+/// The key that requests are named by. Written by the daemon before the window opens.
+#[map]
+pub static REQUEST_KEY: Array<RequestKey> = Array::with_max_entries(1, 0);
+
 /// What walks of awaits came to.
 #[map]
 pub static AWAIT_TOTALS: PerCpuArray<AwaitWalks> = PerCpuArray::with_max_entries(1, 0);
@@ -148,6 +152,7 @@ pub struct SharedTypes {
     await_key: AwaitKey,
     await_sum: AwaitSum,
     await_walks: AwaitWalks,
+    request_key: RequestKey,
 }
 
 /// See [`SharedTypes`]; never read.

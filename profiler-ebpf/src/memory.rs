@@ -3,6 +3,7 @@
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use profiler_common::awaits::key::KeyWords;
 use profiler_common::unwind::Memory;
 
 /// The target's memory at the current thread.
@@ -12,6 +13,17 @@ impl Memory for User {
     #[inline(always)]
     fn word(&self, address: u64) -> Option<u64> {
         read_user(address)
+    }
+
+    #[inline(always)]
+    fn bytes(&self, address: u64, length: u32, into: &mut KeyWords) -> bool {
+        // Whoever calls has checked it; the verifier must see it here.
+        let length = core::hint::black_box(length);
+        if length > size_of::<KeyWords>() as u32 {
+            return false;
+        }
+        // SAFETY: the place is as long; the helper checks the address.
+        unsafe { bpf_probe_read_user(into.as_mut_ptr().cast(), length, address as *const c_void) == 0 }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{claimed, writing};
 use crate::tasks::{finish, read_header, task_row};
-use crate::{awaits, spans, threads};
+use crate::{awaits, keys, spans, threads};
 
 /// A task's poll starts.
 #[inline(always)]
@@ -40,7 +40,7 @@ pub fn start(hit: &Hit) {
     let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
     let snapshot = threads::snapshot(thread);
     let Some(row) = task_row(&header, snapshot.now_ns) else { return };
-    let Some(frame) = open(&gate, row, &snapshot, tid) else { return };
+    let Some(frame) = open(&gate, address, row, &snapshot, tid) else { return };
     if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
         lose(Loss::FrameStackFull);
     }
@@ -48,7 +48,7 @@ pub fn start(hit: &Hit) {
 
 /// Takes the wake, starts the poll in the task's row, and says what its frame must know.
 #[inline(always)]
-fn open(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
+fn open(gate: &Gate, address: u64, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
     let gap = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let started = claimed(row, CLAIM_TRIES, |row| {
@@ -68,7 +68,8 @@ fn open(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option
         lose(Loss::ClockBackwards);
     }
     awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
-    Some(PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns })
+    let request = keys::at_start(gate, tid, address, row, &started);
+    Some(PollFrame { generation: row.generation, request, ready_ns: started.ready_ns, start_ns: row.last_ns })
 }
 
 /// How often a poll's start tries while the late end of the poll before is being written: that takes some 100 ns.
@@ -109,8 +110,10 @@ pub fn idle(hit: &Hit) {
             lose_many(Loss::StaleFrame, closed.inside);
             // Of a poll whose end is written: a row that another poll has taken over says nothing of this one.
             if row.generation == closed.frame.generation {
-                let awaiting = awaits::of_task(&gate, threads::current().0, address, row);
+                let tid = threads::current().0;
+                let awaiting = awaits::of_task(&gate, tid, address, row);
                 writing(row, |row| row.awaiting = awaiting);
+                keys::at_end(&gate, tid, address, row, &closed.frame, &snapshot, &awaiting);
             }
             end(row, &closed.frame, &gate, &snapshot, notified);
         }
@@ -148,8 +151,10 @@ pub fn complete(hit: &Hit) {
         lose_many(Loss::StaleFrame, closed.inside);
         if row.flags & task::POLLED != 0 && row.generation == closed.frame.generation {
             spans::poll(&gate, &closed.frame, row, &snapshot);
+            keys::last_poll(&closed.frame, row, &snapshot);
         }
     }
+    keys::at_completion(&gate, row, &snapshot);
     let wake_ns = row.first_wake_ns;
     let gap = Gap::open(row.last_ns, &row.states);
     // Of a task that completes in a poll there is none.

@@ -2,6 +2,7 @@
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use profiler_common::awaits::Gap;
+use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate};
 use profiler_common::limits::REQUEST_ID_BYTES;
@@ -148,14 +149,21 @@ pub fn end(hit: &Hit) {
     let Some(row) = find(sequence) else { return };
     let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
-    let open = Gap::open(row.last_ns, &row.states);
-    let awaiting = row.awaiting;
+    let left_ns = row.last_ns;
     // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is done.
     let waited =
-        row.flags & INSIDE == 0 && !thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= open.start_ns);
+        row.flags & INSIDE == 0 && !thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
+    close(&gate, sequence, row, &snapshot, waited);
+}
+
+/// Ends the scope of `row`, number `sequence`; `waited`: since it was last left.
+#[inline(always)]
+pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot, waited: bool) {
+    let open = Gap::open(row.last_ns, &row.states);
+    let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
         row.awaiting.clear();
-        row.on_end(&snapshot)
+        row.on_end(snapshot)
     });
     if backwards {
         lose(Loss::ClockBackwards);
@@ -183,7 +191,7 @@ pub fn end(hit: &Hit) {
 }
 
 #[inline(always)]
-fn find(sequence: u64) -> Option<&'static mut ScopeRow> {
+pub fn find(sequence: u64) -> Option<&'static mut ScopeRow> {
     // SAFETY: a map value lives as long as the program runs; a scope is polled and ended by one thread at a time.
     SCOPES.get_ptr_mut(sequence).map(|row| unsafe { &mut *row })
 }

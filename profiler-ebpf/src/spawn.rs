@@ -5,7 +5,7 @@ use profiler_common::loss::Loss;
 use crate::registers::Hit;
 use crate::rows::writing;
 use crate::tasks::{read_header, task_row};
-use crate::threads;
+use crate::{keys, threads};
 
 /// A task is spawned: it is ready from now on, and belongs to the request that is current on this thread.
 #[inline(always)]
@@ -15,9 +15,18 @@ pub fn spawn(hit: &Hit) {
         return;
     }
     let Some(header) = read_header(hit.first(), Loss::UnknownType) else { return };
-    let request = threads::known(threads::current().0).map_or(0, |thread| thread.frames.current_request());
+    let (mut request, mut spawner) = (0, 0);
+    if let Some(thread) = threads::known(threads::current().0)
+        && let Some(top) = thread.frames.top()
+    {
+        request = top.request;
+        spawner = keys::number_of(top);
+    }
     let Some(row) = task_row(&header, now_ns) else { return };
     if row.polls == 0 {
-        writing(row, |row| row.spawned(now_ns, request));
+        writing(row, |row| {
+            row.spawned(now_ns, request);
+            row.spawner = spawner;
+        });
     }
 }

@@ -6,11 +6,11 @@ use profiler_common::record::{ChildRecord, RecordKind};
 use profiler_common::task::TaskRow;
 
 use crate::atomics::Shared;
-use crate::globals;
 use crate::losses::lose;
-use crate::maps::{RECORDS, TASKS, TYPE_TOTALS, TYPES};
+use crate::maps::{GATE, RECORDS, TASKS, TYPE_TOTALS, TYPES};
 use crate::memory::read_user;
 use crate::rows::writing;
+use crate::{globals, keys};
 
 /// What is read of a task's header.
 pub struct Header {
@@ -57,6 +57,9 @@ pub fn task_row(header: &Header, now_ns: u64) -> Option<&'static mut TaskRow> {
             return Some(row);
         }
         lose(Loss::AddressReused);
+        if let Some(gate) = GATE.get(0) {
+            keys::abandon(gate, row, now_ns);
+        }
         finish(header.address, row);
         writing(row, |row| {
             *row = TaskRow { sequence: row.sequence, ..TaskRow::default() };

@@ -15,6 +15,8 @@
 //! What the corpus runs is also a program for a terminal, `target/awaits/debug/await-fixture run`: it reads `go` or `go select`.
 
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod snapshot;
 #[cfg(test)]
 mod sums;

@@ -14,6 +14,8 @@ mod ends;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod losses;
 #[cfg(test)]
 mod player;

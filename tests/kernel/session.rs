@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use profiler_common::awaits::RequestKey;
 use profiler_common::loss::Loss;
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
@@ -32,6 +33,7 @@ pub(crate) struct Wish {
     pub(crate) wake_all: bool,
     pub(crate) awaits: AwaitsOf,
     pub(crate) await_tables: Option<AwaitTables<'static>>,
+    pub(crate) request_key: RequestKey,
 }
 
 impl Default for Wish {
@@ -47,6 +49,7 @@ impl Default for Wish {
             wake_all: false,
             awaits: AwaitsOf::Nobody,
             await_tables: None,
+            request_key: RequestKey::NONE,
         }
     }
 }
@@ -71,6 +74,7 @@ impl Wish {
             wanted: self.wanted.as_deref().unwrap_or_default(),
             awaits: self.awaits,
             await_tables: self.await_tables,
+            request_key: self.request_key,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod end;
 pub mod gap;
+pub mod key;
 pub mod node;
 pub mod stack;
 pub mod walk;
@@ -15,6 +16,7 @@ pub mod word;
 
 pub use end::{AwaitEnd, AwaitWalks};
 pub use gap::{Awaiting, Gap};
+pub use key::{KeyKind, KeyValue, RequestKey};
 pub use node::{Edge, Node, NodeKind};
 pub use stack::{AwaitKey, AwaitStack, AwaitSum};
 pub use walk::{AwaitWalk, Step, Tables};

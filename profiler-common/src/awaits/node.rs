@@ -34,6 +34,9 @@ pub enum NodeKind {
 pub const FRAME: u16 = 1;
 /// [`Node::flags`]: a coroutine; its tag is its state and goes into its word.
 pub const COROUTINE: u16 = 2;
+/// [`Node::flags`]: a future that carries a task-local value; of a [`NodeKind::Inside`] or [`NodeKind::Leaf`] node only. `offset` is where the
+/// address of its key lies, `aux` where its slot does.
+pub const TASK_LOCAL: u16 = 4;
 
 /// [`Node::aux`] of a [`NodeKind::Tagged`] node without an edge for other tags.
 pub const NO_EDGE: u32 = u32::MAX;
@@ -46,7 +49,7 @@ pub struct Node {
     pub kind: u8,
     /// Bytes of the tag, or of the mask.
     pub width: u8,
-    /// [`FRAME`], [`COROUTINE`].
+    /// [`FRAME`], [`COROUTINE`], [`TASK_LOCAL`].
     pub flags: u16,
     /// See [`NodeKind`].
     pub offset: u32,

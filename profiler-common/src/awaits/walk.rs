@@ -3,7 +3,8 @@
 mod branching;
 
 use super::end::AwaitEnd;
-use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, target};
+use super::key::KeyWords;
+use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, TASK_LOCAL, target};
 use super::stack::{AwaitStack, ID_START, id_with};
 use super::word::{WordKind, address_word, word};
 use crate::limits::{AWAIT_DEPTH, AWAIT_PENDING, AWAIT_STEPS, AWAIT_WORDS};
@@ -49,6 +50,15 @@ pub struct AwaitWalk {
     pub steps: u32,
     /// Branchings open.
     open: u32,
+    /// Address of the key whose value is looked for, 0: none is.
+    pub key: u64,
+    /// Where the slot of the first future lies that carries that key's value, 0: none was met. The first is the outermost.
+    pub slot: u64,
+    /// The value that was read from there.
+    pub value: KeyWords,
+    /// Its length (bytes).
+    pub value_len: u32,
+    padding: u32,
     /// What was met so far, and the first thing that went wrong.
     pub kept: AwaitStack,
     branchings: [Branching; AWAIT_PENDING],
@@ -68,6 +78,11 @@ impl AwaitWalk {
         depth: 0,
         steps: 0,
         open: 0,
+        key: 0,
+        slot: 0,
+        value: [0; crate::limits::REQUEST_ID_BYTES / 8],
+        value_len: 0,
+        padding: 0,
         kept: AwaitStack::EMPTY,
         branchings: [Branching { at: 0, before: 0, sum: 0, seen: [0; SEEN], node: 0, depth: 0, next: 0, start: 0 };
             AWAIT_PENDING],
@@ -81,6 +96,7 @@ impl AwaitWalk {
         self.at = address;
         self.id = ID_START;
         self.awaited = 0;
+        self.slot = u64::from(zero);
         self.node = node;
         self.depth = zero;
         self.steps = zero;
@@ -128,6 +144,13 @@ impl AwaitWalk {
             return self.tagged(&node, tables, memory);
         }
         let here = self.node;
+        if node.flags & TASK_LOCAL != 0
+            && self.key != 0
+            && self.slot == 0
+            && memory.word(self.at.wrapping_add(u64::from(node.offset))) == Some(self.key)
+        {
+            self.slot = self.at.wrapping_add(u64::from(node.aux));
+        }
         if node.kind == NodeKind::Task as u8 {
             return self.task(&node, here, tables, memory);
         }

@@ -35,4 +35,17 @@ pub trait Memory {
             _ => None,
         }
     }
+
+    /// Reads `length` bytes (1 to 64) at `address` into the front of `into`, which is all zeros. False: they cannot be read.
+    #[inline(always)]
+    fn bytes(&self, address: u64, length: u32, into: &mut crate::awaits::key::KeyWords) -> bool {
+        for (place, word) in (0_u32..).zip(into) {
+            let begin = place * 8;
+            for byte in begin..length.min(begin + 8) {
+                let Some(value) = self.tag(address.wrapping_add(u64::from(byte)), 1) else { return false };
+                *word |= value << ((byte - begin) * 8);
+            }
+        }
+        true
+    }
 }

@@ -2,7 +2,7 @@
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap};
-use profiler_common::awaits::{Edge, Node};
+use profiler_common::awaits::{Edge, Node, RequestKey};
 use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, AWAITS_WANTED};
 use profiler_common::limits::AWAIT_ENTRIES;
 
@@ -71,4 +71,10 @@ impl AwaitTables<'_> {
         }
         Ok(())
     }
+}
+
+/// Says which key names requests.
+pub(super) fn set_key(ebpf: &mut Ebpf, key: RequestKey) -> Result<(), AttachError> {
+    let mut map: Array<_, RequestKey> = typed(ebpf, "REQUEST_KEY")?;
+    map.set(0, key, 0).map_err(|source| AttachError::Map { map: "REQUEST_KEY", source })
 }

@@ -32,6 +32,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
+use profiler_common::awaits::RequestKey;
 use profiler_common::gate::Gate;
 use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::site::TypeRow;
@@ -70,6 +71,8 @@ pub struct Order<'a> {
     pub wake_all: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
+    /// The key that names requests, [`RequestKey::NONE`] where the annotation does.
+    pub request_key: RequestKey,
     /// Whose awaits are walked.
     pub awaits: AwaitsOf,
     /// By what. `None`: by the stacks in which leaves store their wakers.
@@ -100,6 +103,7 @@ impl Attached {
         let offsets = TaskOffsets::of_running_kernel()?;
         let mut ebpf = load(&object, order, offsets)?;
         fill_types(&mut ebpf, order.types)?;
+        awaits::set_key(&mut ebpf, order.request_key)?;
         if let Some(tables) = &order.await_tables {
             tables.fill(&mut ebpf)?;
         }

@@ -90,6 +90,10 @@ pub struct RunArgs {
     /// Measure every request; without this and --request: every task, and every request where the program names them
     #[arg(long, conflicts_with = "request")]
     pub all_requests: bool,
+    /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
+    /// change of the program
+    #[arg(long, value_name = "PATH", value_parser = value::key_path)]
+    pub request_key: Option<String>,
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
@@ -116,6 +120,10 @@ pub struct RecordArgs {
     /// Record every task, no annotation needed; also the default where no --request is given
     #[arg(long)]
     pub all: bool,
+    /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
+    /// change of the program
+    #[arg(long, value_name = "PATH", value_parser = value::key_path)]
+    pub request_key: Option<String>,
     /// How long to record, at most; with --request, how long to wait for it
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
     pub duration: Duration,

@@ -116,6 +116,8 @@ pub struct Run {
     pub pid: u32,
     /// What to measure.
     pub wanted: Wanted,
+    /// The task-local key that names requests.
+    pub request_key: Option<String>,
     /// The socket, where it is not the default one.
     pub socket: Option<PathBuf>,
     /// Samples a second.
@@ -142,6 +144,8 @@ pub struct Record {
     pub pid: u32,
     /// What to record.
     pub subject: Subject,
+    /// The task-local key that names requests.
+    pub request_key: Option<String>,
     /// How long at most.
     pub duration: Duration,
     /// What to write, and where.
@@ -310,7 +314,15 @@ impl Run {
             (false, ids) => Wanted::Only(ids),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
-        Ok(Self { pid: args.pid, wanted, socket, rate: args.rate, no_awaits: args.no_awaits, names: Names::check(args.names)? })
+        Ok(Self {
+            pid: args.pid,
+            wanted,
+            request_key: args.request_key,
+            socket,
+            rate: args.rate,
+            no_awaits: args.no_awaits,
+            names: Names::check(args.names)?,
+        })
     }
 }
 
@@ -319,7 +331,16 @@ impl Record {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
-        Ok(Self { pid: args.pid, subject, duration: args.duration, shape, rate: args.rate, no_awaits: args.no_awaits, names })
+        Ok(Self {
+            pid: args.pid,
+            subject,
+            request_key: args.request_key,
+            duration: args.duration,
+            shape,
+            rate: args.rate,
+            no_awaits: args.no_awaits,
+            names,
+        })
     }
 }
 

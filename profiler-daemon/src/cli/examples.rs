@@ -20,6 +20,8 @@ Examples:
   sudo profiler-daemon run --pid 1234
   # Only two requests; the others are left alone
   sudo profiler-daemon run --pid 1234 --request order-42 --request order-43
+  # Requests named by the program's own tokio::task_local!, which needs no change
+  sudo profiler-daemon run --pid 1234 --request-key shop::REQUEST_ID
   # A socket of your own
   sudo profiler-daemon run --pid 1234 --socket /run/shop.sock
 
@@ -30,6 +32,8 @@ pub(super) const RECORD: &str = "\
 Examples:
   # Where does the time of one request go? Waits up to a minute for it
   sudo profiler-daemon record --pid 1234 --request order-42 --duration 1m -o order-42.svg
+  # The same where the program's own tokio::task_local! names its requests
+  sudo profiler-daemon record --pid 1234 --request order-42 --request-key shop::REQUEST_ID -o order-42.svg
   # What burns CPU, over every task, no annotation needed
   sudo profiler-daemon record --pid 1234 --all --metric cpu -o cpu.svg
   # The numbers, for a program

@@ -42,6 +42,7 @@ exit_codes! {
     SitesNotFound = 15, "a Tokio program, but its probe sites cannot be found";
     Unreadable = 16, "the target's program or files cannot be read";
     NotAnnotated = 17, "requests were asked for, and the target does not name any";
+    NoSuchKey = 18, "the key that was to name requests is not in the target, or cannot be read there";
     NoPrivileges = 20, "the privileges to profile are missing";
     KernelTooOld = 21, "the kernel is older than 6.1";
     KernelRefused = 22, "the kernel refused a program, a map or a probe";

@@ -29,6 +29,9 @@ pub enum ValueError {
     /// A duration of nothing.
     #[error("the duration must be longer than nothing")]
     ZeroDuration,
+    /// What is no path of a static.
+    #[error("write the key as a path: my_app::REQUEST_ID")]
+    KeyPath,
     /// A duration above [`DURATION_MAX`].
     #[error("the duration must be at most 168h")]
     LongDuration,
@@ -62,6 +65,12 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The path of a key, or an end of one.
+pub fn key_path(text: &str) -> Result<String, ValueError> {
+    let is_name = |part: &str| !part.is_empty() && !part.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+    if text.split("::").all(is_name) { Ok(text.to_owned()) } else { Err(ValueError::KeyPath) }
 }
 
 /// A sampling rate of 1 to 4000 Hz.

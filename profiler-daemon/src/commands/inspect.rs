@@ -75,6 +75,11 @@ fn seen_awaits(awaits: &AwaitSummary) -> String {
             visible(awaits.compiler.as_deref().unwrap_or("unknown compiler")),
         );
     }
+    for (place, key) in awaits.keys.iter().enumerate() {
+        let label = if place == 0 { "request keys" } else { "" };
+        let use_of = if key.names_requests { "can name requests (--request-key)" } else { "of a type that cannot name requests" };
+        let _ = writeln!(text, "{label:<16} {}: {}, {use_of}", visible(&key.name), visible(&key.type_name));
+    }
     if let Some(why) = better {
         let _ = writeln!(text, "{:<16} {}", "  get:", visible(why));
     }

@@ -113,6 +113,9 @@ fn say_attached(session: &Session) {
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
+    if let Some(sentence) = session.naming_key() {
+        eprintln!("{}", visible(sentence));
+    }
     let awaits = session.awaits();
     if let Some(why) = &awaits.why {
         let instead = match awaits.source {

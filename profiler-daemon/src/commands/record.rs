@@ -27,6 +27,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
+            request_key: order.request_key.clone(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
@@ -54,7 +55,7 @@ fn finish(
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
-        command::Subject::Request(id) => Selection::Request { id: RequestId::new(id.as_str().as_bytes()) },
+        command::Subject::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) },
     };
     if let Selection::Request { id } = &selection
         && selection.requests(&capture).is_empty()

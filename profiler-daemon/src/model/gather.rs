@@ -1,12 +1,13 @@
 //! From collected rows to a [`Capture`]: numbers become types, instances and children find their requests.
 
 mod awaits;
+mod keys;
 
 use std::collections::HashMap;
 
 use profiler_common::loss::Loss as KernelLoss;
 use profiler_common::record::{POLL_OF_SCOPE, PollRecord, WakeRecord};
-use profiler_common::scope::{self, ScopeRow};
+use profiler_common::scope::{self, KEYED, ScopeRow};
 use profiler_common::states::States as CommonStates;
 use profiler_common::task::{self, TaskRow as CommonTask};
 use profiler_common::unwind::{End, Walks as CommonWalks};
@@ -16,7 +17,7 @@ use super::capture::{
     BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
     TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
-use super::{RequestId, State, States};
+use super::{KeyFormat, RequestId, State, States};
 use crate::collect::{Collected, Doing};
 
 /// What does not come from the maps.
@@ -41,6 +42,8 @@ pub struct Setting {
     /// How many scopes the target had numbered when the window opened: a request of a lower or equal number is older than the window.
     /// `None` where the target's count could not be read, so that no start is certain.
     pub scopes_before: Option<u64>,
+    /// What the values are of the key that names requests; `None` where the annotation does.
+    pub key: Option<KeyFormat>,
     /// Whether wakes have a site in this target.
     pub wakes_seen: bool,
     /// What await stacks are named by.
@@ -90,6 +93,9 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         await_walks: awaits::walks(&collected.awaits.walks),
         losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
     };
+    if setting.key.is_some() {
+        keys::tie(&mut capture);
+    }
     capture.number_instances();
     capture
 }
@@ -180,10 +186,14 @@ fn children(setting: &Setting, collected: &Collected) -> HashMap<u64, Vec<ChildR
 fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> RequestRow {
     RequestRow {
         scope: ScopeSeq(number),
-        id: RequestId::new(row.id()),
+        id: RequestId::new(setting.key.map_or_else(|| row.id().to_vec(), |key| key.text(row.id()))),
         instance: 0,
         complete,
-        start_seen: setting.scopes_before.is_some_and(|before| number > before),
+        start_seen: if number & KEYED == 0 {
+            setting.scopes_before.is_some_and(|before| number > before)
+        } else {
+            row.flags & scope::START_SEEN != 0
+        },
         start_ns: row.first_ns,
         states: states(&row.states),
         polls: row.polls,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::await_cache::AwaitCache;
 use crate::attach::AwaitsOf;
-use crate::inspect::awaits::{AwaitError, AwaitLayouts, FrameKind, LoadedTable, Progress, await_layouts};
+use crate::inspect::awaits::{AwaitError, AwaitLayouts, FrameKind, LoadedTable, Progress, TaskLocalKey, await_layouts};
 use crate::inspect::{Inspection, Role};
 use crate::model::awaits::{AwaitNames, NamedNode};
 use crate::model::{AwaitFrameKind, AwaitSource, symbols};
@@ -47,10 +47,29 @@ pub struct AwaitSummary {
     pub scopes: usize,
     /// Nodes of the layout table.
     pub nodes: usize,
+    /// The program's task-local keys.
+    pub keys: Vec<KeySummary>,
     /// See [`AwaitSight::why`].
     pub why: Option<String>,
     /// See [`AwaitSight::notes`].
     pub notes: Vec<String>,
+}
+
+/// A task-local key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeySummary {
+    /// Its path.
+    pub name: String,
+    /// The type of its values.
+    pub type_name: String,
+    /// Whether they can name requests.
+    pub names_requests: bool,
+}
+
+impl KeySummary {
+    fn of(key: &TaskLocalKey) -> Self {
+        Self { name: key.name.clone(), type_name: key.type_name.clone(), names_requests: key.value.is_some() }
+    }
 }
 
 impl AwaitSight {
@@ -113,6 +132,7 @@ impl AwaitSight {
             dyn_futures: count(|layouts| layouts.dynamic.len()),
             scopes: count(|layouts| layouts.scopes.len()),
             nodes: count(|layouts| layouts.nodes.len()),
+            keys: layouts.map(|layouts| layouts.keys.iter().map(KeySummary::of).collect()).unwrap_or_default(),
             why: self.why.clone(),
             notes: self.notes.clone(),
         }

@@ -3,7 +3,8 @@
 use crate::attach::AttachError;
 use crate::export::ExportError;
 use crate::inspect::InspectError;
-use crate::model::NothingSelected;
+use crate::inspect::awaits::KeyError;
+use crate::model::{IdError, NothingSelected};
 use crate::plan::PlanError;
 use crate::target::TargetError;
 use crate::target::kernel::KernelError;
@@ -61,8 +62,8 @@ pub enum SessionError {
     },
     /// A request was asked for in a program without the annotation.
     #[error(
-        "the program does not link profiler-annotate, so its requests have no names; add `profiler_annotate::scope` or record every \
-         task with --all"
+        "the program does not link profiler-annotate, so its requests have no names; name a `tokio::task_local!` key of the program with \
+         --request-key, add `profiler_annotate::scope`, or record every task with --all"
     )]
     NoAnnotation,
     /// The target's memory does not answer (userfaultfd(2), a file system that hangs).
@@ -76,6 +77,32 @@ pub enum SessionError {
     /// Somebody else's snapshot has not come to its end.
     #[error("a snapshot of the tasks is being taken already; try again")]
     SnapshotUnderWay,
+    /// The key that is to name requests is none that can.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// An id that no value of the key has.
+    #[error(transparent)]
+    KeyId(#[from] IdError),
+    /// A key can only be read where the layouts of futures are known.
+    #[error(
+        "the key `{wanted}` cannot be read from the program's memory without full debug information: {why} (in Cargo.toml: \
+         `[profile.release] debug = \"full\"`)"
+    )]
+    KeyWithoutLayouts {
+        /// What was asked for.
+        wanted: String,
+        /// Why there are none.
+        why: String,
+    },
+    /// A key can only be read while its task is still the poll's.
+    #[error(
+        "the key `{wanted}` cannot be read: in this program the end of a poll is only seen after its task was released to other \
+         workers, who may change its memory"
+    )]
+    KeyAfterRelease {
+        /// What was asked for.
+        wanted: String,
+    },
     /// Nothing to show.
     #[error(transparent)]
     Nothing(#[from] NothingSelected),

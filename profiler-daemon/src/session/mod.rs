@@ -5,6 +5,7 @@ mod await_cache;
 mod awaits;
 mod clock;
 mod error;
+mod keys;
 mod probes;
 mod record;
 mod render;
@@ -15,7 +16,7 @@ mod snapshot;
 mod start;
 mod unwind;
 
-pub use awaits::{AwaitSight, AwaitSummary};
+pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
 pub use error::SessionError;
 pub use record::{Recorded, record};
 pub use render::{ExecutorFrames, holders, render};
@@ -62,6 +63,7 @@ pub struct Session {
     await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
     snapshots: Snapshots,
+    key_sentence: Option<String>,
 }
 
 /// Lines of the kernel side's log that are kept.
@@ -121,8 +123,9 @@ impl Session {
             self.follow_mappings()?;
         }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
-        let Self { collector, awaited, ended, .. } = self;
-        ended.extend(collector.take_ended_ids().into_iter().filter(|id| awaited.contains(id)));
+        let Self { collector, awaited, ended, setting, .. } = self;
+        let told = collector.take_ended_ids().into_iter().map(|id| setting.key.map_or_else(|| id.clone(), |key| key.text(&id)));
+        ended.extend(told.filter(|id| awaited.contains(id)));
         let room = MAX_LINES.saturating_sub(self.kernel_said.len());
         self.kernel_said.extend(self.attached.said().into_iter().take(room));
         Ok(())
@@ -158,7 +161,19 @@ impl Session {
     /// Whether a request of this id has ended. Never of an id that the session was not started for.
     #[must_use]
     pub fn has_ended(&self, id: &[u8]) -> bool {
-        self.ended.contains(id)
+        self.ended.contains(&self.shown(id))
+    }
+
+    /// An id as it is shown: of a number or a UUID there are several ways to write it.
+    #[must_use]
+    pub fn shown(&self, id: &[u8]) -> Vec<u8> {
+        self.setting.key.map_or_else(|| id.to_vec(), |key| key.shown(id))
+    }
+
+    /// What naming requests by a key means, where one does.
+    #[must_use]
+    pub fn naming_key(&self) -> Option<&str> {
+        self.key_sentence.as_deref()
     }
 
     /// Everything known now, the window open or closed.

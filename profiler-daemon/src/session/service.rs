@@ -34,10 +34,10 @@ impl SessionService {
     }
 }
 
-fn selected(select: &AskedSelection) -> Selection {
+fn selected(select: &AskedSelection, session: &Session) -> Selection {
     match select {
         AskedSelection::All => Selection::All,
-        AskedSelection::Request(id) => Selection::Request { id: RequestId::new(id.as_bytes()) },
+        AskedSelection::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) },
         AskedSelection::Task(id) => Selection::Task { id: *id },
     }
 }
@@ -102,11 +102,10 @@ impl Service for SessionService {
     }
 
     fn export(&self, select: &AskedSelection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
-        let selection = selected(select);
         // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
-        let (capture, naming) = {
+        let (capture, naming, selection) = {
             let mut session = self.session();
-            (session.capture(Detail::Stacks)?, session.naming())
+            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
         };
         let executor = self.executor_frames(names);
         let mut symbols = naming.lock(&names.debug_dirs);
@@ -119,13 +118,13 @@ impl Service for SessionService {
     }
 
     fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
-        let (capture, naming) = {
+        let (capture, naming, selection) = {
             let mut session = self.session();
-            (session.capture(Detail::Stacks)?, session.naming())
+            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
         };
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
-        let told = waits(&capture, &selected(select), keep, &mut *symbols).map_err(SessionError::from)?;
+        let told = waits(&capture, &selection, keep, &mut *symbols).map_err(SessionError::from)?;
         Ok(Answer { payload: serde_json::to_vec(&told).map_err(failed)?, notes: symbols.warnings() })
     }
 

@@ -74,7 +74,7 @@ fn snapshot(session: &Mutex<Session>) -> Result<Snapshot, SessionError> {
     let reader = Reader { memory: &known.memory, shapes: &known.shapes, table: known.table.as_deref() };
     lock().snapshots.runtimes.clone_from(&owned.runtimes);
     let passes = Passes { reader, rows: &mut refreshed, stacks: &mut stacks, deadline, all: All::default() };
-    let all = passes.read(rows, &older)?;
+    let all = passes.read(&rows, &older)?;
     if known.memory.is_gone() {
         return Err(SessionError::Target(TargetError::Exited { pid: known.memory.pid() }));
     }

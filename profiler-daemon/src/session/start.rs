@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use profiler_common::awaits::RequestKey;
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
+use super::keys::NamingKey;
 use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
 use crate::attach::{self, Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
@@ -15,7 +17,7 @@ use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
-use crate::model::{AwaitSource, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
+use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
@@ -35,7 +37,7 @@ pub enum Subject {
 }
 
 /// How a session measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight.
     pub rate_hz: Option<u32>,
@@ -43,13 +45,15 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
+    /// The task-local key that names requests; `None`: the annotation does.
+    pub request_key: Option<String>,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
 const SLOW_HZ: u32 = 99;
 
 impl Manner {
-    fn rate(self, subject: &Subject) -> Rate {
+    fn rate(&self, subject: &Subject) -> Rate {
         match (self.rate_hz, subject) {
             (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
             (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
@@ -98,7 +102,7 @@ fn look(
     let inspection = inspect(bytes)?;
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source))?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false))?;
     Ok(Look { path, inspection, plan, awaits })
 }
 
@@ -116,9 +120,9 @@ fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
     }
 }
 
-fn wanted(inspection: &Inspection, source: AwaitSource) -> Wanted {
+fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool) -> Wanted {
     let wakers = source == AwaitSource::Wakers;
-    Wanted { scopes: !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers }
+    Wanted { scopes: !by_key && !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers }
 }
 
 /// See [`Session::start`].
@@ -152,11 +156,12 @@ struct Parts {
     unwinding: Unwinding,
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
+    key: Option<NamingKey>,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key } = self;
         Session {
             attached,
             collector: Collector::default(),
@@ -167,7 +172,10 @@ impl Parts {
             plan,
             inspection,
             awaited: match subject {
-                Subject::Requests(ids) => ids.iter().cloned().collect(),
+                Subject::Requests(ids) => {
+                    let shown = |id: &Vec<u8>| key.as_ref().map_or_else(|| id.clone(), |key| key.format.shown(id));
+                    ids.iter().map(shown).collect()
+                }
                 Subject::AllTasks | Subject::AllRequests => std::collections::HashSet::new(),
             },
             ended: std::collections::HashSet::new(),
@@ -176,6 +184,7 @@ impl Parts {
             awaits,
             await_table,
             kernel_said: Vec::new(),
+            key_sentence: key.as_ref().map(NamingKey::sentence),
             snapshots: super::snapshot::Snapshots::default(),
         }
     }
@@ -191,19 +200,21 @@ fn attach_to(
 ) -> Result<Parts, SessionError> {
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
-    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() {
+    let by_key = manner.request_key.is_some();
+    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() && !by_key {
         return Err(SessionError::NoAnnotation);
     }
     let seccomp = target.seccomp()?.filtered > 0;
     let modules = modules_of(target.pid())?;
-    let awaits = if manner.no_awaits {
+    let awaits = if manner.no_awaits && !by_key {
         AwaitSight::default()
     } else {
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source))?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
     let bias = target.load_bias(&program)?;
+    let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
@@ -212,14 +223,17 @@ fn attach_to(
         .zip(&inspection.task_types)
         .map(|(task_type, found)| {
             let vtable = found.vtable.wrapping_add(bias);
-            let root = await_table.as_ref().and_then(|table| table.tasks.get(&vtable)?.node);
+            // Polls whose end is seen too late must not be walked.
+            let late = plan.other_ends.iter().any(|(other, _)| *other == task_type);
+            let root = await_table.as_ref().filter(|_| !late).and_then(|table| table.tasks.get(&vtable)?.node);
             let await_root = root.map_or(0, |node| node.saturating_add(1));
             (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
         })
         .collect();
-    let wanted = match subject {
-        Subject::Requests(ids) => ids.as_slice(),
-        _ => &[],
+    let wanted = match (subject, &key) {
+        (Subject::Requests(ids), Some(key)) => key.values(ids)?,
+        (Subject::Requests(ids), None) => ids.clone(),
+        _ => Vec::new(),
     };
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject);
@@ -234,10 +248,12 @@ fn attach_to(
         header_vtable_offset: inspection.header.vtable,
         rate: Some(rate),
         all_requests: !matches!(subject, Subject::Requests(_)),
-        sample_all: every_poll,
+        // Whose the first poll is of a request that a key names is known at its end.
+        sample_all: every_poll || by_key,
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
-        wanted,
+        wanted: &wanted,
+        request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
         awaits: whose(awaits.source, every_poll),
         await_tables: awaits.layouts.as_ref().map(|layouts| AwaitTables {
             nodes: &layouts.nodes,
@@ -254,10 +270,18 @@ fn attach_to(
         target,
         &inspection,
         &plan,
-        Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables: unwinding.tables() },
+        Opened {
+            start_ns,
+            scopes_before,
+            rate,
+            every_poll,
+            poll_record_ns,
+            unwind_tables: unwinding.tables(),
+            key: key.as_ref().map(|key| key.format),
+        },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key })
 }
 
 fn links(plan: &Plan) -> LinkKind {
@@ -273,13 +297,14 @@ struct Opened {
     every_poll: bool,
     poll_record_ns: u64,
     unwind_tables: UnwindTables,
+    key: Option<KeyFormat>,
 }
 
 fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables }: Opened,
+    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key }: Opened,
     awaits: AwaitNames,
 ) -> Setting {
     use crate::inspect::Role;
@@ -315,6 +340,7 @@ fn setting(
         poll_record_ns,
         unwind_tables,
         scopes_before,
+        key,
         awaits,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

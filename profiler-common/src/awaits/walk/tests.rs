@@ -1,5 +1,7 @@
 //! Tests of the walk: over tables and memory that are right, and over any.
 
+mod keys;
+
 use std::collections::HashMap;
 use std::vec;
 use std::vec::Vec;

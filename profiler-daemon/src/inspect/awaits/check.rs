@@ -1,9 +1,11 @@
 //! Whether a layout table holds together: whatever it was read from, a walk by it stays inside of it.
 
-use profiler_common::awaits::node::{COROUTINE, FRAME, NO_EDGE, target};
+use profiler_common::awaits::key::{KEY_INLINE, KEY_TEXT};
+use profiler_common::awaits::node::{COROUTINE, FRAME, NO_EDGE, TASK_LOCAL, target};
 use profiler_common::awaits::{Node, NodeKind};
 
 use super::error::AwaitError;
+use super::keys::{KeyLayout, TaskLocalKey};
 use super::layouts::AwaitLayouts;
 use super::share::edges_of;
 
@@ -50,6 +52,15 @@ impl AwaitLayouts {
                 return damaged("an address has two entries".to_owned());
             }
         }
+        let is_readable = |key: &TaskLocalKey| {
+            key.value.is_none_or(|KeyLayout { recipe, .. }| {
+                matches!(recipe.tag_width, 0 | 1 | 2 | 4 | 8)
+                    && (recipe.kind == KEY_TEXT || recipe.kind == KEY_INLINE && matches!(recipe.width, 1 | 2 | 4 | 8 | 16))
+            })
+        };
+        if let Some(key) = self.keys.iter().find(|key| !is_readable(key)) {
+            return damaged(format!("the values of the key {} cannot be read so", key.name));
+        }
         Ok(())
     }
 
@@ -58,11 +69,14 @@ impl AwaitLayouts {
         if node.kind > NodeKind::Task as u8 {
             return Err("a kind that there is not");
         }
-        if node.flags & !(FRAME | COROUTINE) != 0 || node.padding != 0 {
+        if node.flags & !(FRAME | COROUTINE | TASK_LOCAL) != 0 || node.padding != 0 {
             return Err("flags that there are not");
         }
         if node.flags & COROUTINE != 0 && !(is(NodeKind::Tagged) && node.flags & FRAME != 0) {
             return Err("a coroutine without states");
+        }
+        if node.flags & TASK_LOCAL != 0 && !(is(NodeKind::Inside) || is(NodeKind::Leaf)) {
+            return Err("a key's value in what is no future with one inside");
         }
         let has_other = is(NodeKind::Tagged) && node.aux != NO_EDGE;
         if has_other && node.first.checked_add(node.count) != Some(node.aux) {

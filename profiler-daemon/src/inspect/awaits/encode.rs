@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! magic (8, its last byte the version), crc32 of what follows (4)
-//! nodes, edges, frames, files, tasks, dynamic, scopes: each its count (8), then the items, numbers little endian, texts with their length (4)
+//! nodes, edges, frames, files, tasks, dynamic, scopes, keys: each its count (8), then the items, numbers little endian, texts with their length (4)
 //! producer and notes as JSON
 //! ```
 //! What comes from a file is checked before it is used: [`AwaitLayouts::check`] runs on all that is read.
 
-use profiler_common::awaits::{Edge, Node};
+use profiler_common::awaits::{Edge, KeyKind, Node, RequestKey};
 
 use super::error::{AwaitError, AwaitNote};
+use super::keys::{KeyLayout, TaskLocalKey};
 use super::layouts::{AwaitLayouts, FrameKind, FrameLayout, SuspendPoint};
 
 /// The last byte is the version: any change of what follows, or of what nodes mean, is a new one.
-const MAGIC: [u8; 8] = *b"awaits\0\x02";
+const MAGIC: [u8; 8] = *b"awaits\0\x03";
 
 const KINDS: [FrameKind; 7] = [
     FrameKind::AsyncFn,
@@ -62,6 +63,7 @@ impl AwaitLayouts {
                 out.extend(node.to_le_bytes());
             });
         }
+        list(&mut out, &self.keys, key);
         // Plain texts and numbers: they cannot fail to be written.
         text(&mut out, &serde_json::to_string(&(&self.producer, &self.notes)).unwrap_or_default());
         let mut bytes = MAGIC.to_vec();
@@ -101,6 +103,24 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes().take(length as usize));
 }
 
+/// A key's kind where its values cannot be read.
+const NO_VALUE: u8 = 0xff;
+const KEY_KINDS: [KeyKind; 4] = [KeyKind::Text, KeyKind::Unsigned, KeyKind::Signed, KeyKind::Uuid];
+
+fn key(out: &mut Vec<u8>, key: &TaskLocalKey) {
+    text(out, &key.name);
+    text(out, &key.type_name);
+    out.extend(key.address.to_le_bytes());
+    let Some(KeyLayout { recipe, kind }) = &key.value else { return out.push(NO_VALUE) };
+    let kind = KEY_KINDS.iter().position(|known| known == kind);
+    out.push(kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or(NO_VALUE));
+    out.extend(recipe.tag.to_le_bytes());
+    let RequestKey { tag_offset, tag_width, some_is_tag, kind, offset, length, skip, width, .. } = *recipe;
+    for word in [tag_offset, tag_width, some_is_tag, kind, offset, length, skip, width] {
+        out.extend(word.to_le_bytes());
+    }
+}
+
 /// What is left to read.
 struct Input<'b>(&'b [u8]);
 
@@ -120,8 +140,9 @@ impl Input<'_> {
         })?;
         let files = self.list(Input::text)?;
         let [tasks, dynamic, scopes] = [self.entries()?, self.entries()?, self.entries()?];
+        let keys = self.list(Input::key)?;
         let said: (Option<String>, Vec<AwaitNote>) = serde_json::from_str(&self.text()?).ok()?;
-        let layouts = AwaitLayouts { nodes, edges, frames, files, tasks, dynamic, scopes, producer: said.0, notes: said.1 };
+        let layouts = AwaitLayouts { nodes, edges, frames, files, tasks, dynamic, scopes, keys, producer: said.0, notes: said.1 };
         self.0.is_empty().then_some(layouts)
     }
 
@@ -159,6 +180,29 @@ impl Input<'_> {
         let points =
             self.list(|input| Some(SuspendPoint { state: input.number()?, file: input.number()?, line: input.number()? }))?;
         Some(FrameLayout { name, kind, points })
+    }
+
+    fn key(&mut self) -> Option<TaskLocalKey> {
+        let (name, type_name) = (self.text()?, self.text()?);
+        let (address, [kind]) = (u64::from_le_bytes(self.take()?), self.take()?);
+        let value = if kind == NO_VALUE { None } else { Some(self.key_layout(*KEY_KINDS.get(usize::from(kind))?)?) };
+        Some(TaskLocalKey { name, address, type_name, value })
+    }
+
+    fn key_layout(&mut self, kind: KeyKind) -> Option<KeyLayout> {
+        let recipe = RequestKey {
+            tag: u64::from_le_bytes(self.take()?),
+            tag_offset: self.number()?,
+            tag_width: self.number()?,
+            some_is_tag: self.number()?,
+            kind: self.number()?,
+            offset: self.number()?,
+            length: self.number()?,
+            skip: self.number()?,
+            width: self.number()?,
+            ..RequestKey::NONE
+        };
+        Some(KeyLayout { recipe, kind })
     }
 
     fn entries(&mut self) -> Option<Vec<(u64, u32)>> {

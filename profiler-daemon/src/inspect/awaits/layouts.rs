@@ -4,6 +4,7 @@ use profiler_common::awaits::{Edge, Node};
 use serde::{Deserialize, Serialize};
 
 use super::error::AwaitNote;
+use super::keys::TaskLocalKey;
 
 /// The layout table of one program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct AwaitLayouts {
     pub dynamic: Vec<(u64, u32)>,
     /// For each poll function of a future that an annotation's scope wraps the node of that future.
     pub scopes: Vec<(u64, u32)>,
+    /// The program's task-local keys, by name.
+    pub keys: Vec<TaskLocalKey>,
     /// The compiler, as the debug information names it: `rustc version 1.95.0 (..)`.
     pub producer: Option<String>,
     /// What was left out.

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `dwarf/` | one pass over all units for what is found by name or address, then single types on demand |
 //! | `compile/` | types to nodes, beginning at tasks, `dyn` futures and scopes |
+//! | `keys` | the program's task-local keys: finding one by its name |
 //! | `share` | one node for all types of one meaning |
 //! | `check`, `encode` | whether a table holds together; a table as bytes and back |
 //! | `table` | a table where its program is loaded: what a walk reads |
@@ -17,6 +18,7 @@ mod compile;
 mod dwarf;
 mod encode;
 mod error;
+mod keys;
 mod layouts;
 #[cfg(test)]
 mod robustness;
@@ -30,6 +32,7 @@ mod tests;
 use std::collections::HashSet;
 
 pub use error::{AwaitError, AwaitNote};
+pub use keys::{KeyError, KeyLayout, TaskLocalKey, find_key};
 pub use layouts::{AwaitLayouts, FrameKind, FrameLayout, SuspendPoint};
 pub use table::{Loaded, LoadedTable, TaskEntry};
 

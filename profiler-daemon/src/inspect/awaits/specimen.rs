@@ -221,6 +221,46 @@ impl Program {
         self.set(variable, constants::DW_AT_location, AttributeValue::Exprloc(location));
     }
 
+    /// A key `name` of `path` at this address, whose values are of the type `of`, called `called`; their `Option` has `size` bytes, the value
+    /// lies `at` bytes into it, and `None` is where its tag of 8 bytes at 0 is `none` (without one: where it is 0, and `Some` where it is 1).
+    pub(super) fn key(
+        &mut self,
+        (path, name, address): (&str, &str, u64),
+        (of, called): (UnitEntryId, &str),
+        (size, at, none): (u64, u64, Option<u64>),
+    ) -> UnitEntryId {
+        let tag = self.base("u64", 8);
+        let option = self.structure("core::option", &format!("Option<{called}>"), size);
+        self.parameter(option, "T", of);
+        let nothing = self.structure("", "None", size);
+        let something = self.fields("", "Some", size, &[("__0", of, at)]);
+        let some = if none.is_some() { None } else { Some(1) };
+        self.variants(option, ("", tag, 0), &[(Some(none.unwrap_or(0)), "None", nothing), (some, "Some", something)]);
+        let cell = self.structure("core::cell", &format!("RefCell<core::option::Option<{called}>>"), size + 8);
+        self.parameter(cell, "T", option);
+        let thread_key = self.structure("std::thread::local", &format!("LocalKey<{called}>"), 8);
+        self.parameter(thread_key, "T", cell);
+        let key = self.fields("tokio::task::task_local", &format!("LocalKey<{called}>"), 8, &[("inner", thread_key, 0)]);
+        self.parameter(key, "T", of);
+        let space = self.space(path);
+        let variable = self.add(space, constants::DW_TAG_variable);
+        self.text(variable, constants::DW_AT_name, name);
+        self.refer(variable, constants::DW_AT_type, key);
+        let mut location = Expression::new();
+        location.op_addr(Address::Constant(address));
+        self.set(variable, constants::DW_AT_location, AttributeValue::Exprloc(location));
+        option
+    }
+
+    /// `String`, in the order that rustc 1.95 gives it: capacity, pointer, length.
+    pub(super) fn string(&mut self) -> UnitEntryId {
+        let word = self.base("usize", 8);
+        let pointer = self.pointer("*const u8", self.byte);
+        let buffer = self.fields("alloc::raw_vec", "RawVec<u8>", 16, &[("cap", word, 0), ("ptr", pointer, 8)]);
+        let vector = self.fields("alloc::vec", "Vec<u8>", 24, &[("buf", buffer, 0), ("len", word, 16)]);
+        self.fields("alloc::string", "String", 24, &[("vec", vector, 0)])
+    }
+
     /// `Pin<Box<dyn Future>>`.
     pub(super) fn boxed_object(&mut self) -> UnitEntryId {
         let object = "dyn core::future::future::Future<Output=()>";
@@ -322,6 +362,8 @@ pub(super) fn program() -> Program {
     let outer = program.coroutine("app::outer", "{async_fn_env#0}", &[(3, Some((inner, 4))), (4, Some((object, 16)))]);
     program.task(outer, "app::outer::{async_fn_env#0}", 0x1000);
     program.vtable(inner, "app::inner::{async_fn_env#0}", 0x9000);
+    let string = program.string();
+    program.key(("app::names", "REQUEST_ID", 0x7000), (string, "alloc::string::String"), (24, 0, Some(1 << 63)));
     program
 }
 

@@ -1,5 +1,7 @@
 //! Tests of the compilation on small programs.
 
+mod keys;
+
 use profiler_common::awaits::node::{COROUTINE, FRAME, target};
 use profiler_common::awaits::{Edge, NodeKind};
 

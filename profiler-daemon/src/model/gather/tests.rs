@@ -21,6 +21,7 @@ fn setting() -> Setting {
         poll_record_ns: 50,
         unwind_tables: UnwindTables::default(),
         scopes_before: Some(3),
+        key: None,
         awaits: AwaitNames::default(),
         wakes_seen: true,
         ids_known: true,

@@ -76,9 +76,9 @@ pub(super) struct Passes<'p, M> {
 
 impl<M: Spans> Passes<'_, M> {
     /// Reads the tasks with rows and those without.
-    pub(super) fn read(mut self, with_rows: Vec<LiveTask>, without: &[(u64, u64)]) -> Result<All, SessionError> {
+    pub(super) fn read(mut self, with_rows: &[LiveTask], without: &[(u64, u64)]) -> Result<All, SessionError> {
         let without = without.iter().map(|(header, vtable)| Pending { header: *header, vtable: *vtable, row: None });
-        let mut pending: Vec<Pending> = with_rows.into_iter().map(Pending::of_row).chain(without).collect();
+        let mut pending: Vec<Pending> = with_rows.iter().map(Pending::of_row).chain(without).collect();
         // One comparison for all in the first pass: most tasks of a crowd sleep.
         pending = self.group(&pending, FIRST_GROUP)?;
         for _ in 1..PASSES {
@@ -86,7 +86,7 @@ impl<M: Spans> Passes<'_, M> {
             self.all.again += pending.len() as u64;
             for some in pending.chunks(GROUP) {
                 let rows = self.rows_of(some.iter())?;
-                let fresh: Vec<Pending> = some.iter().zip(rows).map(|(task, row)| task.with(row)).collect();
+                let fresh: Vec<Pending> = some.iter().zip(rows).map(|(task, row)| task.with(&row)).collect();
                 left.extend(self.group(&fresh, GROUP)?);
             }
             pending = left;
@@ -118,7 +118,7 @@ impl<M: Spans> Passes<'_, M> {
         let mut changed = Vec::new();
         let mut readings = readings.into_iter();
         for (task, row) in waiting.into_iter().zip(after) {
-            let now = task.with(row);
+            let now = task.with(&row);
             let outcome = match readings.next() {
                 None => Outcome::Late,
                 // It is being polled.
@@ -172,12 +172,12 @@ fn is_polled(live: &LiveTask) -> bool {
 }
 
 impl Pending {
-    const fn of_row(live: LiveTask) -> Self {
-        Self { header: live.header, vtable: live.row.vtable, row: Some(live) }
+    const fn of_row(live: &LiveTask) -> Self {
+        Self { header: live.header, vtable: live.row.vtable, row: Some(*live) }
     }
 
     /// The same with its row as it is now; the old one, if that cannot be told.
-    const fn with(&self, row: LiveRow) -> Self {
+    const fn with(&self, row: &LiveRow) -> Self {
         match row {
             LiveRow::Live(live) => Self::of_row(live),
             LiveRow::Torn => *self,

@@ -33,6 +33,7 @@ impl<'s> Compiler<'_, 's> {
                 Some(member) => self.only(place, &member),
                 None => self.changed(place, die, &shape, field),
             },
+            Some(Rule::TaskLocal) => self.task_local(place, die, &shape),
             Some(Rule::While(field)) => match self.field(&shape, field) {
                 Some(member) => self.while_some(place, &member),
                 None => self.changed(place, die, &shape, field),
@@ -77,7 +78,7 @@ impl<'s> Compiler<'_, 's> {
         self.shown(place, &[edge]);
     }
 
-    fn only(&mut self, place: u32, member: &Member<'s>) {
+    pub(super) fn only(&mut self, place: u32, member: &Member<'s>) {
         match self.member(member, false, 0) {
             Held::At(edge) => self.shown(place, &[edge]),
             Held::Nothing => self.shown(place, &[]),

@@ -29,6 +29,8 @@ pub(super) enum Rule {
     Of(FrameKind),
     /// For this field only.
     Only(&'static str),
+    /// For `future`; carries the value of a task-local key.
+    TaskLocal,
     /// For this field only; where that is `None` it is done.
     While(&'static str),
     /// For the first field, an `Option`; where that is `None` for the second.
@@ -59,7 +61,7 @@ const RULES: &[(&str, Rule)] = &[
     ("tokio::runtime::blocking::task::BlockingTask", Rule::Closed),
     // The deadline is asked only after the value was pending; nobody waits for it to pass.
     ("tokio::time::timeout::Timeout", Rule::Only("value")),
-    ("tokio::task::task_local::TaskLocalFuture", Rule::Only("future")),
+    ("tokio::task::task_local::TaskLocalFuture", Rule::TaskLocal),
     ("tower::timeout::future::ResponseFuture", Rule::Only("response")),
     ("tower_http::timeout::service::ResponseFuture", Rule::Only("inner")),
     ("tracing::instrument::Instrumented", Rule::Only("inner")),

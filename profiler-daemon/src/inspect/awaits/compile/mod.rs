@@ -9,6 +9,7 @@ mod coroutine;
 mod enums;
 mod future;
 mod held;
+mod keys;
 mod known;
 mod lists;
 mod pointers;

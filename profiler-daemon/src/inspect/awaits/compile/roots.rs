@@ -50,6 +50,7 @@ impl<'s> Compiler<'_, 's> {
         let dynamic = self.dynamic();
         let scopes = self.scopes(&polls, symbols);
         self.work()?;
+        self.layouts.keys = self.keys();
         if let (1.., 0) = self.suspends {
             let producer = self.layouts.producer.clone().unwrap_or_default();
             let what = "no suspend point has an `__awaitee`".to_owned();

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use super::scan::{Candidate, Instance, Namespace, UnitScan, VtableFound, scan};
+use super::scan::{Candidate, Instance, Namespace, Static, UnitScan, VtableFound, scan};
 use super::source::{Die, Source};
 use crate::inspect::awaits::Progress;
 use crate::inspect::awaits::error::AwaitError;
@@ -25,6 +25,8 @@ pub(in crate::inspect::awaits) struct Index {
     pub(in crate::inspect::awaits) vtables: Vec<VtableFound>,
     pub(in crate::inspect::awaits) cells: HashMap<u64, Vec<Die>>,
     pub(in crate::inspect::awaits) scopes: HashSet<u64>,
+    pub(in crate::inspect::awaits) local_keys: HashSet<Die>,
+    pub(in crate::inspect::awaits) statics: Vec<Static>,
     /// The compiler of the first unit that it made.
     pub(in crate::inspect::awaits) producer: Option<(usize, String)>,
     pub(in crate::inspect::awaits) structures: u64,
@@ -79,6 +81,10 @@ impl Index {
         index.instances.sort_unstable_by_key(|instance| (instance.address, instance.own));
         index.wanted.sort_unstable_by_key(|instance| (instance.address, instance.own));
         index.vtables.sort_unstable_by_key(|vtable| (vtable.address, vtable.structure));
+        // Units that were linked together share their types.
+        let Self { statics, local_keys, .. } = &mut index;
+        statics.retain(|found| local_keys.contains(&found.of));
+        statics.sort_unstable_by_key(|found| (found.address, found.own));
         index.cells.values_mut().for_each(|cells| cells.sort_unstable());
         Ok(index)
     }
@@ -101,6 +107,8 @@ impl Index {
         self.wanted.extend(unit.wanted);
         self.vtables.extend(unit.vtables);
         self.scopes.extend(unit.scopes);
+        self.local_keys.extend(unit.local_keys);
+        self.statics.extend(unit.statics);
         for (arguments, cell) in unit.cells {
             self.cells.entry(arguments).or_default().push(cell);
         }

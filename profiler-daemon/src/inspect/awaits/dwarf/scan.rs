@@ -50,6 +50,15 @@ pub(in crate::inspect::awaits) struct VtableFound {
     pub(in crate::inspect::awaits) awaited: bool,
 }
 
+/// A static in a module.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::inspect::awaits) struct Static {
+    pub(in crate::inspect::awaits) own: Die,
+    /// Its type.
+    pub(in crate::inspect::awaits) of: Die,
+    pub(in crate::inspect::awaits) address: u64,
+}
+
 /// What one unit has.
 #[derive(Debug, Default)]
 pub(in crate::inspect::awaits) struct UnitScan {
@@ -64,6 +73,9 @@ pub(in crate::inspect::awaits) struct UnitScan {
     pub(in crate::inspect::awaits) cells: Vec<(u64, Die)>,
     /// `profiler_annotate::scope::Scope<F>`: the hash of `F`'s path.
     pub(in crate::inspect::awaits) scopes: Vec<u64>,
+    /// `tokio::task::task_local::LocalKey<T>`.
+    pub(in crate::inspect::awaits) local_keys: Vec<Die>,
+    pub(in crate::inspect::awaits) statics: Vec<Static>,
     /// Structures, of whatever kind.
     pub(in crate::inspect::awaits) structures: u64,
     pub(in crate::inspect::awaits) producer: Option<String>,
@@ -107,6 +119,7 @@ struct Scan<'a, 's> {
     instances: Vec<Instance>,
     core: u64,
     annotated: u64,
+    task_local: u64,
 }
 
 /// Reads all entries of a unit.
@@ -125,6 +138,7 @@ pub(in crate::inspect::awaits) fn scan<'s>(
         instances: Vec::new(),
         core: joined(0, "tokio::runtime::task::core"),
         annotated: joined(0, "profiler_annotate::scope"),
+        task_local: joined(0, "tokio::task::task_local"),
     };
     let mut entries = unit.entries_raw(None)?;
     while !entries.is_empty() {
@@ -171,10 +185,10 @@ impl<'s> Scan<'_, 's> {
             constants::DW_TAG_structure_type => {
                 self.out.structures += 1;
                 let around = self.around();
-                around == self.core || around == self.annotated
+                around == self.core || around == self.annotated || around == self.task_local
             }
-            // Vtables are variables of the unit itself.
-            constants::DW_TAG_variable => depth == 1,
+            // Vtables are variables of the unit itself, statics those of a module.
+            constants::DW_TAG_variable => depth == 1 || self.path.last().is_some_and(|(around, _)| around + 1 == depth),
             constants::DW_TAG_formal_parameter => self.open.as_ref().is_some_and(|open| open.depth + 1 == depth),
             _ => false,
         };
@@ -227,7 +241,8 @@ impl<'s> Scan<'_, 's> {
                 }
             }
             constants::DW_TAG_structure_type => self.structure(die, name),
-            constants::DW_TAG_variable => self.vtable(name, attributes),
+            constants::DW_TAG_variable if depth == 1 => self.vtable(name, attributes),
+            constants::DW_TAG_variable => self.static_variable(die, attributes),
             _ => {
                 self.out.split |= attributes.split;
                 self.out.producer = attributes.producer.map(|value| self.source.text(self.unit, value).to_owned());
@@ -256,6 +271,10 @@ impl<'s> Scan<'_, 's> {
             if let Some(arguments) = name.strip_prefix("Cell<") {
                 self.out.cells.push((joined(0, arguments), die));
             }
+        } else if self.around() == self.task_local {
+            if name.starts_with("LocalKey<") {
+                self.out.local_keys.push(die);
+            }
         } else if let Some(of) = name.strip_prefix("Scope<").and_then(|rest| rest.strip_suffix('>')) {
             self.out.scopes.push(joined(0, of));
         }
@@ -265,18 +284,27 @@ impl<'s> Scan<'_, 's> {
         // `<T as path::Trait<..>>::{vtable}`.
         let Some(inside) = name.strip_prefix('<').and_then(|rest| rest.strip_suffix(">::{vtable}")) else { return };
         let Some((of, which)) = split_as(inside) else { return };
-        let (Some(structure), Some(AttributeValue::Exprloc(location))) = (attributes.of, attributes.location) else { return };
-        let mut operations = location.operations(self.unit.encoding());
-        let address = match operations.next() {
-            Ok(Some(gimli::Operation::Address { address })) => address,
-            Ok(Some(gimli::Operation::AddressIndex { index })) => match self.source.dwarf.address(self.unit, index) {
-                Ok(address) => address,
-                Err(_) => return,
-            },
-            _ => return,
-        };
+        let (Some(structure), Some(address)) = (attributes.of, self.place_of(attributes)) else { return };
         let awaited = is_awaited_trait(which);
         self.out.vtables.push(VtableFound { address, structure, of: joined(0, of), awaited });
+    }
+
+    fn static_variable(&mut self, own: Die, attributes: &Attributes<'s>) {
+        // An address of 0 is that of what the linker dropped.
+        if let (Some(of), Some(address @ 1..)) = (attributes.of, self.place_of(attributes)) {
+            self.out.statics.push(Static { own, of, address });
+        }
+    }
+
+    /// The address of a variable.
+    fn place_of(&self, attributes: &Attributes<'s>) -> Option<u64> {
+        let Some(AttributeValue::Exprloc(location)) = attributes.location else { return None };
+        let mut operations = location.operations(self.unit.encoding());
+        match operations.next() {
+            Ok(Some(gimli::Operation::Address { address })) => Some(address),
+            Ok(Some(gimli::Operation::AddressIndex { index })) => self.source.dwarf.address(self.unit, index).ok(),
+            _ => None,
+        }
     }
 
     /// The hash of the path of the namespaces around.

@@ -20,7 +20,7 @@ fn read(crowd: &Crowd, with_rows: usize, within: Duration, mut rows: impl FnMut(
     let (rowed, without) = crowd.lists[0].split_at(with_rows);
     let without: Vec<(u64, u64)> = without.iter().map(|header| (*header, VTABLE)).collect();
     let mut looks = 0;
-    let first = (1..).zip(rowed).map(|(id, header)| live(*header, id, 1, Doing::Suspended)).collect();
+    let first: Vec<LiveTask> = (1..).zip(rowed).map(|(id, header)| live(*header, id, 1, Doing::Suspended)).collect();
     let mut look = |headers: &[u64]| {
         looks += 1;
         Ok(headers.iter().map(|header| rows(looks, *header).map_or(LiveRow::Gone, LiveRow::Live)).collect())
@@ -33,7 +33,7 @@ fn read(crowd: &Crowd, with_rows: usize, within: Duration, mut rows: impl FnMut(
         deadline: Instant::now() + within,
         all: All::default(),
     };
-    passes.read(first, &without).unwrap()
+    passes.read(&first, &without).unwrap()
 }
 
 fn id_of(crowd: &Crowd, header: u64) -> u64 {
@@ -127,6 +127,6 @@ fn a_row_that_is_written_all_the_time_is_no_end() {
         deadline: Instant::now() + LATER,
         all: All::default(),
     };
-    let all = passes.read(vec![live(crowd.lists[0][0], 1, 1, Doing::Suspended)], &[]).unwrap();
+    let all = passes.read(&[live(crowd.lists[0][0], 1, 1, Doing::Suspended)], &[]).unwrap();
     assert_eq!((all.tasks.len(), all.tasks[0].outcome, all.gone), (1, Outcome::Changing, 0));
 }
