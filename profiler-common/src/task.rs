@@ -98,6 +98,35 @@ pub struct Started {
 }
 
 impl TaskRow {
+    /// A row as it is put into the map, to be described there: it is too big for the 512 bytes of BPF stack. Its sequence number says that it is
+    /// being written, so nobody takes it for a task before it is one.
+    pub const NEW: Self = Self {
+        sequence: 1,
+        flags: 0,
+        id: 0,
+        vtable: 0,
+        task_type: 0,
+        tid: 0,
+        request: 0,
+        first_ns: 0,
+        last_ns: 0,
+        first_wake_ns: 0,
+        off_at_start: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
+        states: States::NONE,
+        polls: 0,
+        wakes: 0,
+        wakes_unseen: 0,
+        yields: 0,
+        longest_poll_ns: 0,
+        generation: 0,
+        await_root: 0,
+        awaiting: Awaiting::NOWHERE,
+        waker_stack: 0,
+        keyed: 0,
+        key_hash: 0,
+        spawner: 0,
+    };
+
     /// The row of a task seen being spawned at `now_ns`: ready at once.
     #[inline(always)]
     pub fn spawned(&mut self, now_ns: u64, request: u64) {

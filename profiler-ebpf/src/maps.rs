@@ -125,6 +125,8 @@ pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
 /// See [`NEW_THREAD`].
 pub static NEW_AWAIT_SUM: AwaitSum = AwaitSum::NONE;
 /// See [`NEW_THREAD`].
+pub static NEW_TASK: TaskRow = TaskRow::NEW;
+/// See [`NEW_THREAD`].
 pub static NEW_SCOPE: ScopeRow = ScopeRow::NEW;
 
 /// One of each shared structure that no map or static mentions by its type, so that the object's type information names them all and the

@@ -41,6 +41,16 @@ pub fn writing<R: Sequenced, T>(row: &mut R, change: impl FnOnce(&mut R) -> T) -
     result
 }
 
+/// Ends the writing of a row that was put into its map as one being written.
+#[inline(always)]
+pub fn written<R: Sequenced>(row: &mut R) {
+    let sequence = row.sequence();
+    // SAFETY: a word of the row; volatile keeps it behind what was written.
+    let odd = unsafe { read_volatile(sequence) };
+    // SAFETY: as above.
+    unsafe { write_volatile(sequence, odd.wrapping_add(1)) };
+}
+
 /// As [`writing`], where another thread may be writing too: only ends that are seen after the release (`poll::returned`) and the next
 /// start can meet. The sequence number is moved from even to odd by exchange, so that one of them gives way.
 #[inline(always)]

@@ -7,9 +7,9 @@ use profiler_common::task::TaskRow;
 
 use crate::atomics::Shared;
 use crate::losses::lose;
-use crate::maps::{GATE, RECORDS, TASKS, TYPE_TOTALS, TYPES};
+use crate::maps::{GATE, NEW_TASK, RECORDS, TASKS, TYPE_TOTALS, TYPES};
 use crate::memory::read_user;
-use crate::rows::writing;
+use crate::rows::{writing, written};
 use crate::{globals, keys};
 
 /// What is read of a task's header.
@@ -62,18 +62,19 @@ pub fn task_row(header: &Header, now_ns: u64) -> Option<&'static mut TaskRow> {
         }
         finish(header.address, row);
         writing(row, |row| {
-            *row = TaskRow { sequence: row.sequence, ..TaskRow::default() };
+            *row = TaskRow { sequence: row.sequence, ..NEW_TASK };
             describe(row, header, now_ns);
         });
         return Some(row);
     }
-    let mut row = TaskRow::default();
-    describe(&mut row, header, now_ns);
-    if TASKS.insert(header.address, &row, 0).is_err() {
+    if TASKS.insert(header.address, &NEW_TASK, 0).is_err() {
         lose(Loss::TaskMapFull);
         return None;
     }
-    find(header.address)
+    let row = find(header.address)?;
+    describe(row, header, now_ns);
+    written(row);
+    Some(row)
 }
 
 /// Fills in what the header says.
