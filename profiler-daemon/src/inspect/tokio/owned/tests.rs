@@ -87,7 +87,9 @@ impl Specimen {
 
     fn structure(&mut self, path: &str, name: &str, size: u64, members: &[(&str, Type, u64)]) -> Type {
         let new = self.plain(constants::DW_TAG_structure_type, path, name, size);
-        members.iter().for_each(|member| self.member(new, *member));
+        for member in members {
+            self.member(new, *member);
+        }
         new
     }
 
@@ -111,12 +113,16 @@ impl Specimen {
         let list = self.structure("tokio::util::linked_list", &list_name, 16, &[("head", word, 0), ("tail", word, 8)]);
         let mutex = self.structure("tokio::loom::std::mutex", "Mutex<..>", 24, &[("__0", list, 8)]);
         let first = self.pointer(mutex);
-        let boxed = self.structure("alloc::boxed", "Box<[..]>", 16, &[("data_ptr", first, 0), ("length", word, 8)]);
-        let sharded =
-            self.structure("tokio::util::sharded_list", "ShardedList<..>", 0x28, &[("lists", boxed, 0), ("count", word, 0x18)]);
+        let slice = self.structure("alloc::boxed", "Box<[..]>", 16, &[("data_ptr", first, 0), ("length", word, 8)]);
+        let list_of_tasks =
+            self.structure("tokio::util::sharded_list", "ShardedList<..>", 0x28, &[("lists", slice, 0), ("count", word, 0x18)]);
         let owned_name = format!("OwnedTasks<{arc_name}>");
-        let owned =
-            self.structure("tokio::runtime::task::list", &owned_name, 0x38, &[("list", sharded, 0), ("id", non_zero, 0x28)]);
+        let owned = self.structure(
+            "tokio::runtime::task::list",
+            &owned_name,
+            0x38,
+            &[("list", list_of_tasks, 0), ("id", non_zero, 0x28)],
+        );
         let parameter = self.add(owned, constants::DW_TAG_template_type_parameter, "S");
         self.refer(parameter, arc);
         let shared =
