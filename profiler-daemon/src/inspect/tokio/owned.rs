@@ -7,18 +7,16 @@
 
 use std::collections::HashSet;
 
-use gimli::{Dwarf, EndianSlice, LittleEndian, UnitOffset};
+use gimli::{Dwarf, EndianSlice, LittleEndian};
 use thiserror::Error;
 
 use super::debug_info::covers;
-use super::shapes::Shapes;
+use super::shapes::{Shapes, TypeAt, Wanted};
 use crate::inspect::image::Image;
 use crate::inspect::inspection::{TaskKind, TaskType};
 
 /// Entries walked in all units together.
 const MAX_ENTRIES: usize = 50_000_000;
-/// Units looked through for one scheduler: any unit that polls a task of it describes it.
-const MAX_UNITS: usize = 8;
 
 /// Where tasks lie in their runtimes' lists. All offsets are bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,95 +100,121 @@ pub(crate) fn find(image: &Image<'_>, types: &[TaskType]) -> Result<OwnedLists, 
     }
     let sections = gimli::DwarfSections::load(|id| Ok::<_, gimli::Error>(image.section_data(id.name())))?;
     let dwarf = sections.borrow(|section| EndianSlice::new(section, LittleEndian));
-    let mut lists = OwnedLists::default();
-    let mut problem = OwnedListsError::NoScheduler;
-    let mut budget = MAX_ENTRIES;
-    for kind in [TaskKind::MultiThread, TaskKind::CurrentThread] {
-        let of_kind = types.iter().filter(|found| found.kind == kind);
-        let polls: HashSet<u64> = of_kind.flat_map(|found| [found.poll, found.body]).collect();
-        if polls.is_empty() || lists.schedulers.iter().any(|known| known.kind == kind) {
-            continue;
-        }
-        match in_units(&dwarf, &polls, &mut lists, &mut budget) {
-            Ok(()) if lists.schedulers.iter().any(|known| known.kind == kind) => {}
-            Ok(()) => problem = OwnedListsError::NotDescribed,
-            Err(error) => problem = error,
-        }
-    }
-    if lists.schedulers.is_empty() { Err(problem) } else { Ok(lists) }
+    in_debug_info(&dwarf, types)
 }
 
-/// Looks through the units that cover one of `polls`, until one describes the lists.
-fn in_units(
-    dwarf: &Dwarf<EndianSlice<'_, LittleEndian>>,
-    polls: &HashSet<u64>,
-    lists: &mut OwnedLists,
-    budget: &mut usize,
-) -> Result<(), OwnedListsError> {
-    let mut units = dwarf.units();
-    let mut looked = 0;
-    while let Some(header) = units.next()? {
-        // One unit that does not parse does not spoil the others.
-        let Ok(unit) = dwarf.unit(header) else { continue };
-        if !covers(dwarf, &unit, polls) {
-            continue;
-        }
-        if in_unit(&Shapes::of(dwarf, &unit), lists, budget)? {
-            return Ok(());
-        }
-        looked += 1;
-        if looked >= MAX_UNITS {
+fn in_debug_info(dwarf: &Dwarf<EndianSlice<'_, LittleEndian>>, types: &[TaskType]) -> Result<OwnedLists, OwnedListsError> {
+    let of_runtimes = || types.iter().filter(|found| KINDS.iter().any(|(kind, _)| *kind == found.kind));
+    let polls: HashSet<u64> = of_runtimes().flat_map(|found| [found.poll, found.body]).collect();
+    if polls.is_empty() {
+        return Err(OwnedListsError::NoScheduler);
+    }
+    let shapes = Shapes::of(dwarf)?;
+    let mut search = Search { kinds: of_runtimes().map(|found| found.kind).collect(), ..Search::default() };
+    let mut budget = MAX_ENTRIES;
+    // A unit that polls a task describes the lists, or refers to a unit that does: the others are read only where none of them was enough.
+    // One that does not parse does not spoil the others.
+    let polling = |number| shapes.unit(number).is_ok_and(|unit| covers(dwarf, &unit, &polls));
+    let (first, rest): (Vec<usize>, Vec<usize>) = (0..shapes.count()).partition(|number| polling(*number));
+    for number in first.into_iter().chain(rest) {
+        if search.is_complete() || budget == 0 {
             break;
         }
+        match shapes.named(number, &[OWNED_TASKS, TRAILER, HEADER], &mut budget) {
+            Ok(named) => named.into_iter().for_each(|(which, at)| search.take(&shapes, which, at)),
+            Err(error) => search.meet(error.into()),
+        }
     }
-    Ok(())
+    search.lists()
 }
 
-const OWNED_TASKS: &str = "tokio::runtime::task::list::OwnedTasks<alloc::sync::Arc<";
-const TRAILER: &str = "tokio::runtime::task::core::Trailer";
-const HEADER: &str = "tokio::runtime::task::core::Header";
+const OWNED_TASKS: Wanted = ("tokio::runtime::task::list", "OwnedTasks<alloc::sync::Arc<");
+const TRAILER: Wanted = ("tokio::runtime::task::core", "Trailer");
+const HEADER: Wanted = ("tokio::runtime::task::core", "Header");
 
-/// Whether the unit describes lists that were not known; they are added.
-fn in_unit(shapes: &Shapes<'_, '_>, lists: &mut OwnedLists, budget: &mut usize) -> Result<bool, OwnedListsError> {
-    let named = shapes.named(&[OWNED_TASKS, TRAILER, HEADER], budget)?;
-    let (Some(trailer), Some(header)) = (named.get(TRAILER), named.get(HEADER)) else { return Ok(false) };
-    let mut owned: Vec<(&String, UnitOffset)> =
-        named.iter().filter(|(name, _)| name.starts_with(OWNED_TASKS)).map(|(name, at)| (name, *at)).collect();
-    owned.sort_unstable_by_key(|(_, at)| at.0);
-    if owned.is_empty() {
-        return Ok(false);
+/// Kinds of schedulers that have lists, and the module of each.
+const KINDS: [(TaskKind, &str); 2] = [(TaskKind::MultiThread, "multi_thread"), (TaskKind::CurrentThread, "current_thread")];
+
+/// What has been found. Of several descriptions of one structure the first that is complete counts.
+#[derive(Debug, Default)]
+struct Search {
+    /// Those that the program has.
+    kinds: Vec<TaskKind>,
+    owner_id: Option<u64>,
+    /// A task's pointers to the tasks before and behind it.
+    links: Option<(u64, u64)>,
+    schedulers: Vec<SchedulerLists>,
+    /// With the first description that was not as expected.
+    problem: Option<OwnedListsError>,
+}
+
+impl Search {
+    fn knows(&self, kind: TaskKind) -> bool {
+        self.schedulers.iter().any(|known| known.kind == kind)
     }
+
+    fn is_complete(&self) -> bool {
+        self.owner_id.is_some() && self.links.is_some() && self.kinds.iter().all(|kind| self.knows(*kind))
+    }
+
+    /// Keeps the first problem.
+    fn meet(&mut self, problem: OwnedListsError) {
+        self.problem.get_or_insert(problem);
+    }
+
+    /// Reads one description, where it is of something not yet known.
+    fn take(&mut self, shapes: &Shapes<'_, '_>, which: Wanted, at: TypeAt) {
+        if let Err(problem) = self.read(shapes, which, at) {
+            self.meet(problem);
+        }
+    }
+
+    fn read(&mut self, shapes: &Shapes<'_, '_>, which: Wanted, at: TypeAt) -> Result<(), OwnedListsError> {
+        if which == HEADER {
+            if self.owner_id.is_none() {
+                let owner = shapes.member(at, "owner_id")?;
+                self.owner_id = Some(owner.ok_or(OwnedListsError::Unexpected("a task's header has no `owner_id`"))?.offset);
+            }
+        } else if which == TRAILER {
+            if self.links.is_none() {
+                self.links = Some(links(shapes, at)?);
+            }
+        } else {
+            let name = shapes.name(at)?;
+            let kind = KINDS.iter().find(|(_, module)| name.contains(module)).map(|(kind, _)| *kind);
+            if let Some(kind) = kind.filter(|kind| !self.knows(*kind)) {
+                self.schedulers.extend(scheduler(shapes, at, kind)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn lists(self) -> Result<OwnedLists, OwnedListsError> {
+        match (self.owner_id, self.links) {
+            (Some(owner_id), Some((prev, next))) if !self.schedulers.is_empty() => {
+                Ok(OwnedLists { owner_id, prev, next, schedulers: self.schedulers })
+            }
+            _ => Err(self.problem.unwrap_or(OwnedListsError::NotDescribed)),
+        }
+    }
+}
+
+/// From a task's trailer to its pointers to the tasks before and behind it.
+fn links(shapes: &Shapes<'_, '_>, trailer: TypeAt) -> Result<(u64, u64), OwnedListsError> {
     let unexpected = OwnedListsError::Unexpected;
-    let owner_id = shapes.member(*header, "owner_id")?.ok_or(unexpected("a task's header has no `owner_id`"))?;
-    lists.owner_id = owner_id.offset;
-    let pointers = shapes.member(*trailer, "owned")?.ok_or(unexpected("a task's trailer has no `owned`"))?;
+    let pointers = shapes.member(trailer, "owned")?.ok_or(unexpected("a task's trailer has no `owned`"))?;
     let (into, inner) = shapes
         .inside(pointers.type_of, &|shapes, of| Ok(shapes.member(of, "prev")?.is_some() && shapes.member(of, "next")?.is_some()))?
         .ok_or(unexpected("a task's list pointers are no `prev` and `next`"))?;
-    for (name, field) in [("prev", &mut lists.prev), ("next", &mut lists.next)] {
+    let pointer = |name| {
         let pointer = shapes.member(inner, name)?.ok_or(unexpected("a task's list pointers are no `prev` and `next`"))?;
-        *field = pointers.offset + into + pointer.offset;
-    }
-    let known_before = lists.schedulers.len();
-    for (name, owned) in owned {
-        let kind = if name.contains("multi_thread") {
-            TaskKind::MultiThread
-        } else if name.contains("current_thread") {
-            TaskKind::CurrentThread
-        } else {
-            continue;
-        };
-        if lists.schedulers.iter().all(|known| known.kind != kind)
-            && let Some(found) = scheduler(shapes, owned, kind)?
-        {
-            lists.schedulers.push(found);
-        }
-    }
-    Ok(lists.schedulers.len() > known_before)
+        Ok::<_, OwnedListsError>(pointers.offset + into + pointer.offset)
+    };
+    Ok((pointer("prev")?, pointer("next")?))
 }
 
-/// The lists of the scheduler whose `OwnedTasks` is described at `owned`. `None` where this unit does not describe the scheduler itself.
-fn scheduler(shapes: &Shapes<'_, '_>, owned: UnitOffset, kind: TaskKind) -> Result<Option<SchedulerLists>, OwnedListsError> {
+/// The lists of the scheduler whose `OwnedTasks` is described at `owned`. `None` where the scheduler itself is not described.
+fn scheduler(shapes: &Shapes<'_, '_>, owned: TypeAt, kind: TaskKind) -> Result<Option<SchedulerLists>, OwnedListsError> {
     let unexpected = OwnedListsError::Unexpected;
     let arc = shapes.parameter(owned, "S")?.ok_or(unexpected("`OwnedTasks` has no scheduler"))?;
     // Arc { ptr: NonNull<ArcInner<Handle>> }, ArcInner { strong, weak, data }.
@@ -198,7 +222,9 @@ fn scheduler(shapes: &Shapes<'_, '_>, owned: UnitOffset, kind: TaskKind) -> Resu
     let Some((0, pointer)) = inner else { return Err(unexpected("the scheduler is no `Arc`")) };
     let Some(inner) = shapes.pointee(pointer)? else { return Err(unexpected("the scheduler is no `Arc`")) };
     let Some(data) = shapes.member(inner, "data")? else { return Ok(None) };
-    let Some((into, _)) = shapes.inside(data.type_of, &|_, of| Ok(of == owned))? else { return Ok(None) };
+    // The scheduler may refer to another description of its list than the one that led here.
+    let name = shapes.name(owned)?;
+    let Some((into, owned)) = shapes.inside(data.type_of, &|shapes, of| Ok(shapes.name(of)? == name))? else { return Ok(None) };
     let owned_at = data.offset + into;
     let id = shapes.member(owned, "id")?.ok_or(unexpected("`OwnedTasks` has no `id`"))?;
     let list = |of| shapes.inside_named(of, "LinkedList<tokio::runtime::task::Task<");
@@ -227,7 +253,7 @@ struct Place {
     /// From the start of one element to its list.
     list_at: u64,
     /// The type of a list.
-    element: UnitOffset,
+    element: TypeAt,
 }
 
 /// The same with where a list begins and ends.
@@ -245,3 +271,6 @@ fn ends(
     let (head, tail) = (place.list_at + head.offset, place.list_at + tail.offset);
     Ok(Some(SchedulerLists { kind, id, count, lists: place.lists, head, tail }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,31 @@
-//! Structures of one unit of DWARF, found by what their members are called: where Tokio's own fields lie in this very build.
+//! Structures in DWARF, found by what their members are called: where Tokio's own fields lie in this very build.
 //!
 //! Source: rustc's `debuginfo/metadata.rs`: a structure is a `DW_TAG_structure_type` in the namespaces of its modules, a field a
-//! `DW_TAG_member` with a constant `DW_AT_data_member_location`.
+//! `DW_TAG_member` with a constant `DW_AT_data_member_location`. Where units were optimised together (`lto`, and the codegen units of one
+//! crate in any release build) LLVM's `IRMover` keeps one description of a type for all of them, and the others refer to it across the
+//! border of their unit by `DW_FORM_ref_addr`: so types are known here by their place in the whole of `.debug_info`.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit, UnitOffset, constants};
+use gimli::{
+    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Unit, UnitHeader, UnitOffset,
+    constants,
+};
 
 type Slice<'s> = EndianSlice<'s, LittleEndian>;
+
+/// The place of a type's entry in `.debug_info`.
+pub(crate) type TypeAt = DebugInfoOffset;
 
 /// Structures that lie inside one another, at most, between a scheduler's handle and its lists. 1.54: nine.
 const MAX_DEPTH: usize = 16;
 /// Structures looked into for one of them.
 const MAX_LOOKED_INTO: usize = 10_000;
+/// Units kept at hand.
+const UNITS: usize = 64;
 
 /// A field.
 #[derive(Debug, Clone)]
@@ -20,79 +33,137 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Bytes from the start of its structure.
     pub(crate) offset: u64,
-    pub(crate) type_of: UnitOffset,
+    pub(crate) type_of: TypeAt,
 }
 
-/// The types of one unit.
-pub(crate) struct Shapes<'u, 's> {
-    dwarf: &'u Dwarf<Slice<'s>>,
-    unit: &'u Unit<Slice<'s>>,
+/// A structure to look for: the modules it is in, and its name, or the begin of it where that ends in `<`.
+pub(crate) type Wanted = (&'static str, &'static str);
+
+/// The types of a file.
+pub(crate) struct Shapes<'d, 's> {
+    dwarf: &'d Dwarf<Slice<'s>>,
+    /// Ordered by their place.
+    headers: Vec<UnitHeader<Slice<'s>>>,
+    units: RefCell<HashMap<usize, Rc<Unit<Slice<'s>>>>>,
 }
 
-impl<'u, 's> Shapes<'u, 's> {
-    pub(crate) const fn of(dwarf: &'u Dwarf<Slice<'s>>, unit: &'u Unit<Slice<'s>>) -> Self {
-        Self { dwarf, unit }
+impl<'d, 's> Shapes<'d, 's> {
+    pub(crate) fn of(dwarf: &'d Dwarf<Slice<'s>>) -> gimli::Result<Self> {
+        let mut headers = Vec::new();
+        let mut units = dwarf.units();
+        loop {
+            match units.next() {
+                Ok(Some(header)) => headers.push(header),
+                Ok(None) => break,
+                // Behind a header that does not parse nobody knows where the next one is. What stands before it is good.
+                Err(_) if !headers.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { dwarf, headers, units: RefCell::default() })
     }
 
-    /// The structures of this unit whose qualified names begin so (`tokio::runtime::task::core::Trailer`), in the order they stand in.
-    pub(crate) fn named(&self, wanted: &[&str], budget: &mut usize) -> gimli::Result<HashMap<String, UnitOffset>> {
-        let mut found = HashMap::new();
-        let mut path: Vec<(isize, String)> = Vec::new();
-        let mut entries = self.unit.entries();
+    /// How many units there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// One of them, by its number.
+    pub(crate) fn unit(&self, number: usize) -> gimli::Result<Rc<Unit<Slice<'s>>>> {
+        if let Some(unit) = self.units.borrow().get(&number) {
+            return Ok(Rc::clone(unit));
+        }
+        let header = self.headers.get(number).copied().ok_or(gimli::Error::NoEntryAtGivenOffset(0))?;
+        let unit = Rc::new(self.dwarf.unit(header)?);
+        let mut units = self.units.borrow_mut();
+        if units.len() >= UNITS {
+            units.clear();
+        }
+        units.insert(number, Rc::clone(&unit));
+        Ok(unit)
+    }
+
+    /// The unit that a type is in, and its place there.
+    fn place(&self, of: TypeAt) -> gimli::Result<(Rc<Unit<Slice<'s>>>, UnitOffset)> {
+        let nothing = gimli::Error::NoEntryAtGivenOffset(of.0 as u64);
+        let behind = self.headers.partition_point(|header| header.debug_info_offset().is_none_or(|start| start.0 <= of.0));
+        let number = behind.checked_sub(1).ok_or(nothing)?;
+        let unit = self.unit(number)?;
+        let offset = of.to_unit_offset(&unit.header).ok_or(nothing)?;
+        Ok((unit, offset))
+    }
+
+    fn entry(&self, of: TypeAt) -> gimli::Result<(Rc<Unit<Slice<'s>>>, DebuggingInformationEntry<Slice<'s>>)> {
+        let (unit, offset) = self.place(of)?;
+        let entry = unit.entry(offset)?;
+        Ok((unit, entry))
+    }
+
+    /// The structures that a unit describes, of those that are wanted: which, and where. In the order they stand in.
+    pub(crate) fn named(&self, number: usize, wanted: &[Wanted], budget: &mut usize) -> gimli::Result<Vec<(Wanted, TypeAt)>> {
+        let unit = self.unit(number)?;
+        let mut found = Vec::new();
+        let mut path: Vec<(isize, Cow<'s, str>)> = Vec::new();
+        let mut entries = unit.entries();
         while let Some(entry) = entries.next_dfs()? {
             *budget = budget.saturating_sub(1);
             if *budget == 0 {
                 break;
             }
-            let depth = entry.depth();
-            while path.last().is_some_and(|(outer, _)| *outer >= depth) {
-                path.pop();
-            }
             let is_structure = entry.tag() == constants::DW_TAG_structure_type;
             if !is_structure && entry.tag() != constants::DW_TAG_namespace {
                 continue;
             }
-            let name = self.entry_name(entry)?;
-            if is_structure {
-                let parts: Vec<&str> = path.iter().map(|(_, part)| part.as_str()).chain([name.as_str()]).collect();
-                let qualified = parts.join("::");
-                if wanted.iter().any(|wanted| qualified.starts_with(wanted)) {
-                    found.entry(qualified).or_insert_with(|| entry.offset());
-                }
-            } else {
+            let depth = entry.depth();
+            while path.last().is_some_and(|(outer, _)| *outer >= depth) {
+                path.pop();
+            }
+            let name = self.entry_name(&unit, entry)?;
+            if !is_structure {
                 path.push((depth, name));
+                continue;
+            }
+            let is_it = |wanted: &str| name == wanted || wanted.ends_with('<') && name.starts_with(wanted);
+            if !wanted.iter().any(|(_, wanted)| is_it(wanted)) || entry.attr_value(constants::DW_AT_declaration).is_some() {
+                continue;
+            }
+            let modules = path.iter().map(|(_, part)| part.as_ref()).collect::<Vec<_>>().join("::");
+            if let Some(wanted) = wanted.iter().find(|wanted| wanted.0 == modules && is_it(wanted.1)) {
+                found.extend(entry.offset().to_debug_info_offset(&unit.header).map(|at| (*wanted, at)));
             }
         }
         Ok(found)
     }
 
-    fn entry_name(&self, entry: &DebuggingInformationEntry<Slice<'s>>) -> gimli::Result<String> {
+    fn entry_name(&self, unit: &Unit<Slice<'s>>, entry: &DebuggingInformationEntry<Slice<'s>>) -> gimli::Result<Cow<'s, str>> {
         match entry.attr_value(constants::DW_AT_name) {
-            Some(value) => Ok(self.dwarf.attr_string(self.unit, value)?.to_string_lossy().into_owned()),
-            None => Ok(String::new()),
+            Some(value) => Ok(self.dwarf.attr_string(unit, value)?.to_string_lossy()),
+            None => Ok(Cow::Borrowed("")),
         }
     }
 
     /// The name of a type, without the modules it lies in.
-    pub(crate) fn name(&self, of: UnitOffset) -> gimli::Result<String> {
-        self.entry_name(&self.unit.entry(of)?)
+    pub(crate) fn name(&self, of: TypeAt) -> gimli::Result<Cow<'s, str>> {
+        let (unit, entry) = self.entry(of)?;
+        self.entry_name(&unit, &entry)
     }
 
     /// Its size in bytes.
-    pub(crate) fn size(&self, of: UnitOffset) -> gimli::Result<Option<u64>> {
-        Ok(number(self.unit.entry(of)?.attr_value(constants::DW_AT_byte_size)))
+    pub(crate) fn size(&self, of: TypeAt) -> gimli::Result<Option<u64>> {
+        Ok(number(self.entry(of)?.1.attr_value(constants::DW_AT_byte_size)))
     }
 
     /// What a pointer points to; `None` where it is no pointer.
-    pub(crate) fn pointee(&self, of: UnitOffset) -> gimli::Result<Option<UnitOffset>> {
-        let entry = self.unit.entry(of)?;
+    pub(crate) fn pointee(&self, of: TypeAt) -> gimli::Result<Option<TypeAt>> {
+        let (unit, entry) = self.entry(of)?;
         let is_pointer = entry.tag() == constants::DW_TAG_pointer_type;
-        Ok(reference(entry.attr_value(constants::DW_AT_type)).filter(|_| is_pointer))
+        Ok(reference(&unit, entry.attr_value(constants::DW_AT_type)).filter(|_| is_pointer))
     }
 
     /// The fields of a structure. Those of an enum's variants are not among them: which one is there is not known.
-    pub(crate) fn members(&self, of: UnitOffset) -> gimli::Result<Vec<Member>> {
-        let mut tree = self.unit.entries_tree(Some(of))?;
+    pub(crate) fn members(&self, of: TypeAt) -> gimli::Result<Vec<Member>> {
+        let (unit, offset) = self.place(of)?;
+        let mut tree = unit.entries_tree(Some(offset))?;
         let mut children = tree.root()?.children();
         let mut members = Vec::new();
         while let Some(child) = children.next()? {
@@ -101,26 +172,27 @@ impl<'u, 's> Shapes<'u, 's> {
                 continue;
             }
             let offset = number(entry.attr_value(constants::DW_AT_data_member_location));
-            if let (Some(offset), Some(type_of)) = (offset, reference(entry.attr_value(constants::DW_AT_type))) {
-                members.push(Member { name: self.entry_name(entry)?, offset, type_of });
+            if let (Some(offset), Some(type_of)) = (offset, reference(&unit, entry.attr_value(constants::DW_AT_type))) {
+                members.push(Member { name: self.entry_name(&unit, entry)?.into_owned(), offset, type_of });
             }
         }
         Ok(members)
     }
 
     /// The field of this name.
-    pub(crate) fn member(&self, of: UnitOffset, name: &str) -> gimli::Result<Option<Member>> {
+    pub(crate) fn member(&self, of: TypeAt, name: &str) -> gimli::Result<Option<Member>> {
         Ok(self.members(of)?.into_iter().find(|member| member.name == name))
     }
 
     /// The type of the generic parameter `name`.
-    pub(crate) fn parameter(&self, of: UnitOffset, name: &str) -> gimli::Result<Option<UnitOffset>> {
-        let mut tree = self.unit.entries_tree(Some(of))?;
+    pub(crate) fn parameter(&self, of: TypeAt, name: &str) -> gimli::Result<Option<TypeAt>> {
+        let (unit, offset) = self.place(of)?;
+        let mut tree = unit.entries_tree(Some(offset))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
             let entry = child.entry();
-            if entry.tag() == constants::DW_TAG_template_type_parameter && self.entry_name(entry)? == name {
-                return Ok(reference(entry.attr_value(constants::DW_AT_type)));
+            if entry.tag() == constants::DW_TAG_template_type_parameter && self.entry_name(&unit, entry)? == name {
+                return Ok(reference(&unit, entry.attr_value(constants::DW_AT_type)));
             }
         }
         Ok(None)
@@ -130,26 +202,26 @@ impl<'u, 's> Shapes<'u, 's> {
     /// from the structure's start, and its type.
     pub(crate) fn inside(
         &self,
-        of: UnitOffset,
-        is_it: &dyn Fn(&Self, UnitOffset) -> gimli::Result<bool>,
-    ) -> gimli::Result<Option<(u64, UnitOffset)>> {
+        of: TypeAt,
+        is_it: &dyn Fn(&Self, TypeAt) -> gimli::Result<bool>,
+    ) -> gimli::Result<Option<(u64, TypeAt)>> {
         let mut budget = MAX_LOOKED_INTO;
         self.inside_at(of, 0, MAX_DEPTH, &mut budget, is_it)
     }
 
     fn inside_at(
         &self,
-        of: UnitOffset,
+        of: TypeAt,
         at: u64,
         depth: usize,
         budget: &mut usize,
-        is_it: &dyn Fn(&Self, UnitOffset) -> gimli::Result<bool>,
-    ) -> gimli::Result<Option<(u64, UnitOffset)>> {
+        is_it: &dyn Fn(&Self, TypeAt) -> gimli::Result<bool>,
+    ) -> gimli::Result<Option<(u64, TypeAt)>> {
         if is_it(self, of)? {
             return Ok(Some((at, of)));
         }
         *budget = budget.saturating_sub(1);
-        if depth == 0 || *budget == 0 || self.unit.entry(of)?.tag() != constants::DW_TAG_structure_type {
+        if depth == 0 || *budget == 0 || self.entry(of)?.1.tag() != constants::DW_TAG_structure_type {
             return Ok(None);
         }
         for member in self.members(of)? {
@@ -162,7 +234,7 @@ impl<'u, 's> Shapes<'u, 's> {
     }
 
     /// [`Self::inside`] by the begin of the type's name.
-    pub(crate) fn inside_named(&self, of: UnitOffset, name: &str) -> gimli::Result<Option<(u64, UnitOffset)>> {
+    pub(crate) fn inside_named(&self, of: TypeAt, name: &str) -> gimli::Result<Option<(u64, TypeAt)>> {
         self.inside(of, &|shapes, of| Ok(shapes.name(of)?.starts_with(name)))
     }
 }
@@ -171,9 +243,10 @@ fn number(value: Option<AttributeValue<Slice<'_>>>) -> Option<u64> {
     value?.udata_value()
 }
 
-fn reference(value: Option<AttributeValue<Slice<'_>>>) -> Option<UnitOffset> {
+fn reference(unit: &Unit<Slice<'_>>, value: Option<AttributeValue<Slice<'_>>>) -> Option<TypeAt> {
     match value? {
-        AttributeValue::UnitRef(offset) => Some(offset),
+        AttributeValue::UnitRef(offset) => offset.to_debug_info_offset(&unit.header),
+        AttributeValue::DebugInfoRef(place) => Some(place),
         _ => None,
     }
 }
