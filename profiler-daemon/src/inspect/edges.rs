@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
 use super::code::{branch_target, is_written};
-use super::functions::{Functions, MAX_FUNCTION_BYTES};
+use super::functions::Functions;
 use super::image::Image;
 
-/// Entries read of one jump table.
-const MAX_ENTRIES: u64 = 4_096;
+/// Entries read of all jump tables of a function.
+const MAX_ENTRIES: u64 = 1 << 16;
+/// What panics, and never returns, is small; nothing longer is looked through.
+const MAX_BYTES: u64 = 4_096;
 /// Instructions between `lea` of a table and the jump through it.
 const MAX_BACK: usize = 16;
 
@@ -38,7 +40,7 @@ impl Returning {
 
 fn has_no_return(image: &Image<'_>, functions: &Functions<'_>, start: u64) -> Option<bool> {
     let extent = functions.starting_at(start)?;
-    let length = extent.end.checked_sub(start).filter(|length| *length < MAX_FUNCTION_BYTES)?;
+    let length = extent.end.checked_sub(start).filter(|length| *length <= MAX_BYTES)?;
     let bytes = image.bytes_from(start)?.get(..usize::try_from(length).ok()?)?;
     if !image.is_code(start) {
         return None;
@@ -84,6 +86,7 @@ pub(crate) fn table_jumps(
     read: impl Fn(u64) -> Option<u32>,
 ) -> Option<Vec<(u64, u64)>> {
     let mut found = Vec::new();
+    let mut entries = 0;
     for (index, jump) in instructions.iter().enumerate() {
         // Through one word in memory, of the file or of a vtable, a function is called last; a table would be indexed.
         let is_tail_call = jump.op0_kind() == OpKind::Memory && jump.memory_index() == Register::None;
@@ -91,20 +94,21 @@ pub(crate) fn table_jumps(
             continue;
         }
         let table = table_of(instructions.get(index.saturating_sub(MAX_BACK)..index)?, jump, branches)?;
-        let mut entries = 0;
-        while entries < MAX_ENTRIES
-            && let Some(distance) = read(table.wrapping_add(4 * entries))
-        {
-            let target = table.wrapping_add_signed(i64::from(distance.cast_signed()));
-            // An entry that cannot be is filled with the end of the function.
-            if is_inside(target) {
-                found.push((target, jump.ip()));
-            } else if target != end {
-                break;
-            }
+        let before = found.len();
+        for address in (0..).map(|entry: u64| table.wrapping_add(4 * entry)) {
             entries += 1;
+            if entries > MAX_ENTRIES {
+                return None;
+            }
+            let target = read(address).map(|distance| table.wrapping_add_signed(i64::from(distance.cast_signed())));
+            match target {
+                Some(target) if is_inside(target) => found.push((target, jump.ip())),
+                // An entry that cannot be is filled with the end of the function.
+                Some(target) if target == end => {}
+                _ => break,
+            }
         }
-        if entries == 0 || entries == MAX_ENTRIES {
+        if found.len() == before {
             return None;
         }
     }
