@@ -1,8 +1,11 @@
 //! Functions as decoded instructions.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use iced_x86::{
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register as Iced,
+};
 
 use super::class;
+use super::edges::{dead_ends, table_jumps};
 use super::functions::{Extent, Functions};
 use super::image::Image;
 use super::inspection::{InstructionClass, Register};
@@ -19,8 +22,10 @@ pub(crate) struct Function<'d> {
     bytes: &'d [u8],
     /// In address order.
     instructions: Vec<Instruction>,
-    /// Target and address of every relative branch, sorted.
+    /// Target and address of every relative branch, and of every jump through a table, sorted.
     branches: Vec<(u64, u64)>,
+    /// Addresses of the calls that never return, sorted; none where some jump's targets are not known.
+    dead_ends: Vec<u64>,
 }
 
 impl<'d> Function<'d> {
@@ -40,7 +45,16 @@ impl<'d> Function<'d> {
         let mut branches: Vec<(u64, u64)> =
             instructions.iter().filter(is_branch).map(|i| (i.near_branch_target(), i.ip())).collect();
         branches.sort_unstable();
-        Some(Self { extent, bytes, instructions, branches })
+        let is_inside = |address: u64| instructions.binary_search_by_key(&address, Instruction::ip).is_ok();
+        let mut ends = Vec::new();
+        let read = |address: u64| image.constant(address, 4).and_then(|word| u32::try_from(word).ok());
+        if let Some(jumps) = table_jumps(&instructions, &branches, extent.end, is_inside, read) {
+            branches.extend(jumps);
+            ends = dead_ends(image, functions, &instructions);
+        }
+        branches.sort_unstable();
+        branches.dedup();
+        Some(Self { extent, bytes, instructions, branches, dead_ends: ends })
     }
 
     pub(crate) fn instructions(&self) -> &[Instruction] {
@@ -90,7 +104,7 @@ impl<'d> Function<'d> {
     }
 
     /// Addresses of the instructions that can run right before `address`: the one above where it falls
-    /// through, and every branch to it.
+    /// through, and every branch to it. A call that never returns falls nowhere.
     pub(crate) fn predecessors(&self, address: u64) -> Vec<u64> {
         let mut found = Vec::new();
         if let Some(above) = self.index_of(address).and_then(|index| self.instructions.get(index.checked_sub(1)?)) {
@@ -98,7 +112,7 @@ impl<'d> Function<'d> {
                 above.flow_control(),
                 FlowControl::Next | FlowControl::ConditionalBranch | FlowControl::Call | FlowControl::IndirectCall
             );
-            if falls {
+            if falls && self.dead_ends.binary_search(&above.ip()).is_err() {
                 found.push(above.ip());
             }
         }
@@ -192,5 +206,17 @@ pub(crate) fn register(register: iced_x86::Register) -> Option<Register> {
         Iced::R14 => Register::R14,
         Iced::R15 => Register::R15,
         _ => return None,
+    })
+}
+
+/// Whether the instruction changes the register; a call changes those the System V convention lets it.
+pub(crate) fn is_written(factory: &mut InstructionInfoFactory, instruction: &Instruction, register: Iced) -> bool {
+    use Iced::{R12, R13, R14, R15, RBX};
+    if matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
+        return ![RBX, R12, R13, R14, R15].contains(&register);
+    }
+    factory.info(instruction).used_registers().iter().any(|used| {
+        used.register().full_register() == register
+            && matches!(used.access(), OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
     })
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use gimli::{BaseAddresses, CfaRule, EhFrame, LittleEndian, UnwindContext, UnwindSection, X86_64};
 
+use super::edges::Returning;
 use super::image::Image;
 use super::inspection::Register;
 use super::symbols::Symbols;
@@ -30,6 +31,8 @@ pub(crate) struct Functions<'d> {
     extents: Vec<Extent>,
     /// The list was cut at its limit.
     pub(crate) truncated: bool,
+    /// Those that never return, as far as they were asked for.
+    pub(crate) returning: Returning,
 }
 
 impl<'d> Functions<'d> {
@@ -54,7 +57,7 @@ impl<'d> Functions<'d> {
         extents.dedup_by_key(|extent| extent.start);
         let truncated = extents.len() > MAX_FUNCTIONS;
         extents.truncate(MAX_FUNCTIONS);
-        Self { eh_frame, bases, extents, truncated }
+        Self { eh_frame, bases, extents, truncated, returning: Returning::default() }
     }
 
     /// The function that begins at `start`.

@@ -14,6 +14,7 @@
 pub mod awaits;
 mod class;
 mod code;
+mod edges;
 mod error;
 mod functions;
 mod image;

@@ -44,6 +44,20 @@ pub(crate) const SHUTDOWN: &str = "488b07666666662e0f1f840000000000\
 /// `State::drop_join_handle_fast`: `mov ecx, 132; mov eax, 204; lock cmpxchg [rdi], rcx; setne al; ret`
 pub(crate) const DROP_JOIN_HANDLE: &str = "b984000000b8cc000000f0480fb10f0f95c0c3";
 
+/// `raw::poll` after what fat LTO makes of it (Tokio 1.54.1, rustc 1.95.0), with the future itself left out: [`IDLE`] inlined, one of its two
+/// stack addresses made long before, and a block behind the call of a panic. To be followed by the function that panics.
+/// ```text
+/// push rbx; sub rsp, 64; mov rbx, rdi; mov rax, [rdi]; .. lock cmpxchg [rbx], rcx; .. js panic; lea r12, [rsp+16]; jne late
+/// 37: mov rax, [rbx]; lea rcx, [rsp+40]
+/// 3f: test al, 1; je panic; .. mov r8, r12; .. lock cmpxchg [rbx], rdx; jne 3f; ..; ret
+/// panic: call +d0
+/// late: inc r13; jmp 37
+/// ```
+pub(crate) const INLINED_IDLE: &str = "534883ec404889fb488b07a8030f85980000004889c14883e1f848ffc1f0480fb10b75e785f60f88890000004c8d6424100f\
+    8583000000488b03488d4c2428a8017472a82075224889c24883e2dea804752b4883f83f765d4883c2c04883fa40400f92c6\
+    4000f6eb2040b6034d89e031d2498910837c2410017424eb2e4885c078334883c24040b60148c7442410010000004989c849\
+    8910837c241001750c488b542428f0480fb1137594400fb6c64883c4405bc3e81600000049ffc5e975ffffff";
+
 /// Where [`elf`] puts its first function.
 pub(crate) const CODE: u64 = 0x40_1000;
 

@@ -30,7 +30,7 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
     let mut sites = chosen.sites;
     sites.sort_by_key(|planned| (planned.site.role, planned.site.vaddr));
     let cost = cost::of_plan(inspection, machine, &sites);
-    let missing = what_is_missing(inspection, machine, *wanted, poll_end, sites.len() + scopes.len());
+    let missing = what_is_missing(inspection, machine, *wanted, (poll_end, &other_ends), sites.len() + scopes.len());
     Ok(Plan { sites, scopes, poll_end, other_ends, missing, cost })
 }
 

@@ -12,7 +12,7 @@ pub(super) fn what_is_missing(
     inspection: &Inspection,
     machine: &Machine,
     wanted: Wanted,
-    poll_end: PollEndMethod,
+    (poll_end, other_ends): (PollEndMethod, &[(u32, PollEndMethod)]),
     sites: usize,
 ) -> Vec<Missing> {
     let mut missing = Vec::new();
@@ -42,13 +42,7 @@ pub(super) fn what_is_missing(
             "build with symbols (strip = false), without fat LTO, with a later Tokio (1.38 has it)",
         );
     }
-    if !poll_end.is_before_release() {
-        add(
-            "await stacks",
-            "no exchange to idle was recognised in the polls, so their end is only seen after the task was released".to_owned(),
-            "build with symbols and without link-time optimisation, or report this binary's Tokio and rustc versions",
-        );
-    }
+    missing_awaits(inspection, poll_end, other_ends, &mut add);
     if wanted.spawns {
         missing_spawns(inspection, &mut add);
     }
@@ -89,6 +83,28 @@ pub(super) fn what_is_missing(
         }
     }
     missing
+}
+
+fn missing_awaits(
+    inspection: &Inspection,
+    poll_end: PollEndMethod,
+    other_ends: &[(u32, PollEndMethod)],
+    add: &mut impl FnMut(&str, String, &str),
+) {
+    let late = other_ends.iter().filter(|(_, end)| !end.is_before_release()).count();
+    if !poll_end.is_before_release() {
+        add(
+            "await stacks",
+            "no exchange to idle was recognised in the polls, so their end is only seen after the task was released".to_owned(),
+            "build with symbols and without link-time optimisation, or report this binary's Tokio and rustc versions",
+        );
+    } else if late > 0 {
+        add(
+            &format!("await stacks of {late} of {} task types", inspection.task_types.len()),
+            "the end of their polls was not recognised in their code, so it is only seen after the task was released".to_owned(),
+            "build without fat LTO, or report this binary's Tokio and rustc versions",
+        );
+    }
 }
 
 fn missing_spawns(inspection: &Inspection, add: &mut impl FnMut(&str, String, &str)) {

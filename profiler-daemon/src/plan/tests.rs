@@ -154,6 +154,9 @@ fn one_unrecognised_type_does_not_spoil_the_others() {
     let returns: Vec<u64> =
         plan.sites.iter().filter(|planned| planned.probe == ProbeKind::Return).map(|planned| planned.site.vaddr).collect();
     assert_eq!(returns, [0x1100]);
+    let told = missing(&plan, "await stacks of 1 of 2 task types").unwrap();
+    assert!(told.why.contains("after the task was released"), "{told:?}");
+    assert!(missing(&plan, "await stacks").is_none(), "those of the other type are seen");
 }
 
 #[test]

@@ -176,3 +176,34 @@ fn inlined_ends(
     }
     ends
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::inspection::Register;
+    use crate::inspect::specimen::{CODE, INLINED_IDLE, bytes, with_image};
+
+    fn ends_with(panic: &str) -> Ends {
+        let mut ends = None;
+        with_image(&[("poll", &bytes(INLINED_IDLE)), ("panic", &bytes(panic))], |image, functions, starts| {
+            let named = HashMap::new();
+            ends = EndFinder::new(image, functions, &named, &[Transition::Idle]).ends_of(starts[0]);
+        });
+        ends.unwrap()
+    }
+
+    #[test]
+    fn an_idle_end_behind_the_call_of_a_panic_is_found() {
+        let ends = ends_with("0f0b");
+        let [(Transition::Idle, spot)] = ends.spots[..] else { panic!("{ends:?}") };
+        assert_eq!((spot.at, spot.header, spot.sp_adjust), (CODE + 0x41, Register::Rbx, 72));
+        assert!(!ends.unknown_exchange);
+    }
+
+    /// What a register holds is not known where a call that may come back leads there without it.
+    #[test]
+    fn an_end_behind_a_call_that_may_return_is_not_taken() {
+        let ends = ends_with("c3");
+        assert!(ends.spots.is_empty() && ends.unknown_exchange, "{ends:?}");
+    }
+}

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
-use crate::inspect::code::Function;
+use crate::inspect::code::{Function, is_written};
 use crate::inspect::machine::STACK;
 
 /// Instructions searched backwards for a load or a definition.
@@ -110,18 +110,6 @@ fn stack_lea(instruction: &Instruction) -> Option<u64> {
         (_, true) => Some(STACK),
         _ => None,
     }
-}
-
-/// Whether the instruction changes the register; a call changes those the System V convention lets it.
-fn is_written(factory: &mut InstructionInfoFactory, instruction: &Instruction, register: Register) -> bool {
-    use Register::{R12, R13, R14, R15, RBX};
-    if matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
-        return ![RBX, R12, R13, R14, R15].contains(&register);
-    }
-    factory.info(instruction).used_registers().iter().any(|used| {
-        used.register().full_register() == register
-            && matches!(used.access(), OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
-    })
 }
 
 fn is_load(instruction: &Instruction) -> bool {
