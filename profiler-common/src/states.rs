@@ -24,15 +24,8 @@ pub struct States {
 
 impl States {
     /// No time.
-    pub const NONE: Self = Self {
-        running_ns: 0,
-        preempted_ns: 0,
-        blocked_ns: 0,
-        scheduled_ns: 0,
-        suspended_ns: 0,
-        stopped_ns: 0,
-        unseen_ns: 0,
-    };
+    pub const NONE: Self =
+        Self { running_ns: 0, preempted_ns: 0, blocked_ns: 0, scheduled_ns: 0, suspended_ns: 0, stopped_ns: 0, unseen_ns: 0 };
 
     /// The sum of the five states (ns).
     #[inline(always)]
