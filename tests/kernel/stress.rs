@@ -15,9 +15,10 @@ use crate::session::{Session, View};
 
 const LASTS: Duration = Duration::from_secs(1);
 
-/// Only what reading a row under its writer's hands can cost, switches that the kernel hides, and stacks, for which nothing is loaded here.
+/// Only what reading a row under its writer's hands can cost, switches that the kernel hides, stacks, for which nothing is loaded here, and
+/// records of polls: a fast machine makes more of them in this time than the daemon keeps, and no row depends on them.
 fn nothing_but_torn_rows(view: &View) {
-    let excused = [Loss::RowTorn, Loss::SwitchInUnseen, Loss::UnwindNoMapping];
+    let excused = [Loss::RowTorn, Loss::SwitchInUnseen, Loss::UnwindNoMapping, Loss::PollDropped];
     let others = view.0.losses.iter().filter(|(loss, count)| !excused.contains(loss) && *count != 0);
     assert_eq!(others.collect::<Vec<_>>(), Vec::<&(Loss, u64)>::new());
 }
