@@ -83,7 +83,8 @@ pub mod target {
     pub const UNKNOWN: u32 = 0xff_fffe;
     /// A coroutine that has returned or panicked: as [`NOTHING`], but at the root of a walk it says that nothing is pending.
     pub const SPENT: u32 = 0xff_fffd;
-    /// A coroutine that has not been polled yet: shown, with nothing inside.
+    /// Shown, with nothing inside: a coroutine that has not been polled yet. Beside other branches such a coroutine is not awaited, and is
+    /// left out.
     pub const UNSTARTED: u32 = 0xff_fffc;
     /// Nodes are below this.
     pub const FIRST: u32 = 0xff_0000;

@@ -195,8 +195,10 @@ impl AwaitWalk {
             return self.cut(AwaitEnd::BadTag);
         };
         let edge = tables.edge(place);
+        // What has not been polled yet is awaited by nobody, though it may lie beside what is.
+        let waits_beside = self.open != 0 && node.flags & COROUTINE != 0;
         if let Some(edge) = edge
-            && (edge.node == target::NOTHING || edge.node == target::SPENT)
+            && (edge.node == target::NOTHING || edge.node == target::SPENT || edge.node == target::UNSTARTED && waits_beside)
         {
             return self.leave();
         }
