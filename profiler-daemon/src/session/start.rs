@@ -45,6 +45,8 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
+    /// Whether stacks of stored wakers stand in where there are no layouts: they cost polls tens of microseconds.
+    pub await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
 }
@@ -212,6 +214,10 @@ fn attach_to(
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
+    let mut awaits = awaits;
+    if awaits.source == AwaitSource::Wakers && !manner.await_wakers {
+        awaits.source = AwaitSource::None;
+    }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
     let bias = target.load_bias(&program)?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
