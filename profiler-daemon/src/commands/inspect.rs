@@ -57,9 +57,10 @@ fn text(look: &Look) -> String {
 fn seen_awaits(awaits: &AwaitSummary) -> String {
     let (way, better) = match awaits.source {
         AwaitSource::Layouts => ("exact, from the layouts of its futures", None),
-        AwaitSource::Wakers => {
-            ("by the stack in which a future last stored its waker: not always the wait that goes on", awaits.why.as_ref())
-        }
+        AwaitSource::Wakers => (
+            "with --await-wakers, by the stack in which a future last stored its waker: not always the wait that goes on",
+            awaits.why.as_ref(),
+        ),
         AwaitSource::None => ("not seen: a suspended task is known by its type", awaits.why.as_ref()),
     };
     let mut text = format!("{:<16} {way}\n", "awaits");

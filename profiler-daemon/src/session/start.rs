@@ -208,13 +208,12 @@ fn attach_to(
     }
     let seccomp = target.seccomp()?.filtered > 0;
     let modules = modules_of(target.pid())?;
-    let awaits = if manner.no_awaits && !by_key {
+    let mut awaits = if manner.no_awaits && !by_key {
         AwaitSight::default()
     } else {
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    let mut awaits = awaits;
     if awaits.source == AwaitSource::Wakers && !manner.await_wakers {
         awaits.source = AwaitSource::None;
     }
