@@ -8,6 +8,7 @@ mod exports;
 mod inspect;
 mod known_times;
 mod off_cpu;
+mod request_mode;
 mod requests;
 mod run;
 mod runtimes;
