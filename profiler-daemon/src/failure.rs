@@ -7,6 +7,7 @@ use profiler_daemon::{
     cli::{Exit, output::OutputError, visible},
     control::{AddressError, ClientError, ListenError, protocol::Code},
     inspect::InspectError,
+    launch::LaunchError,
     session::SessionError,
     target::{TargetError, kernel::KernelError, privileges::PrivilegeError, program::ProgramFileError},
 };
@@ -89,6 +90,7 @@ fn exit_of_one(error: &(dyn Error + 'static)) -> Option<Exit> {
         .or_else(|| error.downcast_ref().map(of_address))
         .or_else(|| error.downcast_ref().map(of_client))
         .or_else(|| error.downcast_ref().map(of_output))
+        .or_else(|| error.downcast_ref().map(of_launch))
 }
 
 fn of_session(error: &SessionError) -> Exit {
@@ -195,6 +197,13 @@ const fn of_client(error: &ClientError) -> Exit {
         | ClientError::Connection { .. }
         | ClientError::Protocol { .. }
         | ClientError::TooLarge(_) => Exit::DaemonFailed,
+    }
+}
+
+const fn of_launch(error: &LaunchError) -> Exit {
+    match error {
+        LaunchError::CannotExecute { .. } | LaunchError::EndedAtOnce { .. } | LaunchError::Caller { .. } => Exit::CannotStart,
+        LaunchError::System { .. } => Exit::Internal,
     }
 }
 

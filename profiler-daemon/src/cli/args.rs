@@ -8,11 +8,12 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint
 
 use super::{
     examples, exit,
+    launch::TargetArgs,
     value::{self, Rate, RequestId},
 };
 
 /// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
-const PID_MAX: i64 = 4 * 1024 * 1024;
+pub(super) const PID_MAX: i64 = 4 * 1024 * 1024;
 
 /// Profile one request of a running Tokio service, from outside, without restarting or rebuilding it.
 ///
@@ -81,9 +82,9 @@ pub enum CommandArgs {
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Measure only this request (1 to 64 bytes); may be given several times
     #[arg(short, long, value_name = "ID")]
     pub request: Vec<RequestId>,
@@ -114,9 +115,9 @@ pub struct RunArgs {
 /// Arguments of `record`.
 #[derive(Debug, ClapArgs)]
 pub struct RecordArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Record this request, and end as soon as it has completed
     #[arg(short, long, value_name = "ID", conflicts_with = "all")]
     pub request: Option<RequestId>,
@@ -127,9 +128,9 @@ pub struct RecordArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
-    /// How long to record, at most; with --request, how long to wait for it
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
-    pub duration: Duration,
+    /// How long to record, at most; with --request, how long to wait for it [default: 10s; of a started PROGRAM: until it ends]
+    #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
+    pub duration: Option<Duration>,
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,

@@ -8,14 +8,17 @@ use super::{
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     color::Color,
+    launch::Whom,
     manual::{self, Page},
     output::Output,
-    value::{Rate, RequestId},
+    value::{DURATION_MAX, Rate, RequestId},
 };
 use thiserror::Error;
 
 /// Time between two prints of a live table where the user names none.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a recording of a process takes where the user does not say.
+const DURATION: Duration = Duration::from_secs(10);
 /// Shortest interval of a live table: below it the terminal is the load.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -113,7 +116,7 @@ pub enum Wanted {
 #[derive(Debug, PartialEq)]
 pub struct Run {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to measure.
     pub wanted: Wanted,
     /// The task-local key that names requests.
@@ -143,7 +146,7 @@ pub enum Subject {
 #[derive(Debug, PartialEq)]
 pub struct Record {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to record.
     pub subject: Subject,
     /// The task-local key that names requests.
@@ -319,7 +322,7 @@ impl Run {
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
-            pid: args.pid,
+            target: args.target.into(),
             wanted,
             request_key: args.request_key,
             socket,
@@ -334,13 +337,19 @@ impl Run {
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
         let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let target = args.target.into();
+        let duration = args.duration.unwrap_or(match target {
+            Whom::Pid(_) => DURATION,
+            // Until it ends.
+            Whom::Program(_) => DURATION_MAX,
+        });
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self {
-            pid: args.pid,
+            target,
             subject,
             request_key: args.request_key,
-            duration: args.duration,
+            duration,
             shape,
             rate: args.rate,
             no_awaits: args.no_awaits,

@@ -24,8 +24,12 @@ Examples:
   sudo profiler-daemon run --pid 1234 --request-key shop::REQUEST_ID
   # A socket of your own
   sudo profiler-daemon run --pid 1234 --socket /run/shop.sock
+  # Start a service, and see it from its first instruction
+  sudo profiler-daemon run -- target/release/shop --port 8080
 
-Ends on SIGINT, SIGTERM, or with the target, and leaves the target as it was.";
+Ends on SIGINT, SIGTERM, or with the target, and leaves the target as it was. A service that it started gets these signals instead (not
+those of a key of the terminal, which it has already), and the profiler ends with it, by its exit code. Under sudo, the service runs as
+the user who called sudo.";
 
 /// Of `record`.
 pub(super) const RECORD: &str = "\
@@ -37,7 +41,9 @@ Examples:
   # What burns CPU, over every task, no annotation needed
   sudo profiler-daemon record --pid 1234 --all --metric cpu -o cpu.svg
   # The numbers, for a program
-  sudo profiler-daemon record --pid 1234 --all --duration 5s --format json -o - | jq .tasks";
+  sudo profiler-daemon record --pid 1234 --all --duration 5s --format json -o - | jq .tasks
+  # The first five seconds of a service, which is asked to end after them (SIGTERM)
+  sudo profiler-daemon record --duration 5s -o start.svg -- target/release/shop --port 8080";
 
 /// Of `requests`.
 pub(super) const REQUESTS: &str = "\

@@ -11,6 +11,7 @@ mod escape;
 mod examples;
 pub mod exit;
 mod file_name;
+pub mod launch;
 pub mod manual;
 pub mod output;
 pub mod progress;

@@ -1,5 +1,6 @@
 //! What each command does: glue between the checked arguments and the library.
 
+mod aim;
 mod ask;
 mod inspect;
 mod live;
@@ -8,7 +9,7 @@ mod run;
 mod signals;
 mod system_info;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
@@ -26,9 +27,12 @@ use profiler_daemon::{
 };
 
 /// Does what the command line says.
-pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
+pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> {
     let color = invocation.color;
-    match invocation.command {
+    let exit = match invocation.command {
+        // These may end by the exit code of a service that they started.
+        Command::Run(order) => return run::run(&order, streams, color, invocation.verbosity),
+        Command::Record(order) => return record::run(&order, streams, color, invocation.verbosity),
         Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
@@ -45,10 +49,9 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
             manual::man(&page, &mut roff)?;
             print(&roff)
         }
-        Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
-        Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
         Command::Inspect { program, format } => inspect::run(&program, format, streams),
-    }
+    };
+    exit.map(ExitCode::from)
 }
 
 /// Writes to standard output.
@@ -92,6 +95,13 @@ const fn format(format: args::Format) -> Format {
 fn check_target(pid: u32) -> Result<()> {
     KernelVersion::running()?.check()?;
     let _: Target = Target::open(pid)?;
+    Privileges::read()?.check()?;
+    Ok(())
+}
+
+/// The same where there is no target yet.
+fn check_machine() -> Result<()> {
+    KernelVersion::running()?.check()?;
     Privileges::read()?.check()?;
     Ok(())
 }
