@@ -1,0 +1,153 @@
+//! What of a scope does not depend on the future's type: one copy of this code in a program.
+
+use std::sync::atomic::Ordering;
+
+use super::current::{Active, Current};
+use crate::abi;
+use crate::record::Record;
+use crate::wanted::{self, Case};
+
+/// A scope without its future.
+pub(crate) struct State {
+    record: Record,
+    /// 0 while `phase` is `New`.
+    seq: u64,
+    /// Under which generation of the table it was judged last.
+    generation: u32,
+    phase: Phase,
+    /// Its probes are reached whoever listens.
+    wanted: bool,
+    /// It carries a good token.
+    marked: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not polled yet.
+    New,
+    /// A request, or the child of one that is wanted: its probes fire.
+    Request,
+    /// Part of the request around it, which it began inside of, or of an unwanted one that spawned it: no probes.
+    Inner,
+    /// Over: nothing more to say.
+    Ended,
+}
+
+/// Where a walk of the awaits begins.
+pub(crate) struct Place {
+    /// The wrapped future.
+    pub(crate) future: *const (),
+    /// Its poll function.
+    pub(crate) poll: *const (),
+}
+
+impl State {
+    /// A request's.
+    pub(crate) fn new(record: Record) -> Self {
+        Self { record, seq: 0, generation: 0, phase: Phase::New, wanted: false, marked: false }
+    }
+
+    /// That of a child of the request of `record`; `seq`: its number, if its parent is wanted.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn child(record: Record, seq: Option<u64>) -> Self {
+        let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+        let phase = if seq.is_some() { Phase::Request } else { Phase::Inner };
+        Self { record, seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), marked: false }
+    }
+
+    /// Its request carries a good token.
+    #[cfg(feature = "tower")]
+    #[expect(dead_code, reason = "tokens are checked by the layer")]
+    pub(crate) fn mark(&mut self) {
+        self.marked = true;
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Makes it the current one of this thread, without a poll.
+    pub(crate) fn as_current(&self) -> Current<'_> {
+        Current::set(Active { record: &self.record, seq: self.seq, wanted: self.wanted })
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self, place: &Place) -> Entered<'_> {
+        if self.phase == Phase::New {
+            self.begin();
+        } else if self.phase == Phase::Request {
+            // All that a poll pays while its request is not wanted.
+            let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+            if generation != self.generation {
+                self.judge(generation, false);
+            }
+        }
+        let request = (self.phase == Phase::Request).then_some(self.seq);
+        let entered = Entered { current: self.as_current(), request, wanted: self.wanted, pending: false };
+        if let Some(seq) = request {
+            abi::scope_enter(self.wanted, &raw const self.record, seq, place.future, place.poll);
+        }
+        entered
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        if Active::now(|around| around.record.same_request(&self.record)) == Some(true) {
+            self.phase = Phase::Inner;
+            return;
+        }
+        self.phase = Phase::Request;
+        self.seq = abi::table().next_scope();
+        let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+        if generation != 0 {
+            self.judge(generation, true);
+        }
+    }
+
+    #[cold]
+    fn judge(&mut self, generation: u32, new: bool) {
+        self.generation = generation;
+        let case = Case { record: &self.record, seq: self.seq, new, marked: self.marked };
+        self.wanted = generation != 0 && wanted::judge(abi::table(), &case);
+    }
+
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        if self.phase == Phase::Request {
+            abi::scope_end(self.wanted, &raw const self.record, self.seq);
+        }
+        self.phase = Phase::Ended;
+    }
+}
+
+/// One poll of a scope. Ends it when dropped, also by a panic.
+pub(crate) struct Entered<'a> {
+    current: Current<'a>,
+    /// The scope's number, if its probes fire.
+    request: Option<u64>,
+    wanted: bool,
+    pending: bool,
+}
+
+impl Entered<'_> {
+    /// The number of a wanted scope.
+    #[inline]
+    pub(crate) fn wanted(&self) -> Option<u64> {
+        if self.wanted { self.request } else { None }
+    }
+
+    /// The future has something to wait for. Without this it is done, or has panicked.
+    #[inline]
+    pub(crate) fn left_pending(&mut self) {
+        self.pending = true;
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(seq) = self.request {
+            abi::scope_exit(self.wanted, self.current.record(), seq, !self.pending);
+        }
+    }
+}
