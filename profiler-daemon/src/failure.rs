@@ -9,8 +9,9 @@ use profiler_daemon::{
     inspect::InspectError,
     launch::LaunchError,
     session::SessionError,
-    target::{TargetError, kernel::KernelError, privileges::PrivilegeError, program::ProgramFileError},
+    target::{TargetError, kernel::KernelError, listener::ListenerError, privileges::PrivilegeError, program::ProgramFileError},
 };
+use profiler_token::KeyError;
 
 /// An end that is decided in a command and has no error type of its own.
 #[derive(Debug)]
@@ -91,6 +92,8 @@ fn exit_of_one(error: &(dyn Error + 'static)) -> Option<Exit> {
         .or_else(|| error.downcast_ref().map(of_client))
         .or_else(|| error.downcast_ref().map(of_output))
         .or_else(|| error.downcast_ref().map(of_launch))
+        .or_else(|| error.downcast_ref().map(of_key))
+        .or_else(|| error.downcast_ref().map(of_listener))
 }
 
 fn of_session(error: &SessionError) -> Exit {
@@ -197,6 +200,21 @@ const fn of_client(error: &ClientError) -> Exit {
         | ClientError::Connection { .. }
         | ClientError::Protocol { .. }
         | ClientError::TooLarge(_) => Exit::DaemonFailed,
+    }
+}
+
+const fn of_key(_: &KeyError) -> Exit {
+    Exit::NoKey
+}
+
+const fn of_listener(error: &ListenerError) -> Exit {
+    match error {
+        ListenerError::Hidden { .. } => Exit::NoPrivileges,
+        ListenerError::Unreadable(_) => Exit::Internal,
+        ListenerError::UnknownHost { .. }
+        | ListenerError::NotLocal { .. }
+        | ListenerError::Nobody { .. }
+        | ListenerError::Several { .. } => Exit::NotLocal,
     }
 }
 

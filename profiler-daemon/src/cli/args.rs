@@ -7,8 +7,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{
+    curl::CurlArgs,
     examples, exit,
     launch::TargetArgs,
+    token::TokenArgs,
     value::{self, Rate, RequestId},
 };
 
@@ -50,6 +52,12 @@ pub enum CommandArgs {
     /// Attach, wait, write one result and leave
     #[command(after_help = examples::RECORD)]
     Record(RecordArgs),
+    /// Send one request by curl, and profile it
+    #[command(after_help = examples::CURL)]
+    Curl(CurlArgs),
+    /// Print a token by which a request of any client asks to be profiled
+    #[command(after_help = examples::TOKEN)]
+    Token(TokenArgs),
     /// List the requests a running daemon has seen
     #[command(after_help = examples::REQUESTS)]
     Requests(RequestsArgs),

@@ -8,10 +8,12 @@ use super::{
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     color::Color,
+    curl::Curl,
     launch::Whom,
     manual::{self, Page},
     output::Output,
-    value::{DURATION_MAX, Rate, RequestId},
+    token::Token,
+    value::{DURATION_MAX, Rate, RequestId, ValueError},
 };
 use thiserror::Error;
 
@@ -48,6 +50,27 @@ pub enum UsageError {
     /// `man` with a command that does not exist.
     #[error("there is no command '{0}' to print the page of")]
     NoSuchPage(String),
+    /// `curl` without a URL.
+    #[error("name the URL of the request")]
+    NoUrl,
+    /// `curl` with two.
+    #[error("one request is profiled, and there are two URLs: '{0}' and '{1}'")]
+    SeveralUrls(String, String),
+    /// A URL that is none, or of another scheme.
+    #[error("'{0}' is no http or https URL")]
+    BadUrl(String),
+    /// An option of curl's that makes several requests of one, or names files by itself.
+    #[error("{0} cannot be had here: one request is profiled, and its answer goes to --body")]
+    NotWithCurl(String),
+    /// An option of curl's by which the URL does not say who answers.
+    #[error("with {0}, say by --pid which process answers")]
+    PidForDetour(String),
+    /// `-o - --body -`.
+    #[error("-o and --body cannot both go to standard output")]
+    BothToStdout,
+    /// `-H x-request-id:` with what is no request id.
+    #[error("the x-request-id header: {0}")]
+    RequestIdHeader(ValueError),
 }
 
 /// A checked command line.
@@ -68,6 +91,10 @@ pub enum Command {
     Run(Run),
     /// One shot.
     Record(Record),
+    /// Send one request and profile it.
+    Curl(Curl),
+    /// Print a token, or make a key.
+    Token(Token),
     /// List requests of a running daemon.
     Requests {
         /// Which daemon.
@@ -284,6 +311,8 @@ impl Invocation {
         let command = match args.command {
             CommandArgs::Run(run) => Command::Run(Run::check(run)?),
             CommandArgs::Record(record) => Command::Record(Record::check(record)?),
+            CommandArgs::Curl(curl) => Command::Curl(Curl::check(curl)?),
+            CommandArgs::Token(token) => Command::Token(Token::check(token)?),
             CommandArgs::Requests(requests) => {
                 Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
             }
@@ -303,7 +332,7 @@ impl Invocation {
     }
 }
 
-fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
+pub(super) fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
     if path.as_os_str().is_empty() { Err(UsageError::EmptyPath(what)) } else { Ok(path) }
 }
 
@@ -368,7 +397,7 @@ impl Shape {
 }
 
 impl Names {
-    fn check(args: NamesArgs) -> Result<Self, UsageError> {
+    pub(super) fn check(args: NamesArgs) -> Result<Self, UsageError> {
         let absolute = |path| {
             let path = not_empty(path, "--debug-dir")?;
             // It fails only without a working directory. Then the path goes on as it is, and what reads it says so.

@@ -45,6 +45,30 @@ Examples:
   # The first five seconds of a service, which is asked to end after them (SIGTERM)
   sudo profiler-daemon record --duration 5s -o start.svg -- target/release/shop --port 8080";
 
+/// Of `curl`.
+pub(super) const CURL: &str = "\
+Examples:
+  # Where does the time of this request go? The service is found by the port
+  sudo profiler-daemon curl http://localhost:8080/orders/42 -o order-42.svg
+  # Any request that curl can send; the key is the service's own
+  sudo profiler-daemon curl -X POST -d @order.json -k --http2 https://localhost/orders -o post.svg --profile-key-file shop.key
+  # The answer's body too
+  sudo profiler-daemon curl http://localhost:8080/orders/42 -o order-42.json --body order.txt
+
+The request gets the headers x-request-id, unless you give it one, and x-profile with a token that is good until the request's time is
+over. curl gets `--globoff` and `-sS`, and everything that is not ours (`-o` and what is listed above; `-v` is curl's). A request that is
+redirected (`-L`) counts with each of its steps.";
+
+/// Of `token`.
+pub(super) const TOKEN: &str = "\
+Examples:
+  # A key, for the service (PROFILER_PROFILE_KEY_FILE, or RequestIdLayer::profile_key) and for us
+  profiler-daemon token --new-key --profile-key-file shop.key
+  # A token for any client
+  profiler-daemon token --profile-key-file shop.key --valid 10m
+
+Send it as the header x-profile while a daemon is attached that wants marked requests.";
+
 /// Of `requests`.
 pub(super) const REQUESTS: &str = "\
 Examples:

@@ -18,7 +18,7 @@ pub struct TargetArgs {
     #[arg(last = true, value_name = "PROGRAM", num_args = 1..)]
     pub program: Vec<OsString>,
     /// Start PROGRAM as root also where sudo was called by another user
-    #[arg(long, requires = "program")]
+    #[arg(long, conflicts_with = "pid")]
     pub as_root: bool,
 }
 

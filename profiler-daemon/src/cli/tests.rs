@@ -101,7 +101,8 @@ fn run_and_record_start_a_program() {
     let Command::Record(record) = command("record --duration 5s -o x.svg -- ./shop") else { panic!() };
     assert_eq!(record.duration, Duration::from_secs(5));
     assert!(refusal("run --pid 7 -- ./shop").contains("cannot be used with"));
-    assert!(refusal("run --pid 7 --as-root").contains("required arguments were not provided"));
+    assert!(refusal("run --pid 7 --as-root").contains("cannot be used with"));
+    assert!(refusal("run --as-root").contains("required arguments were not provided"));
     assert!(refusal("run --").contains("required arguments were not provided"));
 }
 

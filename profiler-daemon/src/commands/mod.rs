@@ -2,12 +2,14 @@
 
 mod aim;
 mod ask;
+mod curl;
 mod inspect;
 mod live;
 mod record;
 mod run;
 mod signals;
 mod system_info;
+mod token;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -38,6 +40,8 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> 
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::Waits(waits) => ask::waits(&waits, color),
+        Command::Curl(order) => curl::run(order, streams, color, invocation.verbosity),
+        Command::Token(order) => token::run(&order),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();

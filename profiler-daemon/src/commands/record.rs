@@ -62,7 +62,14 @@ fn profile(
 /// Blocking places that a recording ends with.
 const WORST: usize = 3;
 
-fn finish(order: &command::Record, recorded: Recorded, output: PendingOutput, streams: Streams, color: Color) -> Result<Exit> {
+/// Writes the result and tells of it.
+pub(super) fn finish(
+    order: &command::Record,
+    recorded: Recorded,
+    output: PendingOutput,
+    streams: Streams,
+    color: Color,
+) -> Result<Exit> {
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
