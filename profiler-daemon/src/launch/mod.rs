@@ -1,13 +1,11 @@
 //! Starting the service that is to be profiled, so that it stands before its first instruction until the probes are in.
 //!
-//! What `strace -D` and debuggers do: the child asks to be traced, so the kernel stops it once its program is in place. It is let go of
-//! at once with a SIGSTOP in its hands: from then on it is stopped as by job control, without a tracer (who could be seen, and keeps
-//! others out), until [`Launched::go`].
-//!
-//! At that moment only the program and the dynamic loader are mapped. Probes sit in the program; the libraries that come a moment later are
-//! found like any library that is loaded late.
+//! The child asks to be traced, so the kernel stops it once its program is in place. It goes on to the program's own first instruction
+//! ([`entry`]), and is let go of with a SIGSTOP in its hands: from then on it is stopped as by job control, without a tracer (who could be
+//! seen, and keeps others out), until [`Launched::go`].
 
 mod caller;
+mod entry;
 mod signals;
 
 use std::ffi::{OsStr, OsString};
@@ -35,7 +33,7 @@ pub enum LaunchError {
         /// What the system said.
         source: io::Error,
     },
-    /// It ended before its first instruction: somebody killed it.
+    /// It ended before its first instruction: the loader does not find a library, or somebody killed it.
     #[error("{} ended before its first instruction", program.to_string_lossy().escape_debug())]
     EndedAtOnce {
         /// What was run.
@@ -180,6 +178,9 @@ fn stand(child: &Child) -> Result<bool, LaunchError> {
     let pid =
         pid.map_err(|_| LaunchError::System { what: "use the service's pid", source: io::ErrorKind::InvalidData.into() })?;
     if !is_stopped(waitpid(pid, None).map_err(failed("wait for the service to be loaded"))?) {
+        return Ok(false);
+    }
+    if !entry::run_loader(pid).map_err(failed("bring the service to its first instruction (ptrace)"))? {
         return Ok(false);
     }
     ptrace::detach(pid, Signal::SIGSTOP).map_err(failed("let go of the service (PTRACE_DETACH)"))?;
