@@ -25,15 +25,19 @@ pub(crate) struct State {
 enum Phase {
     /// Not polled yet.
     New,
-    /// A request, or the child of one that is wanted: its probes fire.
+    /// A request: its probes fire.
     Request,
+    /// A child of a wanted request: its probes fire until the rules change, because whose it is was told under these.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "children are spawned through tokio"))]
+    Child,
     /// Part of the request around it, which it began inside of, or of an unwanted one that spawned it: no probes.
     Inner,
     /// Over: nothing more to say.
     Ended,
 }
 
-/// Where a walk of the awaits begins.
+/// Where a scope is polled. It lies in the stack frame that polls the future, so its own address stands above those of all frames of the
+/// future's, and below that frame's return address.
 pub(crate) struct Place {
     /// The wrapped future.
     pub(crate) future: *const (),
@@ -51,7 +55,7 @@ impl State {
     #[cfg(feature = "tokio")]
     pub(crate) fn child(record: Record, seq: Option<u64>) -> Self {
         let generation = abi::table().asked.generation.load(Ordering::Relaxed);
-        let phase = if seq.is_some() { Phase::Request } else { Phase::Inner };
+        let phase = if seq.is_some() { Phase::Child } else { Phase::Inner };
         Self { record, seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), marked: false }
     }
 
@@ -74,19 +78,24 @@ impl State {
     pub(crate) fn enter(&mut self, place: &Place) -> Entered<'_> {
         if self.phase == Phase::New {
             self.begin();
-        } else if self.phase == Phase::Request {
+        } else if self.fires() {
             // All that a poll pays while its request is not wanted.
             let generation = abi::table().asked.generation.load(Ordering::Relaxed);
             if generation != self.generation {
                 self.judge(generation, false);
             }
         }
-        let request = (self.phase == Phase::Request).then_some(self.seq);
+        let request = self.fires().then_some(self.seq);
         let entered = Entered { current: self.as_current(), request, wanted: self.wanted, pending: false };
         if let Some(seq) = request {
-            abi::scope_enter(self.wanted, &raw const self.record, seq, place.future, place.poll);
+            abi::scope_enter(self.wanted, &raw const self.record, seq, place);
         }
         entered
+    }
+
+    #[inline]
+    fn fires(&self) -> bool {
+        !matches!(self.phase, Phase::New | Phase::Inner | Phase::Ended)
     }
 
     #[cold]
@@ -106,13 +115,17 @@ impl State {
     #[cold]
     fn judge(&mut self, generation: u32, new: bool) {
         self.generation = generation;
+        if self.phase != Phase::Request {
+            (self.phase, self.wanted) = (Phase::Inner, false);
+            return;
+        }
         let case = Case { record: &self.record, seq: self.seq, new, marked: self.marked };
         self.wanted = generation != 0 && wanted::judge(abi::table(), &case);
     }
 
     #[inline]
     pub(crate) fn end(&mut self) {
-        if self.phase == Phase::Request {
+        if self.fires() {
             abi::scope_end(self.wanted, &raw const self.record, self.seq);
         }
         self.phase = Phase::Ended;

@@ -7,6 +7,7 @@ use super::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
+    choice::{Choice, How},
     color::Color,
     curl::Curl,
     launch::Whom,
@@ -41,6 +42,9 @@ pub enum UsageError {
     /// `--request X --request X`.
     #[error("--request '{0}' is given twice")]
     SameRequestTwice(RequestId),
+    /// `--mode` where no request is named.
+    #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
+    ModeOfNoRequest,
     /// `--interval` below what a table can be read at.
     #[error("--interval must be at least 100ms")]
     ShortInterval,
@@ -135,8 +139,8 @@ pub enum Wanted {
     Everything,
     /// Every request.
     AllRequests,
-    /// These; never empty, no id twice.
-    Only(Vec<RequestId>),
+    /// These.
+    Only(Choice),
 }
 
 /// `run`.
@@ -146,6 +150,8 @@ pub struct Run {
     pub target: Whom,
     /// What to measure.
     pub wanted: Wanted,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The socket, where it is not the default one.
@@ -165,8 +171,8 @@ pub struct Run {
 pub enum Subject {
     /// Every task.
     AllTasks,
-    /// One request; the recording ends with it.
-    Request(RequestId),
+    /// These requests; the recording ends with them.
+    Requests(Choice),
 }
 
 /// `record`.
@@ -176,6 +182,8 @@ pub struct Record {
     pub target: Whom,
     /// What to record.
     pub subject: Subject,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// How long at most.
@@ -338,21 +346,18 @@ pub(super) fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, Us
 
 impl Run {
     fn check(args: RunArgs) -> Result<Self, UsageError> {
-        for (at, id) in args.request.iter().enumerate() {
-            if args.request.iter().take(at).any(|earlier| earlier == id) {
-                return Err(UsageError::SameRequestTwice(id.clone()));
-            }
-        }
-        // clap has refused `--all-requests` beside `--request`.
-        let wanted = match (args.all_requests, args.request) {
+        // clap has refused `--all-requests` beside wanted ones.
+        let (choice, how) = args.choice.check()?;
+        let wanted = match (args.all_requests, choice) {
             (true, _) => Wanted::AllRequests,
-            (false, ids) if ids.is_empty() => Wanted::Everything,
-            (false, ids) => Wanted::Only(ids),
+            (false, None) => Wanted::Everything,
+            (false, Some(choice)) => Wanted::Only(choice),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
             target: args.target.into(),
             wanted,
+            how,
             request_key: args.request_key,
             socket,
             rate: args.rate,
@@ -365,7 +370,8 @@ impl Run {
 
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
-        let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let (choice, how) = args.choice.check()?;
+        let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let target = args.target.into();
         let duration = args.duration.unwrap_or(match target {
             Whom::Pid(_) => DURATION,
@@ -377,6 +383,7 @@ impl Record {
         Ok(Self {
             target,
             subject,
+            how,
             request_key: args.request_key,
             duration,
             shape,

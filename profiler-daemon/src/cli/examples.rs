@@ -66,8 +66,10 @@ Examples:
   profiler-daemon token --new-key --profile-key-file shop.key
   # A token for any client
   profiler-daemon token --profile-key-file shop.key --valid 10m
+  # The daemon that asks for requests with one
+  sudo profiler-daemon run --pid 1234 --marked
 
-Send it as the header x-profile while a daemon is attached that wants marked requests.";
+Send it as the header x-profile while such a daemon, or `record --marked`, is attached.";
 
 /// Of `requests`.
 pub(super) const REQUESTS: &str = "\

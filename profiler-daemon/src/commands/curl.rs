@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use profiler_daemon::{
     cli::{
-        Exit, Streams,
+        Exit, Streams, choice,
         color::Color,
         command::{self, Subject as Wanted},
         curl::Curl,
@@ -20,7 +20,7 @@ use profiler_daemon::{
         visible,
     },
     model::{RequestId as ModelId, Selection},
-    session::{Manner, Recorded, Session, Subject, record},
+    session::{Choice, Manner, Recorded, Session, Subject, Tokens, record},
     target::listener::listener,
 };
 
@@ -42,7 +42,8 @@ pub(super) fn run(order: Curl, streams: Streams, color: Color, verbosity: u8) ->
     let pid = order.pid.map_or_else(|| listener(&order.place.host, order.place.port), Ok)?;
     super::check_target(pid)?;
     let token = key.as_ref().map(|key| token::token(key, order.duration + MARGIN)).transpose()?;
-    let request = Request { id: order.id.clone().map_or_else(made_up, Ok)?, pid, order };
+    let tokens = token.is_some() || order.has_token;
+    let request = Request { tokens, id: order.id.clone().map_or_else(made_up, Ok)?, pid, order };
     let runtime = super::runtime()?;
     let (recorded, answer) = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
@@ -59,7 +60,7 @@ pub(super) fn run(order: Curl, streams: Streams, color: Color, verbosity: u8) ->
                     answered = sent.answered() => if answered { tokio::time::sleep(GRACE).await },
                 }
             };
-            record(session, request.order.duration, Some(request.id()), over).await?
+            record(session, request.order.duration, over).await?
         };
         // A request may be over before its answer has come through.
         let patience = if recorded.session.has_ended(request.id()) { request.order.duration } else { GRACE };
@@ -75,6 +76,8 @@ struct Request {
     order: Curl,
     pid: u32,
     id: RequestId,
+    /// It carries a token.
+    tokens: bool,
 }
 
 impl Request {
@@ -85,49 +88,86 @@ impl Request {
     /// Attaches so that the request of this id is seen.
     fn attach(&self, progress: &mut dyn FnMut(profiler_daemon::inspect::awaits::Progress)) -> Result<Session> {
         let manner = Manner { timeline: super::format(self.order.shape.format).wants_timeline(), ..Manner::default() };
-        let subject = Subject::Requests(vec![self.id().to_vec()]);
+        let subject = Subject::Requests(Choice { tokens: self.tokens, ..Choice::of_ids(vec![self.id().to_vec()]) });
         Ok(Session::start(self.pid, &subject, &manner, &self.order.names.debug_dirs, progress)?)
     }
 
     /// Writes the profile and tells of the request, or why there is none.
     fn finish(self, recorded: Recorded, curl: ExitStatus, output: PendingOutput, streams: Streams, color: Color) -> Result<Exit> {
-        let Self { order, pid, id } = self;
-        let wanted = Selection::Request { id: ModelId::new(recorded.session.shown(id.as_str().as_bytes())) };
-        let seen = !wanted.requests(&recorded.capture).is_empty();
-        let ended = match (curl.code(), curl.signal()) {
-            (Some(0), _) => None,
-            (Some(code), _) => Some(format!("curl ended with code {code}")),
-            (None, signal) => Some(format!("curl was ended by signal {}", signal.unwrap_or_default())),
+        let tokens = recorded.session.tokens().filter(|_| self.tokens);
+        let Self { order, pid, id, .. } = self;
+        let failed = how_it_failed(curl);
+        let Some(id) = seen(&recorded, id.clone()) else {
+            return Err(match failed {
+                Some(failed) => Failure::new(Exit::CurlFailed, format!("{failed}, and the service saw no request {id}")),
+                None => unseen(pid, &id, tokens),
+            }
+            .into());
         };
-        match (&ended, seen) {
-            (Some(ended), false) => {
-                Err(Failure::new(Exit::CurlFailed, format!("{ended}, and the service saw no request {id}")).into())
-            }
-            (None, false) => {
-                let sentence = format!(
-                    "curl has its answer, and no request {id} was seen in process {pid}: it must be named by profiler-annotate's layer, from \
-                 the header x-request-id"
-                );
-                Err(Failure::new(Exit::RequestNeverCame, visible(&sentence)).into())
-            }
-            (_, true) => {
-                let order = command::Record {
-                    target: Whom::Pid(pid),
-                    subject: Wanted::Request(id),
-                    request_key: None,
-                    duration: order.duration,
-                    shape: order.shape,
-                    rate: None,
-                    no_awaits: false,
-                    await_wakers: false,
-                    names: order.names,
-                };
-                let exit = recording::finish(&order, recorded, output, streams, color)?;
-                ended.map_or(Ok(exit), |ended| {
-                    Err(Failure::new(Exit::CurlFailed, format!("{ended}; the profile is written")).into())
-                })
-            }
+        if let Some(tokens) = tokens {
+            tell_tokens(tokens);
         }
+        let order = command::Record {
+            target: Whom::Pid(pid),
+            subject: Wanted::Requests(choice::Choice { ids: vec![id], ..choice::Choice::default() }),
+            how: choice::How::default(),
+            request_key: None,
+            duration: order.duration,
+            shape: order.shape,
+            rate: None,
+            no_awaits: false,
+            await_wakers: false,
+            names: order.names,
+        };
+        let exit = recording::finish(&order, recorded, output, streams, color)?;
+        failed.map_or(Ok(exit), |failed| Err(Failure::new(Exit::CurlFailed, format!("{failed}; the profile is written")).into()))
+    }
+}
+
+/// What of curl's end is no success.
+fn how_it_failed(curl: ExitStatus) -> Option<String> {
+    match (curl.code(), curl.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("curl ended with code {code}")),
+        (None, signal) => Some(format!("curl was ended by signal {}", signal.unwrap_or_default())),
+    }
+}
+
+/// The id under which the request was seen: its own, or, where the service takes ids from elsewhere, that of the only one with a good token.
+fn seen(recorded: &Recorded, id: RequestId) -> Option<RequestId> {
+    let own = Selection::Request { id: ModelId::new(recorded.session.shown(id.as_str().as_bytes())) };
+    if !own.requests(&recorded.capture).is_empty() {
+        return Some(id);
+    }
+    match recorded.capture.requests.as_slice() {
+        [only] => str::from_utf8(only.id.as_bytes()).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Why an answered request was not seen.
+fn unseen(pid: u32, id: &RequestId, tokens: Option<Tokens>) -> Failure {
+    let (exit, why) = match tokens {
+        Some(Tokens { good: 0, wrong: 1.., .. }) => (Exit::TokenRefused, "the service has refused the token: it has another key"),
+        Some(Tokens { good: 0, expired: 1.., .. }) => {
+            (Exit::TokenRefused, "the service has refused the token as expired: its clock goes before ours")
+        }
+        _ => (Exit::RequestNeverCame, "its router needs profiler-annotate's layer, which takes ids from the header x-request-id"),
+    };
+    let sentence = format!("curl has its answer, and no request {id} was seen in process {pid}: {why}");
+    Failure::new(exit, visible(&sentence))
+}
+
+/// Tells what became of the token, where the request was seen without it.
+fn tell_tokens(tokens: Tokens) {
+    let Tokens { good, wrong, expired, malformed } = tokens;
+    if good == 0 {
+        let why = if wrong + expired + malformed > 0 {
+            format!("was refused ({wrong} wrong, {expired} expired, {malformed} malformed)")
+        } else {
+            "was not looked at: the service has no key for tokens".to_owned()
+        };
+        eprintln!("note: the token {why}; the request was known by its id");
     }
 }
 

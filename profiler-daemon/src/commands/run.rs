@@ -24,7 +24,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
     let subject = match &order.wanted {
         command::Wanted::Everything => Subject::AllTasks,
         command::Wanted::AllRequests => Subject::AllRequests,
-        command::Wanted::Only(ids) => Subject::Requests(ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect()),
+        command::Wanted::Only(choice) => Subject::Requests(super::choice(choice)),
     };
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
@@ -41,6 +41,8 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             no_awaits: order.no_awaits,
             await_wakers: order.await_wakers,
             request_key: order.request_key.clone(),
+            mode: super::mode(order.how),
+            follow_spawns: order.how.follow_spawns,
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
