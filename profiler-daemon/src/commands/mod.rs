@@ -31,7 +31,7 @@ use profiler_daemon::{
     export::table::{self, Colours},
     inspect::awaits::Progress as Reading,
     model::{AwaitSource, Metric, Report},
-    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session},
+    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session, Tokens},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -182,6 +182,13 @@ fn tell_kernel_said(lines: &[String], verbosity: u8) {
         for line in lines {
             eprintln!("kernel side: {}", visible(line));
         }
+    }
+}
+
+/// What became of the tokens of marked requests. Those of a target that has ended cannot be read any more.
+fn tell_tokens(tokens: Option<Tokens>) {
+    if let Some(Tokens { good, wrong, expired, malformed }) = tokens {
+        eprintln!("tokens: {good} good, {wrong} wrong, {expired} expired, {malformed} malformed");
     }
 }
 

@@ -73,6 +73,9 @@ pub(super) fn finish(
     color: Color,
 ) -> Result<Exit> {
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
+    if matches!(&order.subject, command::Subject::Requests(choice) if choice.marked) && !target_lost {
+        super::tell_tokens(session.tokens());
+    }
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
         command::Subject::Requests(choice) => match choice.ids.as_slice() {

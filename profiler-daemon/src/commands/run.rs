@@ -60,6 +60,9 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         told.requests.iter_mut().for_each(|row| row.waits.clear());
     }
     eprint!("{}", summary(&told, color));
+    if matches!(&order.wanted, command::Wanted::Only(choice) if choice.marked) && !ended.target_lost {
+        super::tell_tokens(ended.tokens);
+    }
     super::tell_losses(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
     if ended.target_lost {
