@@ -10,6 +10,7 @@ mod known_times;
 mod launched;
 mod marked;
 mod off_cpu;
+mod request_mode;
 mod requests;
 mod run;
 mod runtimes;
