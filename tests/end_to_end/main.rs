@@ -7,6 +7,8 @@ mod ends;
 mod exports;
 mod inspect;
 mod known_times;
+mod launched;
+mod marked;
 mod off_cpu;
 mod request_mode;
 mod requests;
