@@ -93,6 +93,12 @@ fn find(address: u64) -> Option<&'static mut TaskRow> {
     TASKS.get_ptr_mut(address).map(|row| unsafe { &mut *row })
 }
 
+/// The id of the task at `address`, 0 where it has no row.
+#[inline(always)]
+pub fn id_of(address: u64) -> u64 {
+    find(address).map_or(0, |row| row.id)
+}
+
 /// What stands at the header decides the type, not the site: identical poll functions may be merged by the linker.
 #[inline(always)]
 fn same_task(row: &TaskRow, header: &Header) -> bool {
