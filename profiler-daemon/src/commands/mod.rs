@@ -34,6 +34,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::Waits(waits) => ask::waits(&waits, color),
+        Command::Family(family) => ask::family(&family, color),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
