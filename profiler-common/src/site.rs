@@ -38,6 +38,8 @@ pub enum SiteRole {
     Woken = 11,
     /// A leaf stores its waker (`clone_waker`); first argument: header.
     WakerStored = 12,
+    /// A task is put into its `LocalSet`'s queue, by its spawn or by a wake; first argument: header.
+    LocalScheduled = 20,
 }
 
 /// A general register of x86-64, numbered as in the instruction encoding.

@@ -35,6 +35,7 @@ impl Probe {
             SiteRole::PollReturn => "poll_return",
             SiteRole::Wake | SiteRole::Woken => "task_wake",
             SiteRole::Spawn => "task_spawn",
+            SiteRole::LocalScheduled => "local_scheduled",
             SiteRole::Defer => "task_defer",
             SiteRole::WakerStored => "waker_stored",
             SiteRole::ScopeEnter => "scope_enter",
@@ -128,7 +129,7 @@ const fn rank(role: SiteRole) -> u8 {
     match role {
         SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
         SiteRole::Wake | SiteRole::Woken | SiteRole::Defer | SiteRole::WakerStored => 1,
-        SiteRole::PollStart | SiteRole::Spawn => 2,
+        SiteRole::PollStart | SiteRole::Spawn | SiteRole::LocalScheduled => 2,
         SiteRole::ScopeEnter => 3,
     }
 }

@@ -14,6 +14,7 @@ mod run;
 mod service;
 mod snapshot;
 mod start;
+mod task_ids;
 mod unwind;
 
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};

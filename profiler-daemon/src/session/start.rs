@@ -10,7 +10,7 @@ use profiler_common::site::TypeRow;
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::keys::NamingKey;
 use super::unwind::Unwinding;
-use super::{Session, SessionError, annotation, clock, modules_of, probes};
+use super::{Session, SessionError, annotation, clock, modules_of, probes, task_ids};
 use crate::attach::{self, Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -269,6 +269,7 @@ fn attach_to(
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
+    task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
     let scopes_before =
         inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
     let setting = setting(

@@ -72,6 +72,7 @@ impl<'c> Seen<'c> {
 
     fn root(&self, row: &RequestRow) -> Node {
         let spans = self.scopes.get(&row.scope).map(|spans| self.spans(spans)).unwrap_or_default();
+        let waits = self.waits(self.waits.of_scope(row.scope), row.task_id, &spans, row.polls);
         Node {
             key: Key::Scope(row.scope),
             parent: Parent::Nobody,
@@ -89,7 +90,7 @@ impl<'c> Seen<'c> {
                 longest_poll_ns: row.longest_poll_ns,
             },
             spans,
-            waits: self.waits(self.waits.of_scope(row.scope), row.task_id),
+            waits,
         }
     }
 
@@ -103,7 +104,9 @@ impl<'c> Seen<'c> {
             _ => Parent::Unknown,
         };
         let spans = child.task_id.and_then(|task| self.tasks.get(&(row.scope, task)));
+        let spans = spans.map(|spans| self.spans(spans)).unwrap_or_default();
         let waits = child.task_id.map(|_| self.waits.of_child(row.scope, child.task_id)).unwrap_or_default();
+        let waits = self.waits(waits, child.task_id, &spans, child.polls);
         Node {
             key: child.task_id.map_or(Key::Nameless(place), Key::Task),
             parent,
@@ -120,8 +123,8 @@ impl<'c> Seen<'c> {
                 wake_unseen: child.wake_unseen,
                 longest_poll_ns: child.longest_poll_ns,
             },
-            spans: spans.map(|spans| self.spans(spans)).unwrap_or_default(),
-            waits: self.waits(waits, child.task_id),
+            spans,
+            waits,
         }
     }
 
@@ -151,21 +154,41 @@ impl<'c> Seen<'c> {
         inside.map(|off| Stretch { start_ns: off.start_ns, blocked_ns: off.blocked_ns, preempted_ns: off.preempted_ns }).collect()
     }
 
-    fn waits(&self, spans: Vec<&AwaitSpan>, task: Option<u64>) -> Vec<Wait> {
-        spans
+    /// Waits with a stack as they were recorded; the other gaps between polls by the polls.
+    fn waits(&self, recorded: Vec<&AwaitSpan>, task: Option<u64>, spans: &[Span], polls: u64) -> Vec<Wait> {
+        let woken_on = |woken_ns: u64| task.and_then(|task| self.wakes.get(&(task, woken_ns)).copied());
+        let mut waits: Vec<Wait> = recorded
             .into_iter()
-            .map(|span| {
-                let woken_ns = span.start_ns.saturating_add(span.suspended_ns);
-                Wait {
-                    start_ns: span.start_ns,
-                    suspended_ns: span.suspended_ns,
-                    scheduled_ns: span.scheduled_ns,
-                    stack: span.stack,
-                    on: self.awaited(span),
-                    woken_on: task.and_then(|task| self.wakes.get(&(task, woken_ns)).copied()),
-                }
+            .map(|span| Wait {
+                start_ns: span.start_ns,
+                suspended_ns: span.suspended_ns,
+                scheduled_ns: span.scheduled_ns,
+                stack: span.stack,
+                on: self.awaited(span),
+                woken_on: woken_on(span.start_ns.saturating_add(span.suspended_ns)),
             })
-            .collect()
+            .collect();
+        // Where a poll is missing, a gap may hide it.
+        let is_whole = u64::try_from(spans.len()).is_ok_and(|seen| seen >= polls);
+        let stacked = waits.len();
+        for (before, after) in spans.iter().zip(spans.iter().skip(1)).filter(|_| is_whole) {
+            let known = waits.get(..stacked).unwrap_or_default();
+            let next = known.partition_point(|wait| wait.start_ns < before.end_ns);
+            if before.end_ns >= after.start_ns || known.get(next).is_some_and(|wait| wait.start_ns < after.start_ns) {
+                continue;
+            }
+            let ready_ns = after.ready_ns.unwrap_or(after.start_ns).clamp(before.end_ns, after.start_ns);
+            waits.push(Wait {
+                start_ns: before.end_ns,
+                suspended_ns: ready_ns.saturating_sub(before.end_ns),
+                scheduled_ns: after.start_ns.saturating_sub(ready_ns),
+                stack: None,
+                on: Awaited::Unseen,
+                woken_on: woken_on(ready_ns),
+            });
+        }
+        waits.sort_by_key(|wait| wait.start_ns);
+        waits
     }
 
     fn awaited(&self, span: &AwaitSpan) -> Awaited {

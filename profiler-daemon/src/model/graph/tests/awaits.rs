@@ -47,7 +47,7 @@ fn an_await_on_a_task_is_opened() {
         below(&graph, ROOT).into_iter().filter_map(|(stack, ns)| Some((stack.strip_prefix(audit)?.to_owned(), ns))).collect();
     let hash = " / orders::handle / [await] task orders::audit (orders.rs:16) / task orders::hash::{closure 0}";
     let expected = [
-        (format!("{hash} / [blocked, no stack]"), 2_000_000),
+        (format!("{hash} / [no stack] / [blocked]"), 2_000_000),
         (format!("{hash} / [running, no sample]"), 1_000_000),
         (format!("{hash} / [scheduled]"), 400_000),
         (" / orders::handle / [await] task orders::audit (orders.rs:16)".to_owned(), 500_000),
