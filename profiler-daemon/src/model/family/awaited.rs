@@ -79,7 +79,8 @@ impl<'n> Members<'n> {
                 self.chosen(&candidates, wait, false).unwrap_or(For::Unknown(Unknown::NotOfFamily))
             }
             Awaited::Unseen => {
-                let candidates: Vec<usize> = self.children(place).collect();
+                // A handle may have been handed on: any member's end may be what woke.
+                let candidates: Vec<usize> = (1..self.nodes.len()).filter(|&other| other != place).collect();
                 self.chosen(&candidates, wait, true).unwrap_or(For::Itself)
             }
         }

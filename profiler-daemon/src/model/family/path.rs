@@ -37,6 +37,8 @@ pub struct Chain {
     pub node: usize,
     /// Whether it was found by the wake.
     pub by_wake: bool,
+    /// Whether it, or one that waits for it, was.
+    pub guessed: bool,
     /// How many wait for it, one for another.
     pub depth: usize,
 }
@@ -71,7 +73,7 @@ pub fn path(nodes: &[Node]) -> Path {
     let Some(root) = nodes.first() else { return Path::default() };
     let timelines = nodes.iter().map(|_| None).collect();
     let mut walk = Walk { nodes, members: Members::of(nodes), timelines, known: HashMap::new(), path: Path::default() };
-    walk.path.chains.push(Chain { parent: None, stack: None, node: 0, by_wake: false, depth: 0 });
+    walk.path.chains.push(Chain { parent: None, stack: None, node: 0, by_wake: false, guessed: false, depth: 0 });
     walk.follow(0, root.start_ns, root.end_ns());
     walk.path
 }
@@ -149,9 +151,6 @@ impl Walk<'_> {
                 self.step(chain, from, to, What::Unknown(Unknown::TooDeep));
             } else {
                 let inner = self.chain(chain, wait.stack, child, !told);
-                if !told {
-                    self.path.by_wake_ns = self.path.by_wake_ns.saturating_add(to.saturating_sub(from));
-                }
                 self.follow(inner, from, to);
             }
         }
@@ -171,9 +170,10 @@ impl Walk<'_> {
 
     fn chain(&mut self, parent: usize, stack: Option<AwaitIndex>, node: usize, by_wake: bool) -> usize {
         let depth = self.path.chains.get(parent).map_or(0, |chain| chain.depth.saturating_add(1));
+        let guessed = by_wake || self.path.chains.get(parent).is_some_and(|chain| chain.guessed);
         let chains = &mut self.path.chains;
         *self.known.entry((parent, stack, node)).or_insert_with(|| {
-            chains.push(Chain { parent: Some(parent), stack, node, by_wake, depth });
+            chains.push(Chain { parent: Some(parent), stack, node, by_wake, guessed, depth });
             chains.len().saturating_sub(1)
         })
     }
@@ -181,6 +181,9 @@ impl Walk<'_> {
     fn step(&mut self, chain: usize, start_ns: u64, end_ns: u64, what: What) {
         if end_ns <= start_ns {
             return;
+        }
+        if self.path.chains.get(chain).is_some_and(|chain| chain.guessed) {
+            self.path.by_wake_ns = self.path.by_wake_ns.saturating_add(end_ns.saturating_sub(start_ns));
         }
         match self.path.steps.last_mut() {
             Some(last) if last.chain == chain && last.what == what && last.end_ns == start_ns => last.end_ns = end_ns,
