@@ -247,7 +247,9 @@ fn what_is_not_known_is_said() {
         Script::child(11, 1000).poll(10).on(90, 0, 12).end(),
         Script::child(12, 1000).poll(10).on(90, 0, 11).end(),
     ];
-    nodes.iter_mut().for_each(|node| node.complete = false);
+    for node in &mut nodes {
+        node.complete = false;
+    }
     assert_eq!(told(&nodes)[1..], ["1010-1100 root>11>12 Cycle"]);
     // Only its sums are known.
     let mut sums = [root().poll(10).on(90, 0, 11).end(), Script::child(11, 1000).poll(100).end()];

@@ -32,6 +32,7 @@ pub struct Family {
 }
 
 /// The request itself, or a task of it.
+#[expect(clippy::struct_excessive_bools, reason = "the shape that programs read: each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// How many it was spawned by, one by another: it stands below the nearest one before it with a smaller depth. The request has 0.

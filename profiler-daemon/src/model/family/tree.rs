@@ -32,7 +32,9 @@ pub fn tree(nodes: &[Node]) -> Vec<Place> {
         }
     }
     let start = |place: &usize| nodes.get(*place).map(|node| (node.start_ns, node.key));
-    children.iter_mut().for_each(|list| list.sort_by_key(start));
+    for list in &mut children {
+        list.sort_by_key(start);
+    }
     strays.sort_by_key(start);
     let mut order = Order { children, seen: vec![false; nodes.len()], places: Vec::new() };
     if !nodes.is_empty() {

@@ -24,8 +24,8 @@ pub(super) fn opened<'c>(
     let mut left = own.waits.clone();
     let mut moved_ns = 0_u64;
     for step in &found.steps {
-        if let Some(stack) = outermost(&found, step.chain) {
-            if !take(&mut left, stack.and_then(|index| awaits.first_of(index)), step.ns()) {
+        if let Some(chain) = outermost(&found, step.chain) {
+            if !take(&mut left, chain.stack.and_then(|index| awaits.first_of(index)), step.ns()) {
                 return Vec::new();
             }
             moved_ns = moved_ns.saturating_add(step.ns());
@@ -50,12 +50,12 @@ pub(super) fn opened<'c>(
         .collect()
 }
 
-/// Where the request itself waits in a chain. `None`: the chain is the request.
-fn outermost(path: &Path, chain: usize) -> Option<Option<AwaitIndex>> {
+/// The link of a chain in which the request itself waits. `None`: the chain is the request.
+fn outermost(path: &Path, chain: usize) -> Option<&Chain> {
     let mut at = path.chains.get(chain)?;
     loop {
         match at.parent? {
-            0 => return Some(at.stack),
+            0 => return Some(at),
             parent => at = path.chains.get(parent)?,
         }
     }
