@@ -116,7 +116,7 @@ pub(super) fn towers<'c>(
     stacks: &Stacks,
 ) -> Towers<'c> {
     match selection {
-        Selection::Request { .. } => {
+        Selection::Request { .. } | Selection::Requests => {
             let rows = selection.requests(capture);
             let index = StackIndex::of(capture);
             // No other graph draws it.
