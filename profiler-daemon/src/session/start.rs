@@ -214,7 +214,7 @@ fn attach_to(
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && !manner.await_wakers {
+    if awaits.source == AwaitSource::Wakers && std::env::var_os("NOWAKERS").is_some() {
         awaits.source = AwaitSource::None;
     }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
