@@ -8,6 +8,7 @@ mod layouts;
 mod polls;
 mod report;
 mod spread;
+mod stored;
 mod user;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ fn run(quick: bool) -> Result<String> {
         rounds: polls.rounds,
         slice_polls: polls.in_slice,
         shapes: polls.shapes,
+        stored: polls.stored,
         layouts: layouts::all(quick)?,
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: false,
             no_awaits: order.no_awaits,
-            await_wakers: order.await_wakers,
+            no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
