@@ -69,6 +69,9 @@ impl WakerShape {
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
     use super::*;
     use crate::awaits::AwaitWalk;
     use crate::awaits::node::target;
