@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
         [] => run(false),
         ["--quick"] => run(true),
+        // What stored wakers cost, alone.
+        ["--stored"] => stored::all(polls::ROUNDS).and_then(|rows| json(&rows)),
         _ => Err(Failure::Wrong(vec![format!("no such arguments: {words:?}")])),
     };
     match done {

@@ -21,7 +21,7 @@ use crate::{stored, user};
 /// Longer than a slice takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Slices of each kind.
-const ROUNDS: usize = 24;
+pub(crate) const ROUNDS: usize = 24;
 const QUICK_ROUNDS: usize = 4;
 /// Polls in one: some 20 ms.
 const SLICE_POLLS: u64 = 4000;

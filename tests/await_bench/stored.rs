@@ -25,7 +25,7 @@ pub(crate) fn all(rounds: usize) -> Result<Vec<report::Stored>> {
     let mut fixture = Fixture::start(program()?)?;
     let bare = each_shape(&mut fixture, rounds)?;
     let left_out = Manner { no_await_wakers: true, ..Manner::default() };
-    let session = Session::start(fixture.pid(), &Subject::AllTasks, &left_out, &[], &mut |_| ()).map_err(wrong)?;
+    let mut session = Session::start(fixture.pid(), &Subject::AllTasks, &left_out, &[], &mut |_| ()).map_err(wrong)?;
     let attached = each_shape(&mut fixture, rounds)?;
     session.finish().map_err(wrong)?;
     let mut session = Session::start(fixture.pid(), &Subject::AllTasks, &Manner::default(), &[], &mut |_| ()).map_err(wrong)?;
