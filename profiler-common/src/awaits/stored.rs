@@ -40,7 +40,7 @@ impl WakerShape {
     pub fn note(&mut self, frame: u32, sp: u64, address: u64) {
         let words = address.wrapping_sub(sp) / 8;
         // One that lies too far away is never found again: at the stack pointer there is another word.
-        let place = if words <= u16::MAX as u64 { words as u16 } else { 0 };
+        let place = u16::try_from(words).unwrap_or(0);
         self.places[frame as usize & (AWAIT_WORDS - 1)] = place;
     }
 
