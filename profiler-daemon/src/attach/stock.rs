@@ -20,7 +20,9 @@ pub(super) fn up(ebpf: &Ebpf) {
         scope.spawn(|| {
             for cpu in sys::allowed_cpus() {
                 if sys::run_on(cpu).is_ok() {
-                    MAPS.iter().for_each(|name| touch(ebpf, name));
+                    for name in MAPS {
+                        touch(ebpf, name);
+                    }
                 }
             }
         });
