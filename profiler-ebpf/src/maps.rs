@@ -4,13 +4,15 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey};
+use profiler_common::awaits::{
+    AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey, WakerKey, WakerShape,
+};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
     RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
-use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
+use profiler_common::limits::{THREADS as MAX_THREADS, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
@@ -80,6 +82,11 @@ pub static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
 /// The walk under way on a thread whose future stores its waker, by thread id: a uprobe program can be preempted by another thread's.
 #[map]
 pub static WAKER_WALKS: HashMap<u32, Walk> = HashMap::with_max_entries(MAX_THREADS, BPF_F_NO_PREALLOC);
+
+/// Where return addresses lay in stacks in which wakers were stored. Full, it costs walks and no data. Allocated before use: an allocation in
+/// a poll can raise an interrupt of its own (kernel/bpf/memalloc.c, `irq_work_raise`).
+#[map]
+pub static WAKER_SHAPES: HashMap<WakerKey, WakerShape> = HashMap::with_max_entries(MAX_WAKER_SHAPES, 0);
 
 /// What walks came to.
 #[map]

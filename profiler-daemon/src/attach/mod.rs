@@ -12,6 +12,7 @@ mod machine;
 mod object;
 mod perf;
 mod programs;
+mod stock;
 mod sys;
 mod unwind;
 mod uprobes;
@@ -118,6 +119,7 @@ impl Attached {
         if let Some(tables) = &order.await_tables {
             tables.fill(&mut ebpf)?;
         }
+        stock::up(&ebpf);
         let mut attached = Self {
             uprobes: None,
             samplers: None,

@@ -116,7 +116,7 @@ impl Request {
             shape: order.shape,
             rate: None,
             no_awaits: false,
-            await_wakers: false,
+            no_await_wakers: false,
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;

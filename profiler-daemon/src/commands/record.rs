@@ -42,7 +42,7 @@ fn profile(
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
-            await_wakers: order.await_wakers,
+            no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,

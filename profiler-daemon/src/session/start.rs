@@ -48,8 +48,8 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
-    /// Whether stacks of stored wakers stand in where there are no layouts: they cost polls tens of microseconds.
-    pub await_wakers: bool,
+    /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
+    pub no_await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
     /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
@@ -169,7 +169,7 @@ fn attach_to(
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && (!manner.await_wakers || mode.mode == Mode::Request) {
+    if awaits.source == AwaitSource::Wakers && (manner.no_await_wakers || mode.mode == Mode::Request) {
         awaits.source = AwaitSource::None;
     }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
