@@ -5,6 +5,7 @@ mod blocking;
 mod compare;
 mod ends;
 mod exports;
+mod family;
 mod inspect;
 mod known_times;
 mod launched;

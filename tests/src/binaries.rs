@@ -45,6 +45,18 @@ pub fn demo() -> Result<PathBuf> {
     })
 }
 
+/// A fixture with full debug information, hence with layouts of its futures, by the name of its binary.
+pub fn fixture_with_types(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let folder = once(&BUILT, || {
+        let folder = target().join("full");
+        let types = ["--config", "profile.release.debug=2", "--target-dir", &*folder.to_string_lossy()];
+        build("fixture-service", &[&["--bin", name, "--release"], &types[..]].concat())?;
+        Ok(folder.join("release"))
+    })?;
+    Ok(folder.join(name))
+}
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {

@@ -47,7 +47,7 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Stay attached to a service and answer `requests`, `tasks`, `blocking`, `waits` and `export`
+    /// Stay attached to a service and answer `requests`, `tasks`, `blocking`, `waits`, `family` and `export`
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Attach, wait, write one result and leave
@@ -74,6 +74,9 @@ pub enum CommandArgs {
     /// List what a request, or each type of task, waited for: await points with their time
     #[command(after_help = examples::WAITS)]
     Waits(WaitsArgs),
+    /// Show a request's tree of tasks, and what its wall time consisted of: its awaits on tasks opened into those tasks' states
+    #[command(after_help = examples::FAMILY)]
+    Family(FamilyArgs),
     /// Tell what can be profiled in a program, and what is missing
     #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
@@ -172,7 +175,7 @@ pub struct ShapeArgs {
     pub output: PathBuf,
 }
 
-/// How functions are named: shared by `run`, `record`, `export` and `waits`.
+/// How functions are named: shared by `run`, `record`, `export`, `waits` and `family`.
 #[derive(Debug, ClapArgs)]
 pub struct NamesArgs {
     /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
@@ -291,6 +294,29 @@ pub struct WaitsArgs {
     /// List this many await points, those with the most time
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub top: u64,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
+}
+
+/// Arguments of `family`.
+#[derive(Debug, ClapArgs)]
+pub struct FamilyArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// The request
+    #[arg(short, long, value_name = "ID")]
+    pub request: RequestId,
+    /// List this many parts of the critical path, those with the most time
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+    /// List the critical path step by step, in order of time; json always has both
+    #[arg(long, conflicts_with = "top")]
+    pub steps: bool,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,

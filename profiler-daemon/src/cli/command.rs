@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     args::{
-        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
-        RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
+        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, FamilyArgs, Format, InspectArgs, Listing, Metric, NamesArgs,
+        RecordArgs, RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     choice::{Choice, How},
     color::Color,
@@ -114,6 +114,8 @@ pub enum Command {
     Export(Export),
     /// List what was waited for.
     Waits(Waits),
+    /// See [`Family`].
+    Family(Family),
     /// Tell what can be profiled.
     Inspect {
         /// In what.
@@ -304,6 +306,23 @@ pub struct Waits {
     pub names: Names,
 }
 
+/// `family`.
+#[derive(Debug, PartialEq)]
+pub struct Family {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Whose.
+    pub request: RequestId,
+    /// Rows of the critical path.
+    pub top: u64,
+    /// Whether the path is listed step by step.
+    pub steps: bool,
+    /// Form of the answer.
+    pub format: Listing,
+    /// How functions are named.
+    pub names: Names,
+}
+
 /// What `inspect` looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -328,6 +347,7 @@ impl Invocation {
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
             CommandArgs::Waits(waits) => Command::Waits(Waits::check(waits)?),
+            CommandArgs::Family(family) => Command::Family(Family::check(family)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
             CommandArgs::Completions(completions) => Command::Completions(completions.shell),
@@ -476,6 +496,13 @@ impl Waits {
         let selection = args.request.map_or(Selection::All, Selection::Request);
         let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
         Ok(Self { daemon, selection, top: args.top, format: args.format, names })
+    }
+}
+
+impl Family {
+    fn check(args: FamilyArgs) -> Result<Self, UsageError> {
+        let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
+        Ok(Self { daemon, request: args.request, top: args.top, steps: args.steps, format: args.format, names })
     }
 }
 

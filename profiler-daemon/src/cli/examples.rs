@@ -121,6 +121,16 @@ Examples:
   # The stacks, for a program
   sudo profiler-daemon waits --request order-42 --format json | jq '.[].waits[].stack'";
 
+/// Of `family`.
+pub(super) const FAMILY: &str = "\
+Examples:
+  # Which tasks did this request spawn, and which of them was it waiting for?
+  sudo profiler-daemon family --request order-42
+  # What happened when?
+  sudo profiler-daemon family --request order-42 --steps
+  # The part of the wall time in which workers were not free, for a program
+  sudo profiler-daemon family --request order-42 --format json | jq '.[].critical_path.times.scheduled_ns'";
+
 /// Of `inspect`.
 pub(super) const INSPECT: &str = "\
 Examples:

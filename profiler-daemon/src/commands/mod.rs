@@ -49,6 +49,7 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> 
         Command::Waits(waits) => ask::waits(&waits, color),
         Command::Curl(order) => curl::run(order, streams, color, invocation.verbosity),
         Command::Token(order) => token::run(&order),
+        Command::Family(family) => ask::family(&family, color),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
