@@ -8,6 +8,8 @@ mod exports;
 mod family;
 mod inspect;
 mod known_times;
+mod launched;
+mod marked;
 mod off_cpu;
 mod request_mode;
 mod requests;

@@ -35,6 +35,16 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// The demo's service: axum, with the annotation's layer.
+pub fn demo() -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || {
+        // As it is: its own tests have built it so already.
+        build("demo-service", &["--bin", "demo-service"])?;
+        Ok(target().join("debug/demo-service"))
+    })
+}
+
 /// A fixture with full debug information, hence with layouts of its futures, by the name of its binary.
 pub fn fixture_with_types(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
