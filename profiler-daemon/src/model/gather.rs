@@ -188,7 +188,9 @@ fn children(setting: &Setting, collected: &Collected) -> HashMap<u64, Vec<ChildR
         children.entry(row.request).or_default().push(ChildRow {
             task_id: known(setting, row.id),
             task_type: TypeIndex(row.task_type),
-            parent_task: known(setting, row.parent),
+            // The annotation names the scope that spawned a child of a child.
+            parent_task: known(setting, if row.flags & task::CHILD_SCOPE == 0 { row.parent } else { row.spawner }),
+            spawned_by_root: row.flags & task::CHILD_SCOPE != 0 && row.spawner == 0,
             start_ns: row.first_ns,
             complete,
             states: states(&row.states),

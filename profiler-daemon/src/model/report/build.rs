@@ -131,6 +131,9 @@ pub(crate) fn with_family(
 ) {
     for (child, of) in told.children.iter_mut().zip(&row.children) {
         let own = of.task_id.map(|_| spans.of_child(row.scope, of.task_id));
+        if of.spawned_by_root {
+            child.parent_id = row.task_id;
+        }
         (child.waits, child.waits_unknown_ns) = waits::of_child(&of.states, own, naming.stacks, naming.keep);
     }
     let nodes = seen.nodes(row);
