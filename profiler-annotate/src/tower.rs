@@ -1,21 +1,13 @@
 //! Takes the request id of an HTTP request from its headers.
 
-mod ids;
-mod traceparent;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use http::{HeaderName, Request};
+use http::{HeaderName, HeaderValue, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::record::Record;
+use crate::naming::{Unusable, X_REQUEST_ID};
 use crate::scope::{Current, Scope};
-use crate::startup;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A tower layer that makes each HTTP request a [`scope`](crate::scope).
 ///
@@ -25,8 +17,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// 2. the trace id of a W3C `traceparent`, 32 hexadecimal digits;
 /// 3. a made-up one, `gen-` and 16 hexadecimal digits, unique in the process.
 ///
-/// A header that is there but cannot be used (empty, longer than 64 bytes, not UTF-8, a malformed `traceparent`) never fails a
-/// request: the request gets a made-up id, and [`RequestIdLayer::unusable_headers`] counts it. Whatever the id, a valid
+/// A header that is there but cannot be used (empty, longer than 64 bytes, a malformed `traceparent`) never fails a request: the
+/// request gets a made-up id, and [`RequestIdLayer::unusable_headers`] counts it. Whatever the id, a valid
 /// `traceparent` also puts its trace and span id into the record.
 ///
 /// Outermost is the best place: what the other layers do then belongs to the request too.
@@ -47,27 +39,27 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct RequestIdLayer {
     header: HeaderName,
-    unusable: Arc<AtomicU64>,
+    unusable: Unusable,
 }
 
 impl RequestIdLayer {
     /// Takes the id from `x-request-id`, else from `traceparent`.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_header(X_REQUEST_ID)
+        Self::with_header(HeaderName::from_static(X_REQUEST_ID))
     }
 
     /// Takes the id from this header instead of `x-request-id`, else from `traceparent`.
     #[must_use]
     pub fn with_header(header: HeaderName) -> Self {
-        Self { header, unusable: Arc::default() }
+        Self { header, unusable: Unusable::default() }
     }
 
     /// How many requests had a header that could not be used, and so got a made-up id. Clones of a layer, and the services made
     /// by them, count together.
     #[must_use]
     pub fn unusable_headers(&self) -> u64 {
-        self.unusable.load(Ordering::Relaxed)
+        self.unusable.count()
     }
 }
 
@@ -105,11 +97,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Scope<S::Future> {
-        let named = ids::name(request.headers(), &self.layer.header);
-        if named.unusable_header {
-            self.layer.unusable.fetch_add(1, Ordering::Relaxed);
-        }
-        let record = Record::new(&named.id, named.trace, startup::request_id_key());
+        let headers = request.headers();
+        let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+        let record = self.layer.unusable.record(value, self.layer.header.as_str());
         // What the inner services do in `call` itself (a tracing layer makes its span there) may ask for the current id too.
         let current = Current::set(&record);
         let future = self.inner.call(request);
