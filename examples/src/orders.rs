@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Barrier;
 
-use crate::witness;
-
 /// How many requests wait for one another before any of them goes on; unset, nobody waits.
 static MEETING: OnceLock<Barrier> = OnceLock::new();
 static NOW: AtomicU64 = AtomicU64::new(0);
@@ -25,20 +23,17 @@ pub fn most_at_once() -> u64 {
     MOST.load(Ordering::Relaxed)
 }
 
-/// Makes an order, measured: what it takes depends on its number, so that one's times are not another's.
+/// Makes an order. What it takes depends on its number, so that one's times are not another's.
 pub async fn make(number: u64) -> String {
-    witness::inside(async move {
-        MOST.fetch_max(NOW.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-        work(Duration::from_micros(20 + 10 * (number % 8)));
-        if let Some(meeting) = MEETING.get() {
-            meeting.wait().await;
-        }
-        tokio::time::sleep(Duration::from_millis(1 + number % 5)).await;
-        work(Duration::from_micros(20 + 5 * (number % 16)));
-        NOW.fetch_sub(1, Ordering::Relaxed);
-        format!("order {number} is made\n")
-    })
-    .await
+    MOST.fetch_max(NOW.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+    work(Duration::from_micros(20 + 10 * (number % 8)));
+    if let Some(meeting) = MEETING.get() {
+        meeting.wait().await;
+    }
+    tokio::time::sleep(Duration::from_millis(1 + number % 5)).await;
+    work(Duration::from_micros(20 + 5 * (number % 16)));
+    NOW.fetch_sub(1, Ordering::Relaxed);
+    format!("order {number} is made\n")
 }
 
 /// Keeps the CPU for so long.

@@ -30,8 +30,12 @@ pub(crate) struct Verdict {
     pub(crate) missing: Vec<String>,
     /// Requests that were compared.
     pub(crate) compared: u64,
-    /// The distance between the two sides of each: how much the bounds leave open (ns).
-    pub(crate) open_ns: Vec<u64>,
+    /// The distance between the two sides of each: how much the bounds leave open (ns), the least first.
+    open_ns: Vec<u64>,
+    /// Sum of their wall times (ns).
+    wall_ns: u64,
+    /// Sums of CPU time: inside, `running` of the profiler, outside (ns).
+    cpu_ns: [u64; 3],
 }
 
 /// The two sides of each request, which must have been there once each and have ended.
@@ -62,6 +66,9 @@ pub(crate) fn compare(report: &Report, pairs: &BTreeMap<&str, Pair<'_>>) -> Verd
                 verdict.compared += 1;
                 let open = pair.outside.ended_ns - pair.outside.begun_ns - (pair.inside.ended_ns - pair.inside.begun_ns);
                 verdict.open_ns.push(open);
+                verdict.wall_ns += row.times.wall_ns;
+                let cpu = [pair.inside.cpu_ns, row.times.running_ns, pair.outside.cpu_ns];
+                verdict.cpu_ns.iter_mut().zip(cpu).for_each(|(sum, time)| *sum += time);
             }
             Some(_) => verdict.wrong.push(format!("{} has a second instance", row.id)),
             None => verdict.wrong.push(format!("{} is no request of the service", row.id)),
@@ -93,8 +100,21 @@ fn between(row: &Request, Pair { outside, inside }: &Pair<'_>) -> Vec<String> {
 }
 
 impl Verdict {
-    /// The share `of` 1000 of the requests leaves no more than this open (ns).
-    pub(crate) fn open(&self, of: usize) -> u64 {
-        self.open_ns.get(self.open_ns.len() * of / 1000).copied().unwrap_or(u64::MAX)
+    /// How far the two sides lie apart, for people.
+    pub(crate) fn apart(&self) -> String {
+        let at = |thousandths: usize| self.open_ns.get(self.open_ns.len() * thousandths / 1000).copied().unwrap_or_default();
+        format!("{} ns at the median, {} at the 99th percentile", at(500), at(990))
+    }
+
+    /// Refuses bounds that would let pass anything: of most requests they leave open less than a twentieth of the wall time, and the sums
+    /// of their CPU time lie between those of the two sides, as far as a thread's CPU clock tells (it may leave out interrupts).
+    pub(crate) fn is_tight(&self) -> Result<()> {
+        let open = self.open_ns.get(self.open_ns.len() / 2).copied().unwrap_or(u64::MAX);
+        let wall = self.wall_ns / self.compared.max(1);
+        let [inside, running, outside] = self.cpu_ns;
+        if open < wall / 20 && running >= inside - inside / 50 && running <= outside + outside / 10 {
+            return Ok(());
+        }
+        Err(Failure::Wrong(vec![format!("bounds {} apart, walls of {wall} ns; cpu: {:?}", self.apart(), self.cpu_ns)]))
     }
 }

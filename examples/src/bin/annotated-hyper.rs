@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 
-use annotated_services::witness::OutsideLayer;
+use annotated_services::witness::{self, OutsideLayer};
 use annotated_services::{control, orders};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -18,7 +18,7 @@ use tower_layer::Layer as _;
 async fn order(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = request.uri().path().strip_prefix("/orders/").and_then(|number| number.parse().ok());
     Ok(match number {
-        Some(number) => Response::new(Full::from(orders::make(number).await)),
+        Some(number) => Response::new(Full::from(witness::inside(orders::make(number)).await)),
         None => {
             let mut response = Response::new(Full::from("orders have numbers\n"));
             *response.status_mut() = StatusCode::NOT_FOUND;
