@@ -22,6 +22,8 @@ pub const NO_TASK: u32 = 2;
 pub const ENDED: u32 = 4;
 /// Of a request that a key names: its first poll was seen.
 pub const START_SEEN: u32 = 8;
+/// It may have been entered before, when there was no room for it: its times begin later than it did.
+pub const TURNED_AWAY: u32 = 64;
 
 /// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
 pub const KEYED: u64 = 1 << 63;
@@ -32,7 +34,7 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`TURNED_AWAY`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,

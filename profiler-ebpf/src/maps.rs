@@ -40,6 +40,10 @@ pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, B
 #[map]
 pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
 
+/// The highest number of a scope for which there was no room: up to it, a new one may have been entered before.
+#[map]
+pub static TURNED_AWAY: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Wanted request ids, zero-padded. Written by the daemon.
 #[map]
 pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);

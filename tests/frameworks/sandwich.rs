@@ -28,6 +28,8 @@ pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,
     /// Requests that the service saw and the profiler did not.
     pub(crate) missing: Vec<String>,
+    /// Requests whose first poll the profiler says it did not see: what it has of them is no more than there was.
+    pub(crate) late: u64,
     /// Requests that were compared.
     pub(crate) compared: u64,
     /// The distance between the two sides of each: how much the bounds leave open (ns), the least first.
@@ -60,18 +62,18 @@ pub(crate) fn compare(report: &Report, pairs: &BTreeMap<&str, Pair<'_>>) -> Verd
     let mut verdict = Verdict::default();
     let mut known = BTreeSet::new();
     for row in &report.requests {
-        match pairs.get(row.id.as_str()) {
-            Some(pair) if known.insert(row.id.as_str()) => {
-                verdict.wrong.extend(between(row, pair));
-                verdict.compared += 1;
-                let open = pair.outside.ended_ns - pair.outside.begun_ns - (pair.inside.ended_ns - pair.inside.begun_ns);
-                verdict.open_ns.push(open);
-                verdict.wall_ns += row.times.wall_ns;
-                let cpu = [pair.inside.cpu_ns, row.times.running_ns, pair.outside.cpu_ns];
-                verdict.cpu_ns.iter_mut().zip(cpu).for_each(|(sum, time)| *sum += time);
-            }
-            Some(_) => verdict.wrong.push(format!("{} has a second instance", row.id)),
-            None => verdict.wrong.push(format!("{} is no request of the service", row.id)),
+        let Some(pair) = pairs.get(row.id.as_str()) else {
+            verdict.wrong.push(format!("{} is no request of the service", row.id));
+            continue;
+        };
+        if !known.insert(row.id.as_str()) {
+            verdict.wrong.push(format!("{} has a second instance", row.id));
+        }
+        if row.start_seen {
+            verdict.note(row, pair);
+        } else {
+            verdict.wrong.extend(within(row, pair));
+            verdict.late += 1;
         }
     }
     verdict.missing = pairs.keys().filter(|id| !known.contains(*id)).map(|id| (*id).to_owned()).collect();
@@ -80,26 +82,54 @@ pub(crate) fn compare(report: &Report, pairs: &BTreeMap<&str, Pair<'_>>) -> Verd
 }
 
 /// Everything in which a row lies outside of its two sides.
-fn between(row: &Request, Pair { outside, inside }: &Pair<'_>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut must = |holds: bool, what: &str| {
-        if !holds {
-            wrong.push(format!("{}: {what}: {row:?}, from outside {outside:?}, from inside {inside:?}", row.id));
-        }
-    };
+fn between(row: &Request, pair: &Pair<'_>) -> Vec<String> {
+    let Pair { outside, inside } = pair;
     let (start, end) = (row.start_ns, row.start_ns + row.times.wall_ns);
-    let in_order = |times: [u64; 3]| times.is_sorted_by(|a, b| *a <= b + CLOCKS_NS);
-    must(row.complete && row.start_seen, "it was seen from its first poll to its end");
-    must(in_order([outside.begun_ns, start, inside.begun_ns]), "it begins between the two");
-    must(in_order([inside.ended_ns, end, outside.ended_ns]), "it ends between the two");
-    must(row.polls == outside.polls, "a scope is polled as often as the future around it");
-    let in_polls = row.times.running_ns + row.times.preempted_ns + row.times.blocked_ns;
     let clocks = CLOCKS_NS * row.polls;
-    must(inside.polls_ns <= in_polls + clocks && in_polls <= outside.polls_ns + clocks, "its time in polls lies between the two");
+    let mut wrong = within(row, pair);
+    wrong.extend(broken(row, pair, &[
+        (start <= inside.begun_ns + CLOCKS_NS, "it begins before its handler does"),
+        (inside.ended_ns <= end + CLOCKS_NS, "it ends after its handler has"),
+        (row.polls == outside.polls, "a scope is polled as often as the future around it"),
+        (inside.polls_ns <= in_polls(row) + clocks, "its time in polls is that of its handler or more"),
+    ]));
     wrong
 }
 
+/// Everything in which a row has more than there was.
+fn within(row: &Request, pair: &Pair<'_>) -> Vec<String> {
+    let outside = pair.outside;
+    let end = row.start_ns + row.times.wall_ns;
+    let clocks = CLOCKS_NS * row.polls;
+    broken(row, pair, &[
+        (row.complete, "it was seen to its end"),
+        (outside.begun_ns <= row.start_ns + CLOCKS_NS, "it does not begin before its scope does"),
+        (end <= outside.ended_ns + CLOCKS_NS, "it does not end after its scope has"),
+        (row.polls <= outside.polls, "it is not polled more often than the future around it"),
+        (in_polls(row) <= outside.polls_ns + clocks, "its time in polls is no more than there was"),
+    ])
+}
+
+fn in_polls(row: &Request) -> u64 {
+    row.times.running_ns + row.times.preempted_ns + row.times.blocked_ns
+}
+
+fn broken(row: &Request, Pair { outside, inside }: &Pair<'_>, rules: &[(bool, &str)]) -> Vec<String> {
+    let broken = rules.iter().filter(|(holds, _)| !holds);
+    broken.map(|(_, rule)| format!("{}, not so: {rule}: {row:?}, from outside {outside:?}, from inside {inside:?}", row.id)).collect()
+}
+
 impl Verdict {
+    fn note(&mut self, row: &Request, pair: &Pair<'_>) {
+        let Pair { outside, inside } = pair;
+        self.wrong.extend(between(row, pair));
+        self.compared += 1;
+        self.open_ns.push(outside.ended_ns - outside.begun_ns - (inside.ended_ns - inside.begun_ns));
+        self.wall_ns += row.times.wall_ns;
+        let cpu = [inside.cpu_ns, row.times.running_ns, outside.cpu_ns];
+        self.cpu_ns.iter_mut().zip(cpu).for_each(|(sum, time)| *sum += time);
+    }
+
     /// How far the two sides lie apart, for people.
     pub(crate) fn apart(&self) -> String {
         let at = |thousandths: usize| self.open_ns.get(self.open_ns.len() * thousandths / 1000).copied().unwrap_or_default();
@@ -116,5 +146,50 @@ impl Verdict {
             return Ok(());
         }
         Err(Failure::Wrong(vec![format!("bounds {} apart, walls of {wall} ns; cpu: {:?}", self.apart(), self.cpu_ns)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(outside: bool, begun_ns: u64, ended_ns: u64, polls_ns: u64) -> Seen {
+        Seen { id: "a".to_owned(), outside, begun_ns, ended_ns, polls: 2, polls_ns, cpu_ns: polls_ns, complete: true }
+    }
+
+    /// A request that took from 1 to 9 ms and was polled twice, for 2 ms, with one thing changed.
+    fn row(field: &str, value: u64) -> Request {
+        let mut row = serde_json::json!({
+            "id": "a", "instance": 1, "complete": true, "start_seen": true, "start_ns": 1_000_000, "wall_ns": 8_000_000,
+            "running_ns": 2_000_000, "preempted_ns": 0, "blocked_ns": 0, "scheduled_ns": 0, "suspended_ns": 6_000_000, "polls": 2,
+            "wakes": 1, "scheduled_known": true, "samples": 0, "sampled_ns": 0, "scale": null, "scheduled_behind": [],
+            "scheduled_unrecorded_ns": 0, "children": [],
+        });
+        if !field.is_empty() {
+            row[field] = value.into();
+        }
+        serde_json::from_value(row).unwrap()
+    }
+
+    /// Check that what lies between the two sides passes, and that a few microseconds of anybody else's do not.
+    #[test]
+    fn bounds_are_exact() {
+        let (outside, inside) = (side(true, 998_000, 9_003_000, 2_006_000), side(false, 1_004_000, 8_995_000, 1_990_000));
+        let pair = Pair { outside: &outside, inside: &inside };
+        assert_eq!(between(&row("", 0), &pair), Vec::<String>::new());
+        let changes = [
+            ("start_ns", 990_000),
+            ("start_ns", 1_010_000),
+            ("wall_ns", 7_990_000),
+            ("wall_ns", 8_010_000),
+            ("polls", 3),
+            ("polls", 1),
+            ("running_ns", 2_010_000),
+            ("running_ns", 1_980_000),
+            ("blocked_ns", 10_000),
+        ];
+        for (field, value) in changes {
+            assert!(!between(&row(field, value), &pair).is_empty(), "{field} {value}");
+        }
     }
 }

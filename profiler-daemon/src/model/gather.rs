@@ -190,7 +190,7 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         instance: 0,
         complete,
         start_seen: if number & KEYED == 0 {
-            setting.scopes_before.is_some_and(|before| number > before)
+            setting.scopes_before.is_some_and(|before| number > before) && row.flags & scope::TURNED_AWAY == 0
         } else {
             row.flags & scope::START_SEEN != 0
         },
