@@ -7,7 +7,6 @@
 pub mod args;
 pub mod color;
 pub mod command;
-mod escape;
 mod examples;
 pub mod exit;
 mod file_name;
@@ -27,9 +26,10 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use self::{
     command::{Command, Invocation, Streams},
-    escape::visible,
     exit::Exit,
 };
+
+pub use crate::text::visible;
 
 /// The program's definition, as clap has it.
 #[must_use]

@@ -109,7 +109,7 @@ fn names(names: &cli::command::Names) -> Names {
 fn selection(selection: &cli::command::Selection) -> Selection {
     match selection {
         cli::command::Selection::All => Selection::All,
-        cli::command::Selection::Request(id) => Selection::Request(id.as_str().to_owned()),
+        cli::command::Selection::Request(id) => Selection::Request(id.to_string()),
         cli::command::Selection::Task(id) => Selection::Task(*id),
     }
 }

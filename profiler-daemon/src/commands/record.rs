@@ -17,7 +17,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let output = order.shape.output.open()?;
     let subject = match &order.subject {
         command::Subject::AllTasks => Subject::AllTasks,
-        command::Subject::Request(id) => Subject::Requests(vec![id.as_str().as_bytes().to_vec()]),
+        command::Subject::Request(id) => Subject::Requests(vec![id.as_bytes().to_vec()]),
     };
     let runtime = super::runtime()?;
     let recorded = runtime.block_on(async {
@@ -56,7 +56,7 @@ fn finish(
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
-        command::Subject::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) },
+        command::Subject::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) },
     };
     if let Selection::Request { id } = &selection
         && selection.requests(&capture).is_empty()

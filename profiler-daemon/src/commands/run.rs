@@ -16,7 +16,7 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
     let subject = match &order.wanted {
         command::Wanted::Everything => Subject::AllTasks,
         command::Wanted::AllRequests => Subject::AllRequests,
-        command::Wanted::Only(ids) => Subject::Requests(ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect()),
+        command::Wanted::Only(ids) => Subject::Requests(ids.iter().map(|id| id.as_bytes().to_vec()).collect()),
     };
     super::check_target(order.pid)?;
     let runtime = super::runtime()?;
