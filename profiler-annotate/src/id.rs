@@ -182,7 +182,7 @@ fn is_hidden(character: char) -> bool {
 
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequestId({self})")
+        write!(f, "RequestId(\"{self}\")")
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(id.as_str(), None);
         assert_eq!(id.to_string(), r"é\x1b[31m\xff");
         assert_eq!(RequestId::try_from("a\n\\\u{202e}b").unwrap().to_string(), r"a\x0a\\\xe2\x80\xaeb");
-        assert_eq!(format!("{id:?}"), format!("RequestId({id})"));
+        assert_eq!(format!("{id:?}"), format!("RequestId(\"{id}\")"));
         assert_eq!(format!("{:>6}|", RequestId::from(42_u32)), "    42|");
     }
 

@@ -25,7 +25,7 @@ pub(crate) enum Speaks {
     Http2,
     /// The same with gRPC's frames in it.
     Grpc,
-    /// Lines, see `annotated-jobs`: one at a time.
+    /// Messages of a queue, see `annotated-jobs`: one at a time.
     Queue,
 }
 
@@ -93,13 +93,14 @@ async fn streams(stream: TcpStream, orders: Vec<Order>, grpc: bool) -> std::resu
 }
 
 async fn queue(mut stream: TcpStream, orders: Vec<Order>) -> std::result::Result<(), String> {
-    let mut lines = Vec::new();
+    let mut messages = Vec::new();
     for (id, number) in orders {
-        lines.extend(id);
-        lines.extend(format!(" {number}\n").into_bytes());
+        messages.push(u8::try_from(id.len()).map_err(|error| error.to_string())?);
+        messages.extend(id);
+        messages.extend(number.to_be_bytes());
     }
     let talk = async {
-        stream.write_all(&lines).await?;
+        stream.write_all(&messages).await?;
         stream.shutdown().await?;
         // The service closes when it has handled the last message.
         stream.read_to_end(&mut Vec::new()).await

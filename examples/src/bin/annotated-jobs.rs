@@ -3,13 +3,13 @@
 use std::io;
 
 use annotated_services::{control, orders, witness};
-use profiler_annotate::{RequestId, scope};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use profiler_annotate::{RequestId, request_id, scope};
+use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 
-/// A message of the queue: what orders it, and which order.
+/// A message of the queue: its key, any bytes, and which order it asks for.
 struct Message {
-    key: String,
+    key: Vec<u8>,
     number: u64,
 }
 
@@ -18,21 +18,30 @@ async fn handle(message: Message) {
     witness::inside(orders::make(message.number)).await;
 }
 
-/// Takes one message after the other, in one task, until the queue ends: `KEY NUMBER`, one a line.
+/// Takes one message after the other, in one task, until the queue ends.
 async fn consume(queue: TcpStream) -> io::Result<()> {
-    let mut lines = BufReader::new(queue).lines();
-    while let Some(line) = lines.next_line().await? {
-        let (key, number) = line.split_once(' ').ok_or_else(|| io::Error::other("a message is a key and a number"))?;
-        let message = Message { key: key.to_owned(), number: number.parse().map_err(io::Error::other)? };
-
+    let mut queue = BufReader::new(queue);
+    while let Some(message) = next(&mut queue).await? {
         // The line for the profiler. A key that is empty or too long is no reason to drop a message.
-        let id = RequestId::try_from(&message.key).unwrap_or(profiler_annotate::request_id!("no-usable-key"));
+        let id = RequestId::new(&message.key).unwrap_or(request_id!("no-usable-key"));
         let job = scope(id, handle(message));
 
         // For the profiler's tests; without it: `job.await`.
         witness::outside(Some(id.as_bytes()), job).await;
     }
     Ok(())
+}
+
+/// A byte with the key's length, the key, eight bytes with the number.
+async fn next(queue: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
+    let length = match queue.read_u8().await {
+        Ok(length) => length,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut key = vec![0; length.into()];
+    queue.read_exact(&mut key).await?;
+    Ok(Some(Message { key, number: queue.read_u64().await? }))
 }
 
 #[tokio::main]
