@@ -1,7 +1,7 @@
 //! What a request is here: some work on the CPU, a wait for whoever else must be there, a sleep, some more work.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Barrier;

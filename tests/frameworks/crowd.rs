@@ -85,7 +85,9 @@ fn what_does_not_fit_is_counted() -> Result<()> {
 /// The list that people get has the same requests with the same times.
 fn the_same(report: &Report, listed: &str) -> Result<()> {
     let listed: Vec<Request> = serde_json::from_str(listed).map_err(|error| Failure::Wrong(vec![error.to_string()]))?;
-    let by_id = |rows: &[Request]| rows.iter().map(|row| (row.id.clone(), (row.start_ns, row.times, row.polls))).collect::<BTreeMap<_, _>>();
+    let by_id = |rows: &[Request]| {
+        rows.iter().map(|row| (row.id.clone(), (row.start_ns, row.times, row.polls))).collect::<BTreeMap<_, _>>()
+    };
     assert_eq!(by_id(&listed), by_id(&report.requests));
     Ok(())
 }

@@ -113,7 +113,7 @@ fn in_every_format(daemon: &Daemon, text: &str) -> Result<()> {
     assert_eq!(report.requests.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), [text]);
     let hex = id_hex(&json)?;
     let exact = bytes(text.as_bytes()).map_err(|error| Failure::Wrong(vec![error.to_string()]))?;
-    let needed = (exact != text.as_bytes()).then(|| exact.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let needed = (exact != text.as_bytes()).then(|| profiler_daemon::model::RequestId::new(exact).to_hex());
     assert_eq!(hex, needed);
 
     let lines = get("folded", "folded")?;
@@ -161,7 +161,8 @@ fn harmless(bytes: &[u8]) -> bool {
 }
 
 fn out_of_xml(text: &str) -> String {
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&#34;", "\""), ("&amp;", "&")];
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&#34;", "\""), ("&amp;", "&")];
     entities.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 

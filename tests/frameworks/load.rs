@@ -35,7 +35,9 @@ pub(crate) type Order = (Vec<u8>, u64);
 /// Orders `name-0` to `name-{count - 1}`, dealt out to so many connections.
 pub(crate) fn dealt(name: &str, count: u64, connections: u64) -> Vec<Vec<Order>> {
     let of = |connection: u64| (0..count).filter(move |number| number % connections == connection);
-    (0..connections).map(|connection| of(connection).map(|number| (format!("{name}-{number}").into_bytes(), number)).collect()).collect()
+    (0..connections)
+        .map(|connection| of(connection).map(|number| (format!("{name}-{number}").into_bytes(), number)).collect())
+        .collect()
 }
 
 /// Sends every order on its connection, each connection in the way that goes with it. Each must be answered well.
@@ -52,7 +54,9 @@ pub(crate) fn send(address: SocketAddr, connections: Vec<(Speaks, Vec<Order>)>) 
         std::result::Result::<(), String>::Ok(())
     };
     let in_time = runtime.block_on(async { tokio::time::timeout(LIMIT, all).await });
-    in_time.map_err(|_| Failure::Wrong(vec![format!("the load took more than {LIMIT:?}")]))?.map_err(|why| Failure::Wrong(vec![why]))
+    in_time
+        .map_err(|_| Failure::Wrong(vec![format!("the load took more than {LIMIT:?}")]))?
+        .map_err(|why| Failure::Wrong(vec![why]))
 }
 
 async fn connection(address: SocketAddr, speaks: Speaks, orders: Vec<Order>) -> std::result::Result<(), String> {
@@ -77,8 +81,7 @@ async fn keep_alive(stream: TcpStream, orders: Vec<Order>) -> std::result::Resul
 
 async fn streams(stream: TcpStream, orders: Vec<Order>, grpc: bool) -> std::result::Result<(), String> {
     let io = TokioIo::new(stream);
-    let (mut sender, connection) =
-        http2::handshake(TokioExecutor::new(), io).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     let mut tasks = JoinSet::new();
     for order in orders {

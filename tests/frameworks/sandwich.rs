@@ -52,7 +52,11 @@ pub(crate) fn pairs(seen: &[Seen]) -> Result<BTreeMap<&str, Pair<'_>>> {
     let both: BTreeMap<_, _> =
         outside.iter().filter_map(|(id, outside)| Some((*id, Pair { outside, inside: inside.get(id)? }))).collect();
     if both.len() != outside.len() || both.len() != inside.len() {
-        return Err(Failure::Wrong(vec![format!("{} scopes were seen from outside, {} from inside", outside.len(), inside.len())]));
+        return Err(Failure::Wrong(vec![format!(
+            "{} scopes were seen from outside, {} from inside",
+            outside.len(),
+            inside.len()
+        )]));
     }
     Ok(both)
 }
@@ -87,12 +91,16 @@ fn between(row: &Request, pair: &Pair<'_>) -> Vec<String> {
     let (start, end) = (row.start_ns, row.start_ns + row.times.wall_ns);
     let clocks = CLOCKS_NS * row.polls;
     let mut wrong = within(row, pair);
-    wrong.extend(broken(row, pair, &[
-        (start <= inside.begun_ns + CLOCKS_NS, "it begins before its handler does"),
-        (inside.ended_ns <= end + CLOCKS_NS, "it ends after its handler has"),
-        (row.polls == outside.polls, "a scope is polled as often as the future around it"),
-        (inside.polls_ns <= in_polls(row) + clocks, "its time in polls is that of its handler or more"),
-    ]));
+    wrong.extend(broken(
+        row,
+        pair,
+        &[
+            (start <= inside.begun_ns + CLOCKS_NS, "it begins before its handler does"),
+            (inside.ended_ns <= end + CLOCKS_NS, "it ends after its handler has"),
+            (row.polls == outside.polls, "a scope is polled as often as the future around it"),
+            (inside.polls_ns <= in_polls(row) + clocks, "its time in polls is that of its handler or more"),
+        ],
+    ));
     wrong
 }
 
@@ -101,13 +109,17 @@ fn within(row: &Request, pair: &Pair<'_>) -> Vec<String> {
     let outside = pair.outside;
     let end = row.start_ns + row.times.wall_ns;
     let clocks = CLOCKS_NS * row.polls;
-    broken(row, pair, &[
-        (row.complete, "it was seen to its end"),
-        (outside.begun_ns <= row.start_ns + CLOCKS_NS, "it does not begin before its scope does"),
-        (end <= outside.ended_ns + CLOCKS_NS, "it does not end after its scope has"),
-        (row.polls <= outside.polls, "it is not polled more often than the future around it"),
-        (in_polls(row) <= outside.polls_ns + clocks, "its time in polls is no more than there was"),
-    ])
+    broken(
+        row,
+        pair,
+        &[
+            (row.complete, "it was seen to its end"),
+            (outside.begun_ns <= row.start_ns + CLOCKS_NS, "it does not begin before its scope does"),
+            (end <= outside.ended_ns + CLOCKS_NS, "it does not end after its scope has"),
+            (row.polls <= outside.polls, "it is not polled more often than the future around it"),
+            (in_polls(row) <= outside.polls_ns + clocks, "its time in polls is no more than there was"),
+        ],
+    )
 }
 
 fn in_polls(row: &Request) -> u64 {
@@ -116,7 +128,9 @@ fn in_polls(row: &Request) -> u64 {
 
 fn broken(row: &Request, Pair { outside, inside }: &Pair<'_>, rules: &[(bool, &str)]) -> Vec<String> {
     let broken = rules.iter().filter(|(holds, _)| !holds);
-    broken.map(|(_, rule)| format!("{}, not so: {rule}: {row:?}, from outside {outside:?}, from inside {inside:?}", row.id)).collect()
+    broken
+        .map(|(_, rule)| format!("{}, not so: {rule}: {row:?}, from outside {outside:?}, from inside {inside:?}", row.id))
+        .collect()
 }
 
 impl Verdict {

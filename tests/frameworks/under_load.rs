@@ -29,7 +29,12 @@ fn all_at_once(program: &str, ways: &[Speaks]) -> Result<Report> {
     assert_eq!(pairs.len() as u64, ORDERS * ways.len() as u64);
     let verdict = compare(&report, &pairs);
     let lost: Vec<_> = report.lost.iter().filter(|(_, count)| **count > 0).collect();
-    eprintln!("{program}: {} requests, {} at once, bounds {} apart; lost: {lost:?}", verdict.compared, told.most_at_once, verdict.apart());
+    eprintln!(
+        "{program}: {} requests, {} at once, bounds {} apart; lost: {lost:?}",
+        verdict.compared,
+        told.most_at_once,
+        verdict.apart()
+    );
     assert!(verdict.wrong.is_empty() && verdict.missing.is_empty(), "{:#?}\n{:?}", verdict.wrong, verdict.missing);
     verdict.is_tight()?;
     service.end()?;

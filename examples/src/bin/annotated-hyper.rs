@@ -17,14 +17,12 @@ use tower_layer::Layer as _;
 
 async fn order(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = request.uri().path().strip_prefix("/orders/").and_then(|number| number.parse().ok());
-    Ok(match number {
-        Some(number) => Response::new(Full::from(witness::inside(orders::make(number)).await)),
-        None => {
-            let mut response = Response::new(Full::from("orders have numbers\n"));
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
-        }
-    })
+    if let Some(number) = number {
+        return Ok(Response::new(Full::from(witness::inside(orders::make(number)).await)));
+    }
+    let mut response = Response::new(Full::from("orders have numbers\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    Ok(response)
 }
 
 #[tokio::main]

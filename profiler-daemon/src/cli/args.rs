@@ -84,7 +84,7 @@ pub struct RunArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Measure only this request (1 to 64 bytes); may be given several times
+    /// Measure only this request (1 to 64 bytes; `\xff` is a byte, `\\` a backslash, as in outputs); may be given several times
     #[arg(short, long, value_name = "ID")]
     pub request: Vec<RequestId>,
     /// Measure every request; without this and --request: every task, and every request where the program names them
@@ -117,7 +117,7 @@ pub struct RecordArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Record this request, and end as soon as it has completed
+    /// Record this request (`\xff` is a byte, `\\` a backslash, as in outputs), and end as soon as it has completed
     #[arg(short, long, value_name = "ID", conflicts_with = "all")]
     pub request: Option<RequestId>,
     /// Record every task, no annotation needed; also the default where no --request is given
@@ -248,7 +248,7 @@ pub struct ExportArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Only this task, by the id that `tasks` shows
@@ -272,7 +272,7 @@ pub struct WaitsArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Every task, by type
