@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::naming::{Unusable, X_REQUEST_ID};
-use crate::scope::{Current, Scope};
+use crate::scope::{Scope, State};
 
 /// An actix-web middleware that makes each request a [`scope`](crate::scope).
 ///
@@ -112,12 +112,12 @@ where
     fn call(&self, request: ServiceRequest) -> Scope<S::Future> {
         let headers = request.headers();
         let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-        let record = self.transform.unusable.record(value, self.transform.header.as_str());
+        let state = State::new(self.transform.unusable.record(value, self.transform.header.as_str()));
         // What the inner services do in `call` itself may ask for the current id too.
-        let current = Current::set(&record);
+        let current = state.as_current();
         let future = self.inner.call(request);
         drop(current);
-        Scope::new(record, future)
+        Scope::of(state, future)
     }
 }
 

@@ -17,6 +17,9 @@
 //! or adds what its framework calls a layer, which takes the id from `x-request-id` or `traceparent`: `RequestIdLayer` with the
 //! feature `tower` (axum, tonic, hyper), `RequestIdTransform` with the feature `actix` (actix-web).
 //!
+//! With the feature `profile-header`, a request can ask to be profiled by a signed token in its `x-profile` header
+//! (`RequestIdLayer::profile_key`, or the module `profile_header` for anything else).
+//!
 //! # What it costs
 //!
 //! Nobody listening: a few nanoseconds a poll, no allocation, no lock, no system call. The profiler switches the probes on and
@@ -55,16 +58,24 @@ pub mod layout {}
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod naming;
 mod process_context;
+#[cfg(feature = "profile-header")]
+pub mod profile_header;
 mod record;
 mod scope;
+#[cfg(feature = "tokio")]
+mod spawn;
 mod startup;
 mod table;
 #[cfg(feature = "tower")]
 mod tower;
+mod waker;
+mod wanted;
 
 #[cfg(feature = "actix")]
 pub use actix::{RequestIdMiddleware, RequestIdTransform};
 pub use id::{InvalidRequestId, MAX_REQUEST_ID_LEN, RequestId};
 pub use scope::{Scope, current_request_id, scope};
+#[cfg(feature = "tokio")]
+pub use spawn::{JoinSet, spawn, spawn_blocking, spawn_local};
 #[cfg(feature = "tower")]
 pub use tower::{RequestIdLayer, RequestIdService};

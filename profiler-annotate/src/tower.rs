@@ -1,13 +1,17 @@
 //! Takes the request id of an HTTP request from its headers.
 
+#[cfg(feature = "profile-header")]
+mod marks;
+
 use std::task::{Context, Poll};
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::naming::{Unusable, X_REQUEST_ID};
-use crate::scope::{Current, Scope};
+use crate::record::Record;
+use crate::scope::{Scope, State};
 
 /// A tower layer that makes each HTTP request a [`scope`](crate::scope).
 ///
@@ -40,6 +44,8 @@ use crate::scope::{Current, Scope};
 pub struct RequestIdLayer {
     header: HeaderName,
     unusable: Unusable,
+    #[cfg(feature = "profile-header")]
+    marks: marks::Marks,
 }
 
 impl RequestIdLayer {
@@ -52,7 +58,12 @@ impl RequestIdLayer {
     /// Takes the id from this header instead of `x-request-id`, else from `traceparent`.
     #[must_use]
     pub fn with_header(header: HeaderName) -> Self {
-        Self { header, unusable: Unusable::default() }
+        Self {
+            header,
+            unusable: Unusable::default(),
+            #[cfg(feature = "profile-header")]
+            marks: marks::Marks::default(),
+        }
     }
 
     /// How many requests had a header that could not be used, and so got a made-up id. Clones of a layer, and the services made
@@ -60,6 +71,23 @@ impl RequestIdLayer {
     #[must_use]
     pub fn unusable_headers(&self) -> u64 {
         self.unusable.count()
+    }
+
+    /// The scope of a request with these headers.
+    #[cfg(feature = "profile-header")]
+    fn state(&self, record: Record, headers: &HeaderMap) -> State {
+        let mut state = State::new(record);
+        if self.marks.has(headers) {
+            state.mark();
+        }
+        state
+    }
+
+    /// The same where no request can ask.
+    #[cfg(not(feature = "profile-header"))]
+    #[expect(clippy::unused_self, reason = "the layer's key decides where it can have one")]
+    fn state(&self, record: Record, _: &HeaderMap) -> State {
+        State::new(record)
     }
 }
 
@@ -100,11 +128,12 @@ where
         let headers = request.headers();
         let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
         let record = self.layer.unusable.record(value, self.layer.header.as_str());
+        let state = self.layer.state(record, headers);
         // What the inner services do in `call` itself (a tracing layer makes its span there) may ask for the current id too.
-        let current = Current::set(&record);
+        let current = state.as_current();
         let future = self.inner.call(request);
         drop(current);
-        Scope::new(record, future)
+        Scope::of(state, future)
     }
 }
 

@@ -48,6 +48,16 @@ pub fn example(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// The demo's service: axum, with the annotation's layer.
+pub fn demo() -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || {
+        // As it is: its own tests have built it so already.
+        build("demo-service", &["--bin", "demo-service"])?;
+        Ok(target().join("debug/demo-service"))
+    })
+}
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {

@@ -7,12 +7,16 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{
+    choice::ChoiceArgs,
+    curl::CurlArgs,
     examples, exit,
+    launch::TargetArgs,
+    token::TokenArgs,
     value::{self, Rate, RequestId},
 };
 
 /// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
-const PID_MAX: i64 = 4 * 1024 * 1024;
+pub(super) const PID_MAX: i64 = 4 * 1024 * 1024;
 
 /// Profile one request of a running Tokio service, from outside, without restarting or rebuilding it.
 ///
@@ -49,6 +53,12 @@ pub enum CommandArgs {
     /// Attach, wait, write one result and leave
     #[command(after_help = examples::RECORD)]
     Record(RecordArgs),
+    /// Send one request by curl, and profile it
+    #[command(after_help = examples::CURL)]
+    Curl(CurlArgs),
+    /// Print a token by which a request of any client asks to be profiled
+    #[command(after_help = examples::TOKEN)]
+    Token(TokenArgs),
     /// List the requests a running daemon has seen
     #[command(after_help = examples::REQUESTS)]
     Requests(RequestsArgs),
@@ -81,15 +91,15 @@ pub enum CommandArgs {
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
-    /// Measure only this request (1 to 64 bytes; `\xff` is a byte, `\\` a backslash, as in outputs); may be given several times
-    #[arg(short, long, value_name = "ID")]
-    pub request: Vec<RequestId>,
-    /// Measure every request; without this and --request: every task, and every request where the program names them
-    #[arg(long, conflicts_with = "request")]
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Measure every request; without this and any wanted ones: every task, and every request where the program names them
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "marked", "slower_than"])]
     pub all_requests: bool,
+    /// Measure only these
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
@@ -114,22 +124,22 @@ pub struct RunArgs {
 /// Arguments of `record`.
 #[derive(Debug, ClapArgs)]
 pub struct RecordArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
-    /// Record this request (`\xff` is a byte, `\\` a backslash, as in outputs), and end as soon as it has completed
-    #[arg(short, long, value_name = "ID", conflicts_with = "all")]
-    pub request: Option<RequestId>,
-    /// Record every task, no annotation needed; also the default where no --request is given
-    #[arg(long)]
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Record every task, no annotation needed; also the default where no request is wanted
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "marked", "slower_than"])]
     pub all: bool,
+    /// Record these, and end as soon as they have completed
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
-    /// How long to record, at most; with --request, how long to wait for it
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
-    pub duration: Duration,
+    /// How long to record, at most; with --request or --next, how long to wait for them [default: 10s; of a started PROGRAM: until it ends]
+    #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
+    pub duration: Option<Duration>,
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,

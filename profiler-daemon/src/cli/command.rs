@@ -7,15 +7,21 @@ use super::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
+    choice::{Choice, How},
     color::Color,
+    curl::Curl,
+    launch::Whom,
     manual::{self, Page},
     output::Output,
-    value::{Rate, RequestId},
+    token::Token,
+    value::{DURATION_MAX, Rate, RequestId, ValueError},
 };
 use thiserror::Error;
 
 /// Time between two prints of a live table where the user names none.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a recording of a process takes where the user does not say.
+const DURATION: Duration = Duration::from_secs(10);
 /// Shortest interval of a live table: below it the terminal is the load.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -36,6 +42,9 @@ pub enum UsageError {
     /// `--request X --request X`.
     #[error("--request '{0}' is given twice")]
     SameRequestTwice(RequestId),
+    /// `--mode` where no request is named.
+    #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
+    ModeOfNoRequest,
     /// `--interval` below what a table can be read at.
     #[error("--interval must be at least 100ms")]
     ShortInterval,
@@ -45,6 +54,27 @@ pub enum UsageError {
     /// `man` with a command that does not exist.
     #[error("there is no command '{0}' to print the page of")]
     NoSuchPage(String),
+    /// `curl` without a URL.
+    #[error("name the URL of the request")]
+    NoUrl,
+    /// `curl` with two.
+    #[error("one request is profiled, and there are two URLs: '{0}' and '{1}'")]
+    SeveralUrls(String, String),
+    /// A URL that is none, or of another scheme.
+    #[error("'{0}' is no http or https URL")]
+    BadUrl(String),
+    /// An option of curl's that makes several requests of one, or names files by itself.
+    #[error("{0} cannot be had here: one request is profiled, and its answer goes to --body")]
+    NotWithCurl(String),
+    /// An option of curl's by which the URL does not say who answers.
+    #[error("with {0}, say by --pid which process answers")]
+    PidForDetour(String),
+    /// `-o - --body -`.
+    #[error("-o and --body cannot both go to standard output")]
+    BothToStdout,
+    /// `-H x-request-id:` with what is no request id.
+    #[error("the x-request-id header: {0}")]
+    RequestIdHeader(ValueError),
 }
 
 /// A checked command line.
@@ -65,6 +95,10 @@ pub enum Command {
     Run(Run),
     /// One shot.
     Record(Record),
+    /// Send one request and profile it.
+    Curl(Curl),
+    /// Print a token, or make a key.
+    Token(Token),
     /// List requests of a running daemon.
     Requests {
         /// Which daemon.
@@ -105,17 +139,19 @@ pub enum Wanted {
     Everything,
     /// Every request.
     AllRequests,
-    /// These; never empty, no id twice.
-    Only(Vec<RequestId>),
+    /// These.
+    Only(Choice),
 }
 
 /// `run`.
 #[derive(Debug, PartialEq)]
 pub struct Run {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to measure.
     pub wanted: Wanted,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The socket, where it is not the default one.
@@ -135,17 +171,19 @@ pub struct Run {
 pub enum Subject {
     /// Every task.
     AllTasks,
-    /// One request; the recording ends with it.
-    Request(RequestId),
+    /// These requests; the recording ends with them.
+    Requests(Choice),
 }
 
 /// `record`.
 #[derive(Debug, PartialEq)]
 pub struct Record {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to record.
     pub subject: Subject,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// How long at most.
@@ -281,6 +319,8 @@ impl Invocation {
         let command = match args.command {
             CommandArgs::Run(run) => Command::Run(Run::check(run)?),
             CommandArgs::Record(record) => Command::Record(Record::check(record)?),
+            CommandArgs::Curl(curl) => Command::Curl(Curl::check(curl)?),
+            CommandArgs::Token(token) => Command::Token(Token::check(token)?),
             CommandArgs::Requests(requests) => {
                 Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
             }
@@ -300,27 +340,24 @@ impl Invocation {
     }
 }
 
-fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
+pub(super) fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
     if path.as_os_str().is_empty() { Err(UsageError::EmptyPath(what)) } else { Ok(path) }
 }
 
 impl Run {
     fn check(args: RunArgs) -> Result<Self, UsageError> {
-        for (at, id) in args.request.iter().enumerate() {
-            if args.request.iter().take(at).any(|earlier| earlier == id) {
-                return Err(UsageError::SameRequestTwice(id.clone()));
-            }
-        }
-        // clap has refused `--all-requests` beside `--request`.
-        let wanted = match (args.all_requests, args.request) {
+        // clap has refused `--all-requests` beside wanted ones.
+        let (choice, how) = args.choice.check()?;
+        let wanted = match (args.all_requests, choice) {
             (true, _) => Wanted::AllRequests,
-            (false, ids) if ids.is_empty() => Wanted::Everything,
-            (false, ids) => Wanted::Only(ids),
+            (false, None) => Wanted::Everything,
+            (false, Some(choice)) => Wanted::Only(choice),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
-            pid: args.pid,
+            target: args.target.into(),
             wanted,
+            how,
             request_key: args.request_key,
             socket,
             rate: args.rate,
@@ -333,14 +370,22 @@ impl Run {
 
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
-        let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let (choice, how) = args.choice.check()?;
+        let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
+        let target = args.target.into();
+        let duration = args.duration.unwrap_or(match target {
+            Whom::Pid(_) => DURATION,
+            // Until it ends.
+            Whom::Program(_) => DURATION_MAX,
+        });
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self {
-            pid: args.pid,
+            target,
             subject,
+            how,
             request_key: args.request_key,
-            duration: args.duration,
+            duration,
             shape,
             rate: args.rate,
             no_awaits: args.no_awaits,
@@ -359,7 +404,7 @@ impl Shape {
 }
 
 impl Names {
-    fn check(args: NamesArgs) -> Result<Self, UsageError> {
+    pub(super) fn check(args: NamesArgs) -> Result<Self, UsageError> {
         let absolute = |path| {
             let path = not_empty(path, "--debug-dir")?;
             // It fails only without a working directory. Then the path goes on as it is, and what reads it says so.

@@ -1,39 +1,54 @@
 //! What each command does: glue between the checked arguments and the library.
 
+mod aim;
 mod ask;
+mod curl;
 mod inspect;
 mod live;
 mod record;
 mod run;
 mod signals;
 mod system_info;
+mod token;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
     cli::{
-        Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, progress::Progress,
+        Command, Exit, Invocation, Streams, args,
+        choice::{Choice, How, ModeArg},
+        color::Color,
+        command::Names,
+        manual,
+        output::Output,
+        progress::Progress,
+        value::RequestId,
         visible,
     },
     control::Format,
     export::table::{self, Colours},
     inspect::awaits::Progress as Reading,
     model::{AwaitSource, Metric, Report},
-    session::{ExecutorFrames, Session},
+    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session, Tokens},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
 /// Does what the command line says.
-pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
+pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> {
     let color = invocation.color;
-    match invocation.command {
+    let exit = match invocation.command {
+        // These may end by the exit code of a service that they started.
+        Command::Run(order) => return run::run(&order, streams, color, invocation.verbosity),
+        Command::Record(order) => return record::run(&order, streams, color, invocation.verbosity),
         Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::Waits(waits) => ask::waits(&waits, color),
+        Command::Curl(order) => curl::run(order, streams, color, invocation.verbosity),
+        Command::Token(order) => token::run(&order),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
@@ -45,10 +60,9 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
             manual::man(&page, &mut roff)?;
             print(&roff)
         }
-        Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
-        Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
         Command::Inspect { program, format } => inspect::run(&program, format, streams),
-    }
+    };
+    exit.map(ExitCode::from)
 }
 
 /// Writes to standard output.
@@ -87,11 +101,38 @@ const fn format(format: args::Format) -> Format {
     }
 }
 
+/// Which requests a session is about.
+fn choice(choice: &Choice) -> WantedRequests {
+    let bytes = |ids: &[RequestId]| ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+    WantedRequests {
+        ids: bytes(&choice.ids),
+        prefixes: bytes(&choice.prefixes),
+        next: choice.next,
+        one_in: choice.one_in,
+        tokens: choice.marked,
+        slower_than: choice.slower_than,
+    }
+}
+
+fn mode(how: How) -> Option<Mode> {
+    how.mode.map(|mode| match mode {
+        ModeArg::Request => Mode::Request,
+        ModeArg::Process => Mode::Process,
+    })
+}
+
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
 /// asked for: a wrong pid is a wrong pid for everyone.
 fn check_target(pid: u32) -> Result<()> {
     KernelVersion::running()?.check()?;
     let _: Target = Target::open(pid)?;
+    Privileges::read()?.check()?;
+    Ok(())
+}
+
+/// The same where there is no target yet.
+fn check_machine() -> Result<()> {
+    KernelVersion::running()?.check()?;
     Privileges::read()?.check()?;
     Ok(())
 }
@@ -112,6 +153,12 @@ fn say_attached(session: &Session) {
     eprintln!("attached to process {}: {} probe sites", session.target().pid(), plan.sites.len() + plan.scopes.len());
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
+    }
+    if session.mode() == Mode::Request {
+        eprintln!("only wanted requests reach a probe");
+    }
+    if let Some(why) = session.mode_sentence() {
+        eprintln!("note: {why}");
     }
     if let Some(sentence) = session.naming_key() {
         eprintln!("{}", visible(sentence));
@@ -135,6 +182,13 @@ fn tell_kernel_said(lines: &[String], verbosity: u8) {
         for line in lines {
             eprintln!("kernel side: {}", visible(line));
         }
+    }
+}
+
+/// What became of the tokens of marked requests. Those of a target that has ended cannot be read any more.
+fn tell_tokens(tokens: Option<Tokens>) {
+    if let Some(Tokens { good, wrong, expired, malformed }) = tokens {
+        eprintln!("tokens: {good} good, {wrong} wrong, {expired} expired, {malformed} malformed");
     }
 }
 
