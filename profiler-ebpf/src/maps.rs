@@ -47,6 +47,10 @@ pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES
 #[map]
 pub static FIRST_ID: Array<u64> = Array::with_max_entries(1, 0);
 
+/// The highest number of a scope for which there was no room: up to it, a new one may have been entered before.
+#[map]
+pub static TURNED_AWAY: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Wanted request ids and trace ids, zero-padded: 1 for a request id, 2 for a trace id. Written by the daemon.
 #[map]
 pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);

@@ -45,6 +45,7 @@ use uprobes::Uprobes;
 
 /// What to attach to, and what to look for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Order<'a> {
     /// The target's process id.
     pub pid: u32,

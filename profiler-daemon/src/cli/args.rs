@@ -263,7 +263,7 @@ pub struct ExportArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Only this task, by the id that `tasks` shows
@@ -287,7 +287,7 @@ pub struct WaitsArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Every task, by type

@@ -80,7 +80,7 @@ pub(super) fn finish(
         command::Subject::AllTasks => Selection::All,
         command::Subject::Requests(choice) => match choice.ids.as_slice() {
             [id] if choice.prefixes.is_empty() && choice.next == 0 && choice.one_in == 0 && !choice.marked => {
-                Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) }
+                Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) }
             }
             _ => Selection::Requests,
         },

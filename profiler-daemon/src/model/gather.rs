@@ -22,6 +22,7 @@ use crate::collect::{Collected, Doing};
 
 /// What does not come from the maps.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Setting {
     /// Whom it is about.
     pub target: Target,
@@ -212,7 +213,7 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         instance: 0,
         complete,
         start_seen: if number & KEYED == 0 {
-            setting.scopes_before.is_some_and(|before| number > before)
+            setting.scopes_before.is_some_and(|before| number > before) && row.flags & scope::TURNED_AWAY == 0
         } else {
             row.flags & scope::START_SEEN != 0
         },

@@ -41,6 +41,7 @@ pub enum Subject {
 
 /// How a session measures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Manner {
     /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight.
     pub rate_hz: Option<u32>,

@@ -150,10 +150,8 @@ pub(crate) fn with_family(
 #[must_use]
 pub fn request_name(row: &RequestRow) -> RequestName {
     let bytes = row.id.as_bytes();
-    let (id, id_hex) = match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (printable(bytes), Some(row.id.to_hex())),
-    };
+    let id = printable(bytes);
+    let id_hex = (id.as_bytes() != bytes).then(|| row.id.to_hex());
     RequestName { id, id_hex, instance: row.instance }
 }
 
