@@ -31,8 +31,8 @@
 //! | --- | --- | --- |
 //! | the current request's record, OTEP 4947 | thread-local `otel_thread_ctx_v1` | any reader of OpenTelemetry thread contexts |
 //! | the attribute names, OTEP 4719 | mapping `OTEL_CTX` (feature `process-context`, on by default) | the same |
-//! | probes `profiler_annotate:scope_enter`, `scope_exit`, `scope_end` | notes `.note.stapsdt` | profiler-daemon, bpftrace, perf, GDB |
-//! | a table of offsets | section `.profiler_annotate` | profiler-daemon |
+//! | probes `profiler_annotate:scope_enter`, `scope_exit`, `scope_end`; of wanted requests also `scope_wake`, `scope_spawn`, `scope_task` | notes `.note.stapsdt` | profiler-daemon, bpftrace, perf, GDB |
+//! | a table: where the slot is, and which requests are wanted | section `.profiler_annotate` | profiler-daemon |
 //!
 //! All of it survives `strip`, fat LTO and static linking. [`layout`] describes it byte by byte.
 //!
