@@ -20,6 +20,9 @@ Examples:
   sudo profiler-daemon run --pid 1234
   # Only two requests; the others are left alone
   sudo profiler-daemon run --pid 1234 --request order-42 --request order-43
+  # Slow requests of one kind, and a sample of all
+  sudo profiler-daemon run --pid 1234 --request-prefix orders/ --slower-than 200ms
+  sudo profiler-daemon run --pid 1234 --sample 1/1000
   # Requests named by the program's own tokio::task_local!, which needs no change
   sudo profiler-daemon run --pid 1234 --request-key shop::REQUEST_ID
   # A socket of your own
@@ -38,6 +41,8 @@ Examples:
   sudo profiler-daemon record --pid 1234 --request order-42 --duration 1m -o order-42.svg
   # The same where the program's own tokio::task_local! names its requests
   sudo profiler-daemon record --pid 1234 --request order-42 --request-key shop::REQUEST_ID -o order-42.svg
+  # The next five requests, whichever they are
+  sudo profiler-daemon record --pid 1234 --next 5 -o next.svg
   # What burns CPU, over every task, no annotation needed
   sudo profiler-daemon record --pid 1234 --all --metric cpu -o cpu.svg
   # The numbers, for a program
