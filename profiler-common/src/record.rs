@@ -28,6 +28,8 @@ pub enum RecordKind {
     Begin = 8,
     /// An [`AwaitRecord`].
     Await = 9,
+    /// A [`crate::foreign::ForeignRecord`].
+    Foreign = 20,
 }
 
 /// Requests that one stack can lie in (nested scopes).

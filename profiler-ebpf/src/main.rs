@@ -14,6 +14,7 @@
 
 mod atomics;
 mod awaits;
+mod foreign;
 mod globals;
 mod hidden;
 mod keys;

@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use profiler_common::awaits::Gap;
 use profiler_common::clock::Snapshot;
+use profiler_common::foreign::TRACE_TEXT;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate};
 use profiler_common::limits::REQUEST_ID_BYTES;
@@ -16,7 +17,7 @@ use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{awaits, spans, threads};
+use crate::{awaits, foreign, spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -74,7 +75,7 @@ fn describe(gate: &Gate, hit: &Hit, row: &mut ScopeRow) {
 /// Makes the row of a scope entered for the first time, if its request is wanted.
 #[inline(always)]
 fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'static mut ScopeRow> {
-    let Some(length) = read_user::<u8>(record.wrapping_add(ID_LENGTH_OFFSET)) else {
+    let Some(mut length) = read_user::<u8>(record.wrapping_add(ID_LENGTH_OFFSET)) else {
         lose(Loss::RecordUnreadable);
         return None;
     };
@@ -83,13 +84,17 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         return None;
     }
     // All 64 bytes are there whatever the length, with zeros at the end: the record has one size.
-    let Some(id) = read_user::<[u8; REQUEST_ID_BYTES]>(record.wrapping_add(ID_OFFSET)) else {
+    let Some(mut id) = read_user::<[u8; REQUEST_ID_BYTES]>(record.wrapping_add(ID_OFFSET)) else {
         lose(Loss::RecordUnreadable);
         return None;
     };
     // SAFETY: the value is not kept.
     if gate.all_requests == 0 && unsafe { WANTED.get(id) }.is_none() {
-        return None;
+        // It may have been asked for by its trace id, and is then called so.
+        if !foreign::asked_by_trace(record, &mut id) {
+            return None;
+        }
+        length = TRACE_TEXT as u8;
     }
     if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
         lose(Loss::ScopeMapFull);

@@ -94,6 +94,10 @@ pub struct RunArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
+    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
+    /// the trace id]
+    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
+    pub label_key: Option<String>,
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
@@ -127,6 +131,10 @@ pub struct RecordArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
+    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
+    /// the trace id]
+    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
+    pub label_key: Option<String>,
     /// How long to record, at most; with --request, how long to wait for it
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
     pub duration: Duration,

@@ -118,6 +118,8 @@ pub struct Run {
     pub wanted: Wanted,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests.
+    pub label_key: Option<String>,
     /// The socket, where it is not the default one.
     pub socket: Option<PathBuf>,
     /// Samples a second.
@@ -148,6 +150,8 @@ pub struct Record {
     pub subject: Subject,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests.
+    pub label_key: Option<String>,
     /// How long at most.
     pub duration: Duration,
     /// What to write, and where.
@@ -322,6 +326,7 @@ impl Run {
             pid: args.pid,
             wanted,
             request_key: args.request_key,
+            label_key: args.label_key,
             socket,
             rate: args.rate,
             no_awaits: args.no_awaits,
@@ -340,6 +345,7 @@ impl Record {
             pid: args.pid,
             subject,
             request_key: args.request_key,
+            label_key: args.label_key,
             duration: args.duration,
             shape,
             rate: args.rate,

@@ -29,6 +29,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
             no_awaits: order.no_awaits,
             await_wakers: order.await_wakers,
             request_key: order.request_key.clone(),
+            label_key: order.label_key.clone(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
@@ -60,6 +61,7 @@ fn finish(
     };
     if let Selection::Request { id } = &selection
         && selection.requests(&capture).is_empty()
+        && selection.foreign(&capture).is_empty()
     {
         let sentence = if target_lost {
             format!("the process ended before request {id} came")
@@ -92,6 +94,9 @@ fn finish(
     name_waits(&mut told, &capture, &mut *symbols);
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
+    }
+    for row in told.foreign.iter().take(super::SHOWN) {
+        eprint!("{}", table::foreign(row, super::colours(color)));
     }
     if selection == Selection::All {
         let worst = holders(&capture, Question::default(), executor, &mut *symbols);

@@ -8,6 +8,7 @@ use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
+use super::foreign::{Foreign, ForeignSight};
 use super::keys::NamingKey;
 use super::unwind::Unwinding;
 use super::{Session, SessionError, annotation, clock, modules_of, probes};
@@ -49,6 +50,8 @@ pub struct Manner {
     pub await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
+    pub label_key: Option<String>,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -75,13 +78,16 @@ pub struct Look {
     pub plan: Plan,
     /// Where its futures can be seen to wait.
     pub awaits: AwaitSight,
+    /// Thread-locals of other libraries that name requests.
+    pub foreign: ForeignSight,
 }
 
 /// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
 pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
     let program = Program::open(path)?;
     let debug = || debug_file(path, program.path(), None, &[]);
-    look(program.path().display().to_string(), program.bytes(), false, debug, progress)
+    let foreign = ForeignSight::of_file(&program);
+    look(program.path().display().to_string(), program.bytes(), false, debug, foreign, progress)
 }
 
 /// Looks at the program of a process.
@@ -91,7 +97,8 @@ pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<L
     let filtered = target.seccomp()?.filtered > 0;
     let modules = modules_of(pid)?;
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
-    look(target.exe().display().to_string(), program.bytes(), filtered, debug, progress)
+    let foreign = Foreign::of(&target, &program, target.load_bias(&program)?, None)?.sight().clone();
+    look(target.exe().display().to_string(), program.bytes(), filtered, debug, foreign, progress)
 }
 
 fn look(
@@ -99,13 +106,14 @@ fn look(
     bytes: &[u8],
     seccomp: bool,
     debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    foreign: ForeignSight,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Look, SessionError> {
     let inspection = inspect(bytes)?;
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false))?;
-    Ok(Look { path, inspection, plan, awaits })
+    Ok(Look { path, inspection, plan, awaits, foreign })
 }
 
 fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
@@ -156,6 +164,7 @@ struct Parts {
     plan: Plan,
     inspection: Inspection,
     unwinding: Unwinding,
+    foreign: Option<Foreign>,
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     key: Option<NamingKey>,
@@ -163,7 +172,7 @@ struct Parts {
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key } = self;
         Session {
             attached,
             collector: Collector::default(),
@@ -183,6 +192,7 @@ impl Parts {
             ended: std::collections::HashSet::new(),
             closed: false,
             unwinding,
+            foreign,
             awaits,
             await_table,
             kernel_said: Vec::new(),
@@ -203,7 +213,11 @@ fn attach_to(
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     let by_key = manner.request_key.is_some();
-    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() && !by_key {
+    let bias = target.load_bias(&program)?;
+    // A key's values are compared as they lie in memory: they are of another form than other libraries' ids.
+    let foreign = if by_key { None } else { Some(Foreign::of(target, &program, bias, manner.label_key.as_deref())?) };
+    let names_requests = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
+    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && !names_requests {
         return Err(SessionError::NoAnnotation);
     }
     let seccomp = target.seccomp()?.filtered > 0;
@@ -218,7 +232,6 @@ fn attach_to(
         awaits.source = AwaitSource::None;
     }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
-    let bias = target.load_bias(&program)?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan)?;
     let await_table = awaits.table(bias, &inspection);
@@ -266,6 +279,9 @@ fn attach_to(
             entries: &await_entries,
         }),
     })?;
+    if let Some(foreign) = &foreign {
+        attached.set_foreign(foreign.slots())?;
+    }
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
@@ -286,7 +302,7 @@ fn attach_to(
         },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key })
 }
 
 fn links(plan: &Plan) -> LinkKind {

@@ -6,6 +6,7 @@
 mod awaits;
 mod blocking;
 mod fit;
+mod foreign;
 mod grid;
 mod losses;
 mod requests;
@@ -15,6 +16,7 @@ mod waits;
 pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
 pub use fit::fit;
+pub use foreign::foreign;
 pub use grid::Colours;
 pub(super) use grid::{beginning, end};
 pub use losses::losses;

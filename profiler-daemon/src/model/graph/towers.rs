@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Metric;
+use super::{Metric, foreign};
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
 use crate::model::held::{Held, held};
 use crate::model::request_id::RequestId;
@@ -20,10 +20,19 @@ pub(super) struct Tower<'c> {
     pub(super) seen: Seen<'c>,
     /// The scope that its stacks are inside of.
     pub(super) scope: Option<ScopeSeq>,
+    /// Whether only what was seen on workers is known of it: an id of another library.
+    pub(super) partial: bool,
     /// What held the workers while it was scheduled. Known of a request's root scope.
     pub(super) behind: Held,
     /// What it was suspended in. Of a graph that draws no time between polls: nothing.
     pub(super) waits: Accounted,
+}
+
+impl Tower<'_> {
+    /// Whether all of its time is known.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.partial
+    }
 }
 
 /// Whose time a tower is, for formats that say it beside the stack and not in it.
@@ -48,13 +57,13 @@ pub(super) struct Seen<'c> {
 
 /// One of them.
 #[derive(Clone, Copy)]
-enum Taken<'c> {
+pub(super) enum Taken<'c> {
     On(&'c Sample),
     Off(&'c OffCpu),
 }
 
 impl<'c> Taken<'c> {
-    const fn stack(self) -> &'c Stack {
+    pub(super) const fn stack(self) -> &'c Stack {
         match self {
             Self::On(sample) => &sample.stack,
             Self::Off(off) => &off.stack,
@@ -67,7 +76,7 @@ impl<'c> Taken<'c> {
 }
 
 impl<'c> Seen<'c> {
-    fn push(&mut self, taken: Taken<'c>) {
+    pub(super) fn push(&mut self, taken: Taken<'c>) {
         match taken {
             Taken::On(sample) => self.samples.push(sample),
             Taken::Off(off) => self.off_cpu.push(off),
@@ -92,6 +101,8 @@ pub(super) struct Towers<'c> {
     pub(super) beside: Vec<Tower<'c>>,
     /// Stacks inside a selected request that belong to none of these.
     pub(super) unplaced: u64,
+    /// Wall time of the ids of other libraries among them: from the first to the last sighting of each.
+    pub(super) seen_wall_ns: u64,
 }
 
 pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric, stacks: &Stacks) -> Towers<'c> {
@@ -106,6 +117,9 @@ pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Me
             for row in rows {
                 let behind = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
                 add_request(&mut towers, capture, (&index, &awaits), row, behind, metric);
+            }
+            for row in selection.foreign(capture) {
+                foreign::add(&mut towers, capture, &index, row);
             }
             towers
         }
@@ -141,7 +155,7 @@ impl<'c, 's> Awaits<'c, 's> {
 }
 
 /// Stacks by what they are looked up by: many requests of one id would else read all of them each.
-struct StackIndex<'c> {
+pub(super) struct StackIndex<'c> {
     by_scope: HashMap<ScopeSeq, Vec<Taken<'c>>>,
     by_task: HashMap<u64, Vec<Taken<'c>>>,
 }
@@ -158,6 +172,11 @@ impl<'c> StackIndex<'c> {
             }
         }
         Self { by_scope, by_task }
+    }
+
+    /// What was taken inside the request of this number.
+    pub(super) fn inside(&self, number: ScopeSeq) -> impl Iterator<Item = &Taken<'c>> {
+        self.by_scope.get(&number).into_iter().flatten()
     }
 }
 
@@ -223,6 +242,7 @@ fn add_request<'c>(
         states: row.states,
         seen: own,
         scope: Some(row.scope),
+        partial: false,
         behind,
         waits: awaits.of_scope(row.scope, &row.states),
     });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::stacks::{Awaits, Sampled, ScheduledBehind, Stacks, sampled};
-use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
-use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
+use super::{Child, Counts, Foreign, Report, Request, RequestName, SCHEMA, Task, TaskRef};
+use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, ForeignRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
 use crate::model::held::{Behind, Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
@@ -39,6 +39,14 @@ impl Filter {
             Self::All => true,
             Self::Requests(ids) => ids.contains(&row.id),
             Self::Task(id) => row.task_id == Some(*id) || row.children.iter().any(|child| child.task_id == Some(*id)),
+        }
+    }
+
+    fn takes_foreign(&self, row: &ForeignRow) -> bool {
+        match self {
+            Self::All => true,
+            Self::Requests(ids) => ids.contains(&row.id),
+            Self::Task(id) => row.tasks.contains(id),
         }
     }
 
@@ -103,6 +111,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         target: capture.target.clone(),
         window: capture.window.clone(),
         requests: requests.iter().map(seen).collect(),
+        foreign: capture.foreign.iter().filter(|row| filter.takes_foreign(row)).map(Foreign::of).collect(),
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
         awaits: Awaits::of(capture),
@@ -118,12 +127,16 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
 /// What a request is called in a report.
 #[must_use]
 pub fn request_name(row: &RequestRow) -> RequestName {
-    let bytes = row.id.as_bytes();
-    let (id, id_hex) = match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (printable(bytes), Some(row.id.to_hex())),
-    };
+    let (id, id_hex) = id_text(&row.id);
     RequestName { id, id_hex, instance: row.instance }
+}
+
+/// An id as text, and its bytes in hex where it is none.
+pub(super) fn id_text(id: &RequestId) -> (String, Option<String>) {
+    match std::str::from_utf8(id.as_bytes()) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (printable(id.as_bytes()), Some(id.to_hex())),
+    }
 }
 
 fn request(
