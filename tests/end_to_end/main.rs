@@ -5,6 +5,7 @@ mod blocking;
 mod compare;
 mod ends;
 mod exports;
+mod foreign;
 mod inspect;
 mod known_times;
 mod off_cpu;
