@@ -10,7 +10,7 @@ use profiler_tests::expect::Attempts;
 use profiler_tests::process::Process;
 use profiler_tests::report::Foreign;
 use profiler_tests::serial::turn;
-use profiler_tests::{Failure, Result, binaries, needs_root};
+use profiler_tests::{Failure, Result, binaries, needs_root, skip};
 use serde::Deserialize;
 
 use crate::compare::ATTEMPTS;
@@ -50,6 +50,10 @@ impl Service {
         if let Some(library) = preload {
             command.env("LD_PRELOAD", library);
         }
+        Self::ready(command)
+    }
+
+    fn ready(mut command: Command) -> Result<Self> {
         let mut service = Self(Process::start(&mut command)?);
         assert!(matches!(service.event()?, Event::Ready { .. }));
         Ok(service)
@@ -92,6 +96,24 @@ fn library(name: &str, flags: &[&str]) -> Result<PathBuf> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(Failure::Build { package: name.to_owned(), status: output.status.to_string(), stderr })
+}
+
+/// The service with custom-labels' own crate. `None`: its bindgen finds no libclang on this machine.
+fn labelled() -> Result<Option<PathBuf>> {
+    let target = binaries::target().join("labels");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(binaries::repository().join("tests/labels-fixture"));
+    command.args(["build", "--quiet", "--locked", "--release", "--target-dir"]).arg(&target);
+    let output = command.output().map_err(Failure::io("cargo"))?;
+    if output.status.success() {
+        return Ok(Some(target.join("release/labels-fixture")));
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The library is missing, or it is there without its own headers.
+    if stderr.contains("libclang") || stderr.contains("ClangDiagnostic") {
+        return Ok(None);
+    }
+    Err(Failure::Build { package: "labels-fixture".to_owned(), status: output.status.to_string(), stderr })
 }
 
 /// What is wrong with the row of `truth`. CPU time is an estimate: by some hundred samples, whose error is a few of them.
@@ -217,6 +239,19 @@ fn a_librarys_labels() -> Result<()> {
     let inspected = run_to_end(["inspect", "--pid", &service.0.pid().to_string()])?;
     assert!(inspected.stdout.contains("its version is 0, and only 1 is read"), "{}", inspected.stdout);
     Ok(())
+}
+
+/// Check custom-labels' own crate, whose futures swap their set in at each poll.
+#[test]
+fn the_labels_of_custom_labels_own_crate() -> Result<()> {
+    needs_root!();
+    let Some(program) = labelled()? else { skip!("custom-labels' bindgen finds no libclang, or not its headers") };
+    let _turn = turn();
+    let inspected = run_to_end(["inspect", &program.to_string_lossy()])?;
+    let line = inspected.stdout.lines().find(|line| line.contains("custom_labels_current_set")).unwrap_or_default();
+    assert!(line.contains("local-exec") && !line.contains("not exported"), "{}", inspected.stdout);
+    let mut service = Service::ready(Command::new(program))?;
+    follow(&mut service, "order-1", false)
 }
 
 /// Check a daemon that was asked for nothing: `requests` lists the ids that were seen, with what is known and nothing else.

@@ -334,3 +334,24 @@ fn a_scope_goes_with_its_poll() -> Result<()> {
     assert_eq!(view.request(&scope).flags & INSIDE, INSIDE);
     Ok(())
 }
+
+/// Check that a request can be asked for by its trace id, and is then called by it.
+#[test]
+fn a_request_is_wanted_by_its_trace_id() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let text = b"00112233445566778899aabbccddeeff";
+    let trace = std::array::from_fn(|place| u8::try_from(place * 0x11).unwrap());
+    let mut session = wanting(&[text]);
+    let task = Task::new(Kind::First, 3);
+    let (asked, other) = (Record::traced(trace, b"order-42"), Record::traced([7; 16], b"order-43"));
+    let (asked, other) = (Scope::new(&asked, 5), Scope::new(&other, 6));
+    pending(&task, || {
+        asked.polled(|| spin(MS));
+        other.polled(|| spin(MS));
+    });
+    let view = session.collect();
+    assert_eq!(view.request(&asked).id(), text);
+    assert_eq!(view.0.live_requests.len(), 1, "nobody asked for the other");
+    Ok(())
+}

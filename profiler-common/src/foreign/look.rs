@@ -88,8 +88,10 @@ impl ForeignLook {
     #[inline(always)]
     pub fn begin(&mut self, slot: &ForeignSlot, thread_pointer: u64, memory: &impl Memory) -> Looked {
         (self.kind, self.flags, self.steps) = (0, 0, 0);
-        (self.at, self.left, self.value_at, self.value_len) = (0, 0, 0, 0);
-        (self.trace, self.span, self.id_len) = ([0; 2], 0, 0);
+        // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
+        let zero = core::hint::black_box(0_u64);
+        (self.at, self.left, self.value_at, self.value_len) = (zero, zero, zero, zero);
+        (self.trace, self.span, self.id_len) = ([zero; 2], zero, 0);
         let Some(pointer) = slot.pointer(thread_pointer, memory) else { return self.unreadable() };
         if pointer == 0 {
             return Looked::Done;
