@@ -143,7 +143,9 @@ fn follow(service: &mut Service, id: &str, late: bool) -> Result<()> {
         let round = service.round()?;
         recording.interrupt()?;
         let report = recording.report()?;
-        let truth = round.iter().find(|truth| truth.id == id || truth.trace == id).expect("one of its ids");
+        let Some(truth) = round.iter().find(|truth| truth.id == id || truth.trace == id) else {
+            return Err(Failure::Wrong(vec![format!("{id} is none of the service's ids")]));
+        };
         assert!(report.foreign.iter().all(|row| row.id == id), "only what was asked for: {:?}", report.foreign);
         assert!(report.requests.is_empty(), "{:?}", report.requests);
         let row = report.foreign.first();

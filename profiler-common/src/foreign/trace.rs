@@ -37,7 +37,6 @@ const fn digits(half: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::format;
-    use std::string::String;
     use std::vec::Vec;
 
     use proptest::prelude::*;
@@ -50,7 +49,7 @@ mod tests {
         fn texts_are_those_of_the_bytes(bytes in any::<[u8; 16]>()) {
             let words = [0, 8].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()));
             let text: Vec<u8> = trace_text(&words).iter().flat_map(|word| word.to_le_bytes()).collect();
-            let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let expected = format!("{:032x}", u128::from_be_bytes(bytes));
             prop_assert_eq!(&text[..32], expected.as_bytes());
             prop_assert_eq!(&text[32..], &[0; 32]);
         }

@@ -103,8 +103,11 @@ fn a_record_at_the_end_of_memory() {
     assert_eq!((seen.kind, seen.flags), (SLOT_OTEL, 0));
 }
 
-/// A set with these labels, `None` for a null pointer.
-fn set(labels: &[(Option<&[u8]>, Option<&[u8]>)]) -> Bytes {
+/// A key and a value, `None` for a null pointer.
+type Label<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+/// A set with these labels.
+fn set(labels: &[Label<'_>]) -> Bytes {
     let table = BASE + 32;
     let mut at = table + 32 * labels.len() as u64;
     let mut bytes = [(BASE + 8), table, labels.len() as u64, 99].map(u64::to_le_bytes).concat();

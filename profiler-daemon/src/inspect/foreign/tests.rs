@@ -36,7 +36,7 @@ fn what_the_loader_wrote() {
         0x400 => Some([0x7f00_0000_0000, 0x200]),
         0x500 => Some([0x7f00_0000_0000, 0x600]),
         // A relocation that a lazy loader has not resolved yet.
-        0x600 => Some([0x3fe0, 7 << 32 | 36]),
+        0x600 => Some([0x3fe0, 7 << 32 | 0x24]),
         _ => None,
     };
     let behind = |model, got, value| Access::behind(X86, model, got, value, &words);

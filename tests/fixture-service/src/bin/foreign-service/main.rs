@@ -67,7 +67,7 @@ impl<F: Future<Output = Duration>> Future for Marked<F> {
         let old = this.named.as_ref().map(|named| slot::swap(named.pointer()));
         let began = thread_cpu();
         let polled = this.inner.as_mut().poll(cx);
-        this.cpu += thread_cpu() - began;
+        this.cpu += thread_cpu().saturating_sub(began);
         if let Some(old) = old {
             slot::swap(old);
         }

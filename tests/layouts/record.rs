@@ -22,8 +22,9 @@ impl Spans for Own {
             rest = after;
             let local = libc::iovec { iov_base: here.as_mut_ptr().cast(), iov_len: here.len() };
             let remote = libc::iovec { iov_base: span.address as *mut _, iov_len: span.length };
+            let pid = std::process::id().cast_signed();
             // SAFETY: the local vector is `here`; the kernel checks the other.
-            let read = unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) };
+            let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
             usize::try_from(read) == Ok(span.length)
         };
         spans.iter().map(read).collect()
