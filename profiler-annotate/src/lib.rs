@@ -52,12 +52,18 @@ pub mod layout {}
 mod process_context;
 mod record;
 mod scope;
+#[cfg(feature = "tokio")]
+mod spawn;
 mod startup;
 mod table;
 #[cfg(feature = "tower")]
 mod tower;
+mod waker;
+mod wanted;
 
 pub use id::{InvalidRequestId, MAX_REQUEST_ID_LEN, RequestId};
 pub use scope::{Scope, current_request_id, scope};
+#[cfg(feature = "tokio")]
+pub use spawn::{JoinSet, spawn, spawn_blocking, spawn_local};
 #[cfg(feature = "tower")]
 pub use tower::{RequestIdLayer, RequestIdService};

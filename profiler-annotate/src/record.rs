@@ -19,7 +19,7 @@ pub(crate) struct TraceContext {
 }
 
 /// See `ABI.md`. Aligned to 8: the OTEP asks for 2.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(8))]
 pub(crate) struct Record {
     trace_id: [u8; 16],
@@ -63,6 +63,16 @@ impl Record {
     /// The id it was made from.
     pub(crate) fn request_id(&self) -> RequestId {
         RequestId::from_record(self.id_len, self.id)
+    }
+
+    /// The id's bytes.
+    pub(crate) fn id_bytes(&self) -> &[u8] {
+        self.id.get(..usize::from(self.id_len)).unwrap_or(&self.id)
+    }
+
+    /// The trace id, zeros for none.
+    pub(crate) fn trace_id(&self) -> &[u8] {
+        &self.trace_id
     }
 
     /// Whether both name the same request.

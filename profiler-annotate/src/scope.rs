@@ -1,6 +1,8 @@
 //! A future that belongs to a request.
 
-use std::cell::Cell;
+mod current;
+mod state;
+
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
@@ -8,14 +10,13 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll};
 
+pub(crate) use current::Active;
+pub(crate) use state::{Place, State};
+
 use crate::id::RequestId;
 use crate::record::{Record, TraceContext};
-use crate::{abi, startup};
-
-thread_local! {
-    /// The record of the innermost scope being polled on this thread. The slot may hold another library's record; this never does.
-    static CURRENT: Cell<*const Record> = const { Cell::new(ptr::null()) };
-}
+use crate::startup;
+use crate::waker::OwnWaker;
 
 /// Makes `future` belong to the request `id`.
 ///
@@ -66,15 +67,15 @@ pub fn scope<F: Future>(id: impl Into<RequestId>, future: F) -> Scope<F> {
 /// ```
 #[must_use]
 pub fn current_request_id() -> Option<RequestId> {
-    let record = CURRENT.get();
-    // SAFETY: a pointer stands there only while an `Entered` that borrows the record lives further up this thread's stack.
-    unsafe { record.as_ref() }.map(Record::request_id)
+    Active::now(|active| active.record.request_id())
 }
 
 /// The future that [`scope`] makes.
 #[must_use = "futures do nothing unless polled"]
 pub struct Scope<F> {
     state: State,
+    /// What a wanted scope is woken through.
+    waker: Option<Box<OwnWaker>>,
     /// Dropped by hand, so that its destructors run inside the scope.
     future: ManuallyDrop<F>,
     /// The record's address is published: once polled, it must not move.
@@ -83,14 +84,17 @@ pub struct Scope<F> {
 
 impl<F> Scope<F> {
     pub(crate) fn new(record: Record, future: F) -> Self {
-        let state = State { record, seq: 0, phase: Phase::New };
-        Self { state, future: ManuallyDrop::new(future), _pinned: PhantomPinned }
+        Self::of(State::new(record), future)
+    }
+
+    pub(crate) fn of(state: State, future: F) -> Self {
+        Self { state, waker: None, future: ManuallyDrop::new(future), _pinned: PhantomPinned }
     }
 
     /// The id it was made with.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
-        self.state.record.request_id()
+        self.state.record().request_id()
     }
 }
 
@@ -99,13 +103,21 @@ impl<F: Future> Future for Scope<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: neither field is moved out of or replaced below: both are pinned with the scope.
-        let Self { state, future, .. } = unsafe { self.get_unchecked_mut() };
+        // SAFETY: neither the record nor the future is moved out of or replaced below: both are pinned with the scope.
+        let Self { state, waker, future, .. } = unsafe { self.get_unchecked_mut() };
         let future: &mut F = future;
         let poll: fn(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output> = F::poll;
-        let entered = state.enter(ptr::from_mut(future).cast(), poll as *const ());
+        let place = Place { future: ptr::from_mut(future).cast(), poll: poll as *const () };
+        let mut entered = state.enter(&place);
         // SAFETY: pinned with the scope, as said above, and dropped in place.
-        let output = unsafe { Pin::new_unchecked(future) }.poll(cx);
+        let future = unsafe { Pin::new_unchecked(future) };
+        let output = match entered.wanted() {
+            None => future.poll(cx),
+            Some(seq) => future.poll(&mut Context::from_waker(OwnWaker::of(waker, seq, cx.waker()))),
+        };
+        if output.is_pending() {
+            entered.left_pending();
+        }
         drop(entered);
         if output.is_ready() {
             state.end();
@@ -126,7 +138,7 @@ impl<F> Drop for Scope<F> {
         }
 
         let end = End(&mut self.state);
-        let _current = Current::set(&end.0.record);
+        let _current = end.0.as_current();
         // SAFETY: dropped here only, and in place, as pinning asks.
         unsafe { ManuallyDrop::drop(&mut self.future) };
     }
@@ -135,101 +147,5 @@ impl<F> Drop for Scope<F> {
 impl<F> fmt::Debug for Scope<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").field("request_id", &self.request_id()).finish_non_exhaustive()
-    }
-}
-
-/// What of a scope does not depend on the future's type: one copy of this code in a program.
-struct State {
-    record: Record,
-    /// 0 while `phase` is `New`.
-    seq: u64,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Not polled yet.
-    New,
-    /// A request: its probes fire.
-    Request,
-    /// Part of the request around it, which it began inside of: no probes.
-    Inner,
-    /// Over: nothing more to say.
-    Ended,
-}
-
-impl State {
-    #[inline]
-    fn enter(&mut self, future: *const (), poll: *const ()) -> Entered<'_> {
-        if self.phase == Phase::New {
-            self.begin();
-        }
-        let entered =
-            Entered { current: Current::set(&self.record), request: (self.phase == Phase::Request).then_some(self.seq) };
-        if let Some(seq) = entered.request {
-            abi::scope_enter(&raw const self.record, seq, future, poll);
-        }
-        entered
-    }
-
-    #[cold]
-    fn begin(&mut self) {
-        // SAFETY: as in `current_request_id`.
-        let around = unsafe { CURRENT.get().as_ref() };
-        if around.is_some_and(|around| around.same_request(&self.record)) {
-            self.phase = Phase::Inner;
-        } else {
-            self.phase = Phase::Request;
-            self.seq = abi::table().next_scope();
-        }
-    }
-
-    #[inline]
-    fn end(&mut self) {
-        if self.phase == Phase::Request {
-            abi::scope_end(&raw const self.record, self.seq);
-        }
-        self.phase = Phase::Ended;
-    }
-}
-
-/// One poll of a scope. Ends it when dropped, also by a panic.
-struct Entered<'a> {
-    current: Current<'a>,
-    /// The scope's number, if its probes fire.
-    request: Option<u64>,
-}
-
-impl Drop for Entered<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(seq) = self.request {
-            abi::scope_exit(self.current.record, seq);
-        }
-    }
-}
-
-/// Makes a record the current one of this thread, and what was there current again when dropped. What was in the slot before may
-/// be another library's: it is put back, never read.
-pub(crate) struct Current<'a> {
-    record: &'a Record,
-    /// What was in the slot.
-    slot: *const Record,
-    /// What was in `CURRENT`.
-    outer: *const Record,
-}
-
-impl<'a> Current<'a> {
-    #[inline]
-    pub(crate) fn set(record: &'a Record) -> Self {
-        Self { record, slot: abi::replace_slot(record), outer: CURRENT.replace(record) }
-    }
-}
-
-impl Drop for Current<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        CURRENT.set(self.outer);
-        abi::replace_slot(self.slot);
     }
 }

@@ -1,4 +1,4 @@
-//! What a profiler finds out about a process from outside, at one place: `profiler_annotate_table_v1`.
+//! What a profiler finds out about a process from outside, and what it asks of it, at one place: `profiler_annotate_table_v2`.
 //!
 //! A writable object in a section of its own, `.profiler_annotate`, so that it is found without symbols. `ABI.md` has the layout.
 
@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// `Table::magic`.
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"PRFANNOT");
 /// `Table::version`.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// `Table::size`.
-pub(crate) const SIZE: u32 = 384;
+pub(crate) const SIZE: u32 = 2624;
+/// How many rules a table holds.
+pub(crate) const RULES: usize = 32;
 
 const READY: u32 = 1;
 
@@ -27,6 +29,35 @@ pub(crate) enum ProcessContext {
     LeftOut = 4,
 }
 
+/// Which requests are wanted: written by the daemon, read by every scope.
+#[repr(C, align(64))]
+pub(crate) struct Asked {
+    pub(crate) generation: AtomicU32,
+    pub(crate) modes: AtomicU32,
+    pub(crate) rules: AtomicU32,
+    pub(crate) children: AtomicU32,
+    pub(crate) sample_below: AtomicU64,
+    _reserved: [AtomicU64; 5],
+}
+
+/// What scopes write while they are asked to.
+#[repr(C, align(64))]
+pub(crate) struct Answered {
+    pub(crate) next_left: AtomicI64,
+    pub(crate) tokens: [AtomicU64; 4],
+    _reserved: [AtomicU64; 3],
+}
+
+/// One rule of the table. Single bytes, because the daemon may be writing them while a scope reads: a torn rule is judged anew
+/// when the generation changes, which is after the last byte.
+#[repr(C)]
+pub(crate) struct Rule {
+    pub(crate) kind: AtomicU8,
+    pub(crate) len: AtomicU8,
+    _padding: [AtomicU8; 6],
+    pub(crate) bytes: [AtomicU8; 64],
+}
+
 /// See `ABI.md`. Defined in assembly, with weak linkage: two versions of this crate in one program share one.
 #[repr(C, align(64))]
 pub(crate) struct Table {
@@ -39,7 +70,11 @@ pub(crate) struct Table {
     process_context: AtomicU8,
     _reserved: [u8; 2],
     _reserved_too: [u64; 4],
-    _wanted: [AtomicU64; 32],
+    pub(crate) asked: Asked,
+    pub(crate) answered: Answered,
+    /// Who wrote it: the daemon's own affair.
+    _owner: [AtomicU64; 8],
+    pub(crate) rules: [Rule; RULES],
     scopes: AtomicU64,
     _reserved_end: [u64; 7],
 }
@@ -50,14 +85,29 @@ const _: () = {
     assert!(offset_of!(Table, state) == 24);
     assert!(offset_of!(Table, request_id_key) == 28);
     assert!(offset_of!(Table, process_context) == 29);
-    assert!(offset_of!(Table, _wanted) == 64);
-    assert!(offset_of!(Table, scopes) == 320);
+    assert!(offset_of!(Table, asked) == 64);
+    assert!(offset_of!(Table, asked.modes) == 68);
+    assert!(offset_of!(Table, asked.rules) == 72);
+    assert!(offset_of!(Table, asked.children) == 76);
+    assert!(offset_of!(Table, asked.sample_below) == 80);
+    assert!(offset_of!(Table, answered) == 128);
+    assert!(offset_of!(Table, answered.tokens) == 136);
+    assert!(offset_of!(Table, _owner) == 192);
+    assert!(offset_of!(Table, rules) == 256);
+    assert!(size_of::<Rule>() == 72);
+    assert!(offset_of!(Table, scopes) == 2560);
     assert!(size_of::<Table>() == SIZE as usize);
 };
 
 /// What the assembly says, for platforms without it.
 impl Default for Table {
     fn default() -> Self {
+        let rule = || Rule {
+            kind: AtomicU8::default(),
+            len: AtomicU8::default(),
+            _padding: Default::default(),
+            bytes: std::array::from_fn(|_| AtomicU8::default()),
+        };
         Self {
             magic: MAGIC,
             version: VERSION,
@@ -68,7 +118,17 @@ impl Default for Table {
             process_context: AtomicU8::default(),
             _reserved: Default::default(),
             _reserved_too: Default::default(),
-            _wanted: Default::default(),
+            asked: Asked {
+                generation: AtomicU32::default(),
+                modes: AtomicU32::default(),
+                rules: AtomicU32::default(),
+                children: AtomicU32::default(),
+                sample_below: AtomicU64::default(),
+                _reserved: Default::default(),
+            },
+            answered: Answered { next_left: AtomicI64::default(), tokens: Default::default(), _reserved: Default::default() },
+            _owner: Default::default(),
+            rules: std::array::from_fn(|_| rule()),
             scopes: AtomicU64::default(),
             _reserved_end: Default::default(),
         }

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::record::Record;
-use crate::scope::{Current, Scope};
+use crate::scope::{Scope, State};
 use crate::startup;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -109,12 +109,12 @@ where
         if named.unusable_header {
             self.layer.unusable.fetch_add(1, Ordering::Relaxed);
         }
-        let record = Record::new(&named.id, named.trace, startup::request_id_key());
+        let state = State::new(Record::new(&named.id, named.trace, startup::request_id_key()));
         // What the inner services do in `call` itself (a tracing layer makes its span there) may ask for the current id too.
-        let current = Current::set(&record);
+        let current = state.as_current();
         let future = self.inner.call(request);
         drop(current);
-        Scope::new(record, future)
+        Scope::of(state, future)
     }
 }
 

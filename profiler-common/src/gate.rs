@@ -25,6 +25,10 @@ pub struct Gate {
     pub await_layouts: u32,
     /// CPU time that a sample stands for now (ns): what lies between two ticks of the sampling clock.
     pub sample_period_ns: u64,
+    /// 1: no task is seen, only scopes, which have wakers of their own; 0: tasks are seen too.
+    pub requests_only: u32,
+    /// 1: scopes are chosen by the annotation, so whatever scope reaches a probe is wanted; 0: they are chosen here.
+    pub chosen_there: u32,
 }
 
 /// [`Gate::awaits`]: nobody's.
@@ -47,6 +51,8 @@ impl Gate {
         awaits: AWAITS_OFF,
         await_layouts: 0,
         sample_period_ns: 0,
+        requests_only: 0,
+        chosen_there: 0,
     };
 
     /// Whether an event at `now_ns` counts.

@@ -19,7 +19,8 @@ use profiler_common::record::RecordKind;
 
 use crate::losses::lose;
 use crate::maps::{FOREIGN_LOOK, FOREIGN_SEEN, FOREIGN_SLOTS, FOREIGN_UNKNOWN, RECORDS, WANTED};
-use crate::memory::{User, read_kernel, read_user};
+use crate::memory::{User, read_kernel};
+use crate::scopes::{WANTED_ID, WANTED_TRACE};
 use crate::{globals, threads};
 
 /// The number of the wanted id that the current thread has in one of its slots, 0 for none. In a poll only.
@@ -114,22 +115,28 @@ fn tell(flags: u32) {
 #[inline(never)]
 fn chosen(all: u64, tid: u64, now_ns: u64) -> u64 {
     let Some(look) = scratch() else { return 0 };
-    if look.id_len != 0 && is_wanted(all, &look.id) {
+    if look.id_len != 0 && is_wanted(all, &look.id, WANTED_ID) {
         let what = if look.kind == SLOT_LABELS { WHAT_LABEL } else { WHAT_ATTRIBUTE };
         return told(look, what, tid, now_ns, all);
     }
     if look.trace[0] | look.trace[1] == 0 {
         return 0;
     }
+    // Asked for as the bytes that it is, and called as it is written.
+    let mut trace = [core::hint::black_box(0_u64); REQUEST_ID_BYTES / 8];
+    [trace[0], trace[1]] = look.trace;
+    if !is_wanted(all, &trace, WANTED_TRACE) {
+        return 0;
+    }
     look.id = trace_text(&look.trace);
     look.id_len = TRACE_TEXT;
-    if is_wanted(all, &look.id) { told(look, WHAT_TRACE, tid, now_ns, all) } else { 0 }
+    told(look, WHAT_TRACE, tid, now_ns, all)
 }
 
 #[inline(always)]
-fn is_wanted(all: u64, id: &KeyWords) -> bool {
+fn is_wanted(all: u64, id: &KeyWords, what: u32) -> bool {
     // SAFETY: the value is not kept.
-    all != 0 || unsafe { WANTED.get(bytes(id)) }.is_some()
+    all != 0 || unsafe { WANTED.get(bytes(id)) }.is_some_and(|asked| *asked & what != 0)
 }
 
 /// The id's number; the daemon is told whose it is where it was not lately.
@@ -167,18 +174,6 @@ fn told(look: &ForeignLook, what: u32, tid: u64, now_ns: u64, all: u64) -> u64 {
 fn bytes(id: &KeyWords) -> &[u8; REQUEST_ID_BYTES] {
     // SAFETY: words of the same size, of which every byte is one.
     unsafe { &*(&raw const *id).cast() }
-}
-
-/// Whether the trace id at the begin of the annotation's `record` was asked for; `id` is then that, as it is written.
-#[inline(never)]
-pub fn asked_by_trace(record: u64, id: &mut [u8; REQUEST_ID_BYTES]) -> bool {
-    let Some(trace) = read_user::<[u64; 2]>(record) else { return false };
-    if trace[0] | trace[1] == 0 {
-        return false;
-    }
-    *id = *bytes(&trace_text(&trace));
-    // SAFETY: the value is not kept.
-    unsafe { WANTED.get(&*id) }.is_some()
 }
 
 /// Puts a foreign id before the requests that the thread is inside.

@@ -9,6 +9,7 @@ mod foreign;
 mod inspect;
 mod known_times;
 mod off_cpu;
+mod request_mode;
 mod requests;
 mod run;
 mod runtimes;

@@ -28,12 +28,14 @@ pub(crate) struct Wish {
     pub(crate) rate_hz: Option<u32>,
     /// `None` for every request.
     pub(crate) wanted: Option<Vec<Vec<u8>>>,
+    pub(crate) wanted_traces: Vec<[u8; 16]>,
     pub(crate) sample_all: bool,
     pub(crate) poll_record_ns: u64,
     pub(crate) wake_all: bool,
     pub(crate) awaits: AwaitsOf,
     pub(crate) await_tables: Option<AwaitTables<'static>>,
     pub(crate) request_key: RequestKey,
+    pub(crate) requests_only: bool,
 }
 
 impl Default for Wish {
@@ -44,12 +46,14 @@ impl Default for Wish {
             probes: task_probes(),
             rate_hz: None,
             wanted: None,
+            wanted_traces: Vec::new(),
             sample_all: true,
             poll_record_ns: u64::MAX,
             wake_all: false,
             awaits: AwaitsOf::Nobody,
             await_tables: None,
             request_key: RequestKey::NONE,
+            requests_only: false,
         }
     }
 }
@@ -71,7 +75,10 @@ impl Wish {
             sample_all: self.sample_all,
             poll_record_ns: self.poll_record_ns,
             wake_all: self.wake_all,
+            requests_only: self.requests_only,
+            chosen_there: self.requests_only,
             wanted: self.wanted.as_deref().unwrap_or_default(),
+            wanted_traces: &self.wanted_traces,
             awaits: self.awaits,
             await_tables: self.await_tables,
             request_key: self.request_key,
@@ -112,9 +119,10 @@ pub(crate) fn task_probes() -> Vec<Probe> {
 /// The annotation's three.
 pub(crate) fn scope_probes() -> Vec<Probe> {
     let enter = probe(SiteRole::ScopeEnter, triggers::trigger_scope_enter as *const ());
+    let exit = probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ());
     vec![
-        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx), ..enter.site }, ..enter },
-        probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ()),
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..enter.site }, ..enter },
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..exit.site }, ..exit },
         probe(SiteRole::ScopeEnd, triggers::trigger_scope_end as *const ()),
     ]
 }

@@ -8,15 +8,18 @@
 //!   a constant in an executable. The OTEP requires readers to support it.
 //! * **Probe sites**: functions of a `nop` and a `ret`. Written out rather than `#[inline(never)]`, since a compiler may still
 //!   clone such a function and its site with it; and the arguments are then where the C calling convention puts them. The
-//!   kernel emulates the one-byte `nop` instead of single-stepping it (`arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops`).
+//!   kernel emulates the one-byte `nop` instead of single-stepping it (`arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops`). A site
+//!   that a program never calls must stay, or its note would point at nothing: the section's `R` (`SHF_GNU_RETAIN`) says so.
 //! * **Notes and semaphores**: SystemTap's `sys/sdt.h` version 3, as `perf`, `bpftrace` and GDB read it: a note of type 3 named
 //!   `stapsdt` with the site, the base, the semaphore, then three strings. A semaphore is a 16-bit count of listeners in the
 //!   section `.probes`, which the kernel raises and lowers (`ref_ctr_offset` of a uprobe).
 
 use std::arch::{asm, global_asm};
+use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::record::Record;
+use crate::scope::Place;
 use crate::table::{self, Table};
 
 /// One probe: a site, its semaphore and its note.
@@ -24,7 +27,7 @@ macro_rules! probe {
     ($name:literal, $args:literal) => {
         global_asm!(
             concat!(".ifndef profiler_annotate_", $name),
-            concat!(".section .text.profiler_annotate_", $name, ",\"ax\",%progbits"),
+            concat!(".section .text.profiler_annotate_", $name, ",\"axR\",%progbits"),
             ".balign 16",
             concat!(".weak profiler_annotate_", $name),
             concat!(".hidden profiler_annotate_", $name),
@@ -71,18 +74,24 @@ macro_rules! probe {
 mod probes {
     use super::global_asm;
 
-    probe!("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
-    probe!("scope_exit", "8@%rdi 8@%rsi");
+    probe!("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8");
+    probe!("scope_exit", "8@%rdi 8@%rsi 8@%rdx");
     probe!("scope_end", "8@%rdi 8@%rsi");
+    probe!("scope_wake", "8@%rdi");
+    probe!("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
+    probe!("scope_task", "8@%rdi 8@%rsi");
 }
 
 #[cfg(target_arch = "aarch64")]
 mod probes {
     use super::global_asm;
 
-    probe!("scope_enter", "8@x0 8@x1 8@x2 8@x3");
-    probe!("scope_exit", "8@x0 8@x1");
+    probe!("scope_enter", "8@x0 8@x1 8@x2 8@x3 8@x4");
+    probe!("scope_exit", "8@x0 8@x1 8@x2");
     probe!("scope_end", "8@x0 8@x1");
+    probe!("scope_wake", "8@x0");
+    probe!("scope_spawn", "8@x0 8@x1 8@x2 8@x3");
+    probe!("scope_task", "8@x0 8@x1");
 }
 
 global_asm!(
@@ -98,13 +107,13 @@ global_asm!(
 );
 
 global_asm!(
-    ".ifndef profiler_annotate_table_v1",
+    ".ifndef profiler_annotate_table_v2",
     ".section .profiler_annotate,\"aw\",%progbits",
     ".balign 64",
-    ".weak profiler_annotate_table_v1",
-    ".type profiler_annotate_table_v1, %object",
-    ".size profiler_annotate_table_v1, {size}",
-    "profiler_annotate_table_v1:",
+    ".weak profiler_annotate_table_v2",
+    ".type profiler_annotate_table_v2, %object",
+    ".size profiler_annotate_table_v2, {size}",
+    "profiler_annotate_table_v2:",
     ".8byte {magic}",
     ".4byte {version}, {size}",
     ".zero {size} - 16",
@@ -117,52 +126,75 @@ global_asm!(
 
 // SAFETY: all are defined above, the functions with the C calling convention and no effect, the data with these layouts.
 unsafe extern "C" {
-    safe fn profiler_annotate_scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const ());
-    safe fn profiler_annotate_scope_exit(record: *const Record, seq: u64);
+    safe fn profiler_annotate_scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const (), frame: *const ());
+    safe fn profiler_annotate_scope_exit(record: *const Record, seq: u64, done: u64);
     safe fn profiler_annotate_scope_end(record: *const Record, seq: u64);
+    safe fn profiler_annotate_scope_wake(seq: u64);
+    #[cfg(feature = "tokio")]
+    safe fn profiler_annotate_scope_spawn(record: *const Record, seq: u64, parent: u64, kind: u64);
+    #[cfg(feature = "tokio")]
+    safe fn profiler_annotate_scope_task(seq: u64, handle: *const ());
 
     safe static profiler_annotate_scope_enter_semaphore: AtomicU16;
     safe static profiler_annotate_scope_exit_semaphore: AtomicU16;
     safe static profiler_annotate_scope_end_semaphore: AtomicU16;
 
-    safe static profiler_annotate_table_v1: Table;
+    safe static profiler_annotate_table_v2: Table;
 }
 
-/// Whether anybody listens. The kernel writes the count from outside, at any time; a poll that misses the change by a moment is
-/// one event less.
+/// Whether anybody listens to every scope. The kernel writes the count from outside, at any time; a poll that misses the change by a
+/// moment is one event less.
 #[inline]
 fn listened(semaphore: &AtomicU16) -> bool {
     semaphore.load(Ordering::Relaxed) != 0
 }
 
-/// Probe `scope_enter`: a scope's poll begins. `future` and `poll` are the address of the wrapped future and of its poll function.
+/// Probe `scope_enter`: a scope's poll begins, at this place. Reached if the scope is `wanted` or every scope is listened to.
 #[inline]
-pub(crate) fn scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const ()) {
-    if listened(&profiler_annotate_scope_enter_semaphore) {
-        profiler_annotate_scope_enter(record, seq, future, poll);
+pub(crate) fn scope_enter(wanted: bool, record: *const Record, seq: u64, place: &Place) {
+    if wanted || listened(&profiler_annotate_scope_enter_semaphore) {
+        profiler_annotate_scope_enter(record, seq, place.future, place.poll, ptr::from_ref(place).cast());
     }
 }
 
-/// Probe `scope_exit`: a scope's poll ends.
+/// Probe `scope_exit`: a scope's poll ends, and with `done` its future has.
 #[inline]
-pub(crate) fn scope_exit(record: *const Record, seq: u64) {
-    if listened(&profiler_annotate_scope_exit_semaphore) {
-        profiler_annotate_scope_exit(record, seq);
+pub(crate) fn scope_exit(wanted: bool, record: *const Record, seq: u64, done: bool) {
+    if wanted || listened(&profiler_annotate_scope_exit_semaphore) {
+        profiler_annotate_scope_exit(record, seq, u64::from(done));
     }
 }
 
 /// Probe `scope_end`: the scope is done or dropped.
 #[inline]
-pub(crate) fn scope_end(record: *const Record, seq: u64) {
-    if listened(&profiler_annotate_scope_end_semaphore) {
+pub(crate) fn scope_end(wanted: bool, record: *const Record, seq: u64) {
+    if wanted || listened(&profiler_annotate_scope_end_semaphore) {
         profiler_annotate_scope_end(record, seq);
     }
+}
+
+/// Probe `scope_wake`: a wanted scope is woken through its own waker. It may have ended.
+pub(crate) fn scope_wake(seq: u64) {
+    profiler_annotate_scope_wake(seq);
+}
+
+/// Probe `scope_spawn`: a wanted scope is about to spawn a child, which is a scope too.
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_spawn(record: *const Record, seq: u64, parent: u64, kind: u64) {
+    profiler_annotate_scope_spawn(record, seq, parent, kind);
+}
+
+/// Probe `scope_task`: a child has been spawned, and this is its handle: a pointer to the task's header, and nothing else, in every
+/// version of Tokio (tokio runtime/task/join.rs and abort.rs). Whoever reads it checks the header.
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_task<H>(seq: u64, handle: &H) {
+    profiler_annotate_scope_task(seq, ptr::from_ref(handle).cast());
 }
 
 /// The process's table.
 #[inline]
 pub(crate) fn table() -> &'static Table {
-    &profiler_annotate_table_v1
+    &profiler_annotate_table_v2
 }
 
 /// Where the slot is, from the thread pointer.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::record::Record;
+use crate::scope::Place;
 use crate::table::Table;
 
 pub(crate) fn table() -> &'static Table {
@@ -18,8 +19,16 @@ pub(crate) fn replace_slot(_new: *const Record) -> *const Record {
     std::ptr::null()
 }
 
-pub(crate) fn scope_enter(_record: *const Record, _seq: u64, _future: *const (), _poll: *const ()) {}
+pub(crate) fn scope_enter(_wanted: bool, _record: *const Record, _seq: u64, _place: &Place) {}
 
-pub(crate) fn scope_exit(_record: *const Record, _seq: u64) {}
+pub(crate) fn scope_exit(_wanted: bool, _record: *const Record, _seq: u64, _done: bool) {}
 
-pub(crate) fn scope_end(_record: *const Record, _seq: u64) {}
+pub(crate) fn scope_end(_wanted: bool, _record: *const Record, _seq: u64) {}
+
+pub(crate) fn scope_wake(_seq: u64) {}
+
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_spawn(_record: *const Record, _seq: u64, _parent: u64, _kind: u64) {}
+
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_task<H>(_seq: u64, _handle: &H) {}

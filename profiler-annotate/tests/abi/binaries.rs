@@ -85,13 +85,19 @@ impl Build {
 fn check(elf: &[u8]) {
     let probes = elf::probes(elf);
     let described: Vec<_> = probes.iter().map(|probe| (probe.name.as_str(), probe.arguments.as_str())).collect();
-    let expected =
-        [("scope_end", "8@%rdi 8@%rsi"), ("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"), ("scope_exit", "8@%rdi 8@%rsi")];
+    let expected = [
+        ("scope_end", "8@%rdi 8@%rsi"),
+        ("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"),
+        ("scope_exit", "8@%rdi 8@%rsi 8@%rdx"),
+        ("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
+        ("scope_task", "8@%rdi 8@%rsi"),
+        ("scope_wake", "8@%rdi"),
+    ];
     assert_eq!(described, expected);
     let semaphores = elf::writable_section(elf, ".probes");
     for probe in &probes {
         assert_eq!(elf::bytes_at(elf, probe.site, 2), [0x90, 0xc3], "{}: nop, ret", probe.name);
-        assert!((semaphores..semaphores + 6).contains(&probe.semaphore), "{probe:?}");
+        assert!((semaphores..semaphores + 12).contains(&probe.semaphore), "{probe:?}");
         assert_eq!(elf::bytes_at(elf, probe.semaphore, 2), [0, 0]);
     }
     let table = elf::writable_section(elf, ".profiler_annotate");
@@ -146,5 +152,5 @@ fn two_versions_in_one_program_share_everything() {
         MAIN.replace("profiler_annotate::scope", "older::scope(7_u64, profiler_annotate::scope").replace("work)", "work))");
     let elf = build.build("older = { path = \"older\" }", &main);
     check(&elf);
-    assert_eq!(elf::section_size(&elf, ".profiler_annotate"), 384, "one table");
+    assert_eq!(elf::section_size(&elf, ".profiler_annotate"), 2624, "one table");
 }

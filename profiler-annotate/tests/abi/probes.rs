@@ -4,12 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::ptr;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use profiler_annotate::{RequestId, current_request_id, request_id, scope};
 
-use crate::elf;
+use crate::{elf, slot};
 
 const INT3: u8 = 0xcc;
 const NOP: u8 = 0x90;
@@ -17,16 +18,19 @@ const NOP: u8 = 0x90;
 /// What a breakpoint saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
-    Enter { record: u64, seq: u64, future: u64, poll: u64 },
-    Exit { record: u64, seq: u64 },
+    Enter { record: u64, seq: u64, future: u64, poll: u64, frame: u64 },
+    Exit { record: u64, seq: u64, done: u64 },
+    Task { seq: u64, handle: u64 },
+    Wake { seq: u64 },
+    Spawn { record: u64, seq: u64, parent: u64, kind: u64 },
     End { record: u64, seq: u64 },
 }
-use Event::{End, Enter, Exit};
+use Event::{End, Enter, Exit, Spawn, Task, Wake};
 
 impl Event {
     fn seq(self) -> u64 {
         match self {
-            Enter { seq, .. } | Exit { seq, .. } | End { seq, .. } => seq,
+            Enter { seq, .. } | Exit { seq, .. } | End { seq, .. } | Wake { seq } | Spawn { seq, .. } | Task { seq, .. } => seq,
         }
     }
 
@@ -35,12 +39,15 @@ impl Event {
             Enter { .. } => "enter",
             Exit { .. } => "exit",
             End { .. } => "end",
+            Task { .. } => "task",
+            Wake { .. } => "wake",
+            Spawn { .. } => "spawn",
         }
     }
 }
 
-/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit.
-static SITES: OnceLock<[u64; 3]> = OnceLock::new();
+/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit, spawn, task, wake.
+static SITES: OnceLock<[u64; 6]> = OnceLock::new();
 
 thread_local! {
     /// Filled by the signal handler: room is made before, since a handler must not allocate.
@@ -53,7 +60,7 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let register = |name: libc::c_int| registers[usize::try_from(name).unwrap()].cast_unsigned();
     let (record, seq) = (register(libc::REG_RDI), register(libc::REG_RSI));
-    let [end, enter, _] = SITES.get().copied().unwrap();
+    let [end, enter, exit, spawn, task, _] = SITES.get().copied().unwrap();
     // An int3 is reported after it has been executed.
     let site = register(libc::REG_RIP) - 1;
     let event = if site == enter {
@@ -61,11 +68,18 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
         let bytes = unsafe { std::slice::from_raw_parts(record as *const u8, 94) };
         let id = &bytes[30..30 + usize::from(bytes[29])];
         IDS.with_borrow_mut(|ids| ids.push(RequestId::try_from(id).unwrap()));
-        Enter { record, seq, future: register(libc::REG_RDX), poll: register(libc::REG_RCX) }
+        Enter { record, seq, future: register(libc::REG_RDX), poll: register(libc::REG_RCX), frame: register(libc::REG_R8) }
     } else if site == end {
         End { record, seq }
+    } else if site == exit {
+        Exit { record, seq, done: register(libc::REG_RDX) }
+    } else if site == spawn {
+        Spawn { record, seq, parent: register(libc::REG_RDX), kind: register(libc::REG_RCX) }
+    } else if site == task {
+        Task { seq: record, handle: seq }
     } else {
-        Exit { record, seq }
+        // Its only argument.
+        Wake { seq: record }
     };
     EVENTS.with_borrow_mut(|events| events.push(event));
 }
@@ -95,8 +109,8 @@ impl Tracer {
             action.sa_sigaction = on_trap as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
             // SAFETY: a valid action.
-            assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, std::ptr::null_mut()) }, 0);
-            [0, 1, 2].map(|probe: usize| bias + probes[probe].site)
+            assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
+            [0, 1, 2, 3, 4, 5].map(|probe: usize| bias + probes[probe].site)
         });
         EVENTS.with_borrow_mut(|events| events.reserve(1000));
         IDS.with_borrow_mut(|ids| ids.reserve(1000));
@@ -112,13 +126,35 @@ impl Tracer {
 
     /// The events of this thread since the last call.
     fn events(&self) -> Vec<Event> {
-        assert_eq!(self.semaphores.len(), 3);
+        assert_eq!(self.semaphores.len(), 6);
         EVENTS.with_borrow_mut(|events| {
             let seen = events.clone();
             // Keeps its room for the handler.
             events.clear();
             seen
         })
+    }
+
+    /// From now on only those are listened to whom the table wants.
+    fn only_wanted(&self, rules: &[(u8, &[u8])], children: bool) {
+        self.lower();
+        let table = ptr::from_ref(slot::table()) as u64;
+        for (place, (kind, bytes)) in (0_u64..).zip(rules) {
+            let at = table + 256 + place * 72;
+            poke(at, &[*kind, u8::try_from(bytes.len()).unwrap()]);
+            poke(at + 8, bytes);
+        }
+        poke(table + 68, &u32::from(!rules.is_empty()).to_ne_bytes());
+        poke(table + 72, &u32::try_from(rules.len()).unwrap().to_ne_bytes());
+        poke(table + 76, &u32::from(children).to_ne_bytes());
+        let generation = u32::from_ne_bytes(slot::table()[64..68].try_into().unwrap());
+        poke(table + 64, &(generation + 1).to_ne_bytes());
+    }
+
+    fn lower(&self) {
+        for semaphore in &self.semaphores {
+            poke(*semaphore, &0_u16.to_le_bytes());
+        }
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -128,9 +164,7 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        for semaphore in &self.semaphores {
-            poke(*semaphore, &0_u16.to_le_bytes());
-        }
+        self.only_wanted(&[], false);
         for site in SITES.get().unwrap() {
             poke(*site, &[NOP]);
         }
@@ -165,13 +199,15 @@ fn each_poll_is_bracketed_and_the_end_comes_once() {
     assert!(poll(future.as_mut()).is_pending());
     assert!(poll(future.as_mut()).is_ready());
     let events = tracer.events();
-    let [Enter { record, seq, future: inner, poll: function }, ..] = events[..] else { panic!("{events:?}") };
-    let enter = Enter { record, seq, future: inner, poll: function };
-    let exit = Exit { record, seq };
-    assert_eq!(events, [enter, exit, enter, exit, End { record, seq }]);
+    let [Enter { record, seq, future: inner, poll: function, frame }, ..] = events[..] else { panic!("{events:?}") };
+    let enter = Enter { record, seq, future: inner, poll: function, frame };
+    let here = 0_u8;
+    assert!(frame < &raw const here as u64, "the frame that polls lies below this one");
+    let [pending, done] = [0, 1].map(|done| Exit { record, seq, done });
+    assert_eq!(events, [enter, pending, enter, done, End { record, seq }]);
     assert!(seq > 0);
     assert_eq!(function, <PendingFor as Future>::poll as *const () as u64);
-    let scope = std::ptr::from_ref(future.as_ref().get_ref()) as u64;
+    let scope = ptr::from_ref(future.as_ref().get_ref()) as u64;
     assert!((scope..scope + size_of_val(future.as_ref().get_ref()) as u64).contains(&inner));
     assert_eq!(IDS.take(), [request_id!("order-42"); 2]);
 }
@@ -179,9 +215,7 @@ fn each_poll_is_bracketed_and_the_end_comes_once() {
 #[test]
 fn nothing_fires_while_nobody_listens() {
     let tracer = Tracer::attach();
-    for semaphore in &tracer.semaphores {
-        poke(*semaphore, &0_u16.to_le_bytes());
-    }
+    tracer.lower();
     assert!(poll(pin!(scope(1_u64, PendingFor(0)))).is_ready());
     assert_eq!(tracer.events(), []);
 }
@@ -286,4 +320,106 @@ fn scopes_are_numbered_without_gaps_or_repeats_over_threads() {
     seqs.sort_unstable();
     seqs.dedup();
     assert_eq!(seqs.len(), 400);
+}
+
+/// Wakes itself, then waits for so many polls.
+struct WakesItself(u32);
+
+impl Future for WakesItself {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(less) = self.0.checked_sub(1) else { return Poll::Ready(()) };
+        self.0 = less;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+#[test]
+fn only_the_wanted_request_is_seen_and_says_when_it_is_woken() {
+    let tracer = Tracer::attach();
+    tracer.only_wanted(&[(1, b"order-4"), (2, b"job-")], false);
+    for id in [request_id!("order-42"), request_id!("order-"), request_id!("job")] {
+        assert!(poll(pin!(scope(id, WakesItself(0)))).is_ready());
+    }
+    assert_eq!(tracer.events(), []);
+    for id in [request_id!("order-4"), request_id!("job-7")] {
+        let mut future = pin!(scope(id, WakesItself(1)));
+        assert!(poll(future.as_mut()).is_pending());
+        assert!(poll(future.as_mut()).is_ready());
+        assert_eq!(tracer.kinds(), ["enter", "wake", "exit", "enter", "exit", "end"]);
+    }
+}
+
+#[test]
+fn a_request_is_judged_again_when_the_rules_change() {
+    let tracer = Tracer::attach();
+    tracer.only_wanted(&[(1, b"other")], false);
+    let mut future = pin!(scope(request_id!("order-42"), PendingFor(9)));
+    assert!(poll(future.as_mut()).is_pending());
+    tracer.only_wanted(&[(1, b"order-42")], false);
+    assert!(poll(future.as_mut()).is_pending());
+    assert_eq!(tracer.kinds(), ["enter", "exit"]);
+    tracer.only_wanted(&[], false);
+    assert!(poll(future.as_mut()).is_pending());
+    assert_eq!(tracer.events(), []);
+}
+
+#[cfg(feature = "tokio")]
+mod children {
+    use super::*;
+
+    fn run(future: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future);
+    }
+
+    #[test]
+    fn of_a_wanted_request_are_scopes_that_say_whose_they_are() {
+        let tracer = Tracer::attach();
+        tracer.only_wanted(&[(1, b"order-42")], true);
+        run(scope(request_id!("order-42"), async {
+            let inside = profiler_annotate::spawn(async { current_request_id() }).await.unwrap();
+            assert_eq!(inside, Some(request_id!("order-42")));
+        }));
+        let events = tracer.events();
+        let root = events.first().map(|event| event.seq()).unwrap();
+        let Some(Spawn { seq: child, parent, kind, .. }) = events.iter().copied().find(|event| event.kind() == "spawn") else {
+            panic!("{events:?}")
+        };
+        assert_eq!((parent, kind), (root, 0));
+        let of_child: Vec<_> = events.iter().filter(|event| event.seq() == child).map(|event| event.kind()).collect();
+        assert_eq!(of_child, ["spawn", "task", "enter", "exit", "end"]);
+        assert!(events.iter().any(|event| matches!(event, Task { handle, .. } if *handle != 0)));
+    }
+
+    #[test]
+    fn are_followed_only_if_asked_for_and_know_their_request_anyway() {
+        let tracer = Tracer::attach();
+        tracer.only_wanted(&[(1, b"order-42")], false);
+        run(scope(request_id!("order-42"), async {
+            let mut set = profiler_annotate::JoinSet::new();
+            set.spawn(async { current_request_id() });
+            assert_eq!(set.join_next().await.unwrap().unwrap(), Some(request_id!("order-42")));
+        }));
+        let kinds = tracer.kinds();
+        assert!(!kinds.contains(&"spawn"), "{kinds:?}");
+        assert_eq!(kinds.iter().filter(|kind| **kind == "end").count(), 1);
+    }
+
+    #[test]
+    fn in_the_pool_of_blocking_threads_are_entered_once() {
+        let tracer = Tracer::attach();
+        tracer.only_wanted(&[(1, b"order-42")], true);
+        run(scope(request_id!("order-42"), async {
+            let blocking = profiler_annotate::spawn_blocking(|| {
+                EVENTS.with_borrow_mut(|events| events.reserve(100));
+                current_request_id()
+            });
+            // Its thread's events are its own: the enter came before there was room for it.
+            assert_eq!(blocking.await.unwrap(), Some(request_id!("order-42")));
+        }));
+        let spawned = tracer.events().into_iter().find(|event| event.kind() == "spawn");
+        assert!(matches!(spawned, Some(Spawn { kind: 1, .. })), "{spawned:?}");
+    }
 }

@@ -40,6 +40,9 @@ impl Probe {
             SiteRole::ScopeEnter => "scope_enter",
             SiteRole::ScopeExit => "scope_exit",
             SiteRole::ScopeEnd => "scope_end",
+            SiteRole::ScopeWake => "scope_wake",
+            SiteRole::ScopeSpawn => "scope_spawn",
+            SiteRole::ScopeTask => "scope_task",
         }
     }
 }
@@ -127,8 +130,13 @@ impl Uprobes {
 const fn rank(role: SiteRole) -> u8 {
     match role {
         SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
-        SiteRole::Wake | SiteRole::Woken | SiteRole::Defer | SiteRole::WakerStored => 1,
-        SiteRole::PollStart | SiteRole::Spawn => 2,
+        SiteRole::Wake
+        | SiteRole::Woken
+        | SiteRole::Defer
+        | SiteRole::WakerStored
+        | SiteRole::ScopeWake
+        | SiteRole::ScopeTask => 1,
+        SiteRole::PollStart | SiteRole::Spawn | SiteRole::ScopeSpawn => 2,
         SiteRole::ScopeEnter => 3,
     }
 }
@@ -167,6 +175,9 @@ mod tests {
                 "scope_enter",
                 "scope_exit",
                 "scope_end",
+                "scope_wake",
+                "scope_spawn",
+                "scope_task",
             ] {
                 let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(sys::recursion_misses(program.as_fd()), 0);

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{
+    choice::ChoiceArgs,
     examples, exit,
     value::{self, Rate, RequestId},
 };
@@ -84,12 +85,12 @@ pub struct RunArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Measure only this request (1 to 64 bytes); may be given several times
-    #[arg(short, long, value_name = "ID")]
-    pub request: Vec<RequestId>,
-    /// Measure every request; without this and --request: every task, and every request where the program names them
-    #[arg(long, conflicts_with = "request")]
+    /// Measure every request; without this and any wanted ones: every task, and every request where the program names them
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
     pub all_requests: bool,
+    /// Measure only these
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
@@ -121,12 +122,12 @@ pub struct RecordArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Record this request, and end as soon as it has completed
-    #[arg(short, long, value_name = "ID", conflicts_with = "all")]
-    pub request: Option<RequestId>,
-    /// Record every task, no annotation needed; also the default where no --request is given
-    #[arg(long)]
+    /// Record every task, no annotation needed; also the default where no request is wanted
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
     pub all: bool,
+    /// Record these, and end as soon as they have completed
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
@@ -135,7 +136,7 @@ pub struct RecordArgs {
     /// the trace id]
     #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
     pub label_key: Option<String>,
-    /// How long to record, at most; with --request, how long to wait for it
+    /// How long to record, at most; with --request or --next, how long to wait for them
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
     pub duration: Duration,
     /// What is written

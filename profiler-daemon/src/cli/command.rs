@@ -7,6 +7,7 @@ use super::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
+    choice::{Choice, How},
     color::Color,
     manual::{self, Page},
     output::Output,
@@ -36,6 +37,9 @@ pub enum UsageError {
     /// `--request X --request X`.
     #[error("--request '{0}' is given twice")]
     SameRequestTwice(RequestId),
+    /// `--mode` where no request is named.
+    #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
+    ModeOfNoRequest,
     /// `--interval` below what a table can be read at.
     #[error("--interval must be at least 100ms")]
     ShortInterval,
@@ -105,8 +109,8 @@ pub enum Wanted {
     Everything,
     /// Every request.
     AllRequests,
-    /// These; never empty, no id twice.
-    Only(Vec<RequestId>),
+    /// These.
+    Only(Choice),
 }
 
 /// `run`.
@@ -116,6 +120,8 @@ pub struct Run {
     pub pid: u32,
     /// What to measure.
     pub wanted: Wanted,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests.
@@ -137,8 +143,8 @@ pub struct Run {
 pub enum Subject {
     /// Every task.
     AllTasks,
-    /// One request; the recording ends with it.
-    Request(RequestId),
+    /// These requests; the recording ends with them.
+    Requests(Choice),
 }
 
 /// `record`.
@@ -148,6 +154,8 @@ pub struct Record {
     pub pid: u32,
     /// What to record.
     pub subject: Subject,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests.
@@ -310,21 +318,18 @@ fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
 
 impl Run {
     fn check(args: RunArgs) -> Result<Self, UsageError> {
-        for (at, id) in args.request.iter().enumerate() {
-            if args.request.iter().take(at).any(|earlier| earlier == id) {
-                return Err(UsageError::SameRequestTwice(id.clone()));
-            }
-        }
-        // clap has refused `--all-requests` beside `--request`.
-        let wanted = match (args.all_requests, args.request) {
+        // clap has refused `--all-requests` beside wanted ones.
+        let (choice, how) = args.choice.check()?;
+        let wanted = match (args.all_requests, choice) {
             (true, _) => Wanted::AllRequests,
-            (false, ids) if ids.is_empty() => Wanted::Everything,
-            (false, ids) => Wanted::Only(ids),
+            (false, None) => Wanted::Everything,
+            (false, Some(choice)) => Wanted::Only(choice),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
             pid: args.pid,
             wanted,
+            how,
             request_key: args.request_key,
             label_key: args.label_key,
             socket,
@@ -338,12 +343,14 @@ impl Run {
 
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
-        let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let (choice, how) = args.choice.check()?;
+        let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self {
             pid: args.pid,
             subject,
+            how,
             request_key: args.request_key,
             label_key: args.label_key,
             duration: args.duration,

@@ -8,11 +8,15 @@ mod open;
 mod places;
 mod records;
 mod rows;
+mod slow;
+mod spawned;
 
 use std::collections::{HashMap as StdHashMap, HashSet};
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::limits::TRACE_ID_BYTES;
 use profiler_common::loss::{LOSSES, Loss};
 use profiler_common::record::{BackRecord, PollRecord, WakeRecord};
 use profiler_common::scope::ScopeRow;
@@ -31,6 +35,8 @@ use open::Open;
 use places::Places;
 pub use places::{Place, PlaceSum};
 use records::Record;
+use slow::Threshold;
+use spawned::Spawned;
 
 /// The most samples that are kept. At 99 Hz on two busy CPUs that is a quarter of an hour.
 const MAX_SAMPLES: usize = 200_000;
@@ -62,6 +68,9 @@ pub struct Collector {
     foreign: ForeignIds,
     requests: Latest<(u64, ScopeRow)>,
     children: Latest<TaskRow>,
+    spawned: Spawned,
+    /// Requests that were faster are not kept.
+    threshold: Threshold,
     lost: StdHashMap<Loss, u64>,
     /// Ids of requests that ended since somebody asked.
     ended_ids: Vec<Vec<u8>>,
@@ -85,6 +94,8 @@ impl Default for Collector {
             foreign: ForeignIds::default(),
             requests: Latest::of(MAX_REQUESTS),
             children: Latest::of(MAX_CHILDREN),
+            spawned: Spawned::default(),
+            threshold: Threshold::default(),
             lost: StdHashMap::new(),
             ended_ids: Vec::new(),
             kept_in_map: 0,
@@ -94,6 +105,12 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// One that keeps requests that took at least so long, and nothing of the others.
+    #[must_use]
+    pub fn of_requests_slower_than(least: Duration) -> Self {
+        Self { threshold: Threshold::of(least), ..Self::default() }
+    }
+
     /// Takes everything out of the ring buffer, and the requests that found it full out of the map. Returns how many requests ended.
     pub fn drain(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
         let mut ended = self.drain_ring(attached)?;
@@ -102,7 +119,19 @@ impl Collector {
             self.kept_in_map = kept;
             ended += self.sweep(attached)?;
         }
+        self.let_go();
         Ok(ended)
+    }
+
+    /// Lets go of what is left of requests that were too fast.
+    fn let_go(&mut self) {
+        let Some(fast) = self.threshold.take() else { return };
+        let kept = |requests: &[u64]| !requests.iter().any(|request| fast.contains(request));
+        self.samples.retain(|sample| kept(&sample.stack.requests));
+        self.off_cpu.retain(|off| kept(&off.stack.requests));
+        self.polls.retain(|poll| kept(&[poll.request]));
+        self.waits.retain(|wait| kept(&[wait.request]));
+        self.children.retain(|row| kept(&[row.request]));
     }
 
     fn drain_ring(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
@@ -117,10 +146,7 @@ impl Collector {
                 Some(Record::Foreign(record)) => self.foreign.name(&record),
                 // Its end was still going on when it was swept.
                 Some(Record::Request(scope, _)) if self.swept.remove(&scope) => {}
-                Some(Record::Request(scope, row)) => {
-                    ended += 1;
-                    self.end(scope, *row);
-                }
+                Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, *row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
                 Some(Record::Off(stack, syscall)) => {
@@ -132,6 +158,11 @@ impl Collector {
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
                 Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
                 Some(Record::Await(wait)) => self.waits.push(wait),
+                Some(Record::Spawned(spawned)) => {
+                    if !self.spawned.note(&spawned) {
+                        self.lose(Loss::ChildDropped);
+                    }
+                }
                 None => self.lose(Loss::RecordUnknown),
             }
         }
@@ -150,10 +181,19 @@ impl Collector {
         }
     }
 
-    fn end(&mut self, scope: u64, row: ScopeRow) {
+    /// A request has ended. Whether it is kept.
+    fn end(&mut self, scope: u64, row: ScopeRow) -> bool {
         self.in_flight.remove(&scope);
+        if self.threshold.is_too_fast(scope, row.states.wall_ns()) {
+            self.lose(Loss::RequestTooFast);
+            return false;
+        }
         self.ended_ids.push(row.id().to_vec());
+        if row.trace_id != [0; TRACE_ID_BYTES] {
+            self.ended_ids.push(row.trace_id.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect());
+        }
         self.requests.push((scope, row));
+        true
     }
 
     /// Takes the rows of ended requests out of the map, so that their places are free again.
@@ -161,16 +201,17 @@ impl Collector {
         let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
         let mut map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
         self.swept.clear();
+        let mut kept = 0;
         for scope in scopes {
             if let rows::Read::Whole(row) = rows::whole(|| map.get(&scope, 0).ok(), |row| row.sequence)
                 && row.flags & profiler_common::scope::ENDED != 0
                 && map.remove(&scope).is_ok()
             {
                 self.swept.insert(scope);
-                self.end(scope, row);
+                kept += usize::from(self.end(scope, row));
             }
         }
-        Ok(self.swept.len())
+        Ok(kept)
     }
 
     /// Whether a request that was asked for by name is in flight.
@@ -200,12 +241,15 @@ impl Collector {
         collected.off_cpu.extend(self.off_cpu.iter().cloned().chain(open.off_cpu));
         collected.polls.extend(self.polls.iter().copied().chain(open.polls));
         collected.wakes.extend(self.wakes.iter().copied());
+        self.spawned.rename(&mut collected);
         Ok(collected)
     }
 
     /// As [`Collector::collect`], without what is much and in no table: samples, stretches off the CPU and their places, polls and wakes.
     pub fn collect_rows(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
-        Ok(self.collect_open(attached, at_ns)?.0)
+        let mut collected = self.collect_open(attached, at_ns)?.0;
+        self.spawned.rename(&mut collected);
+        Ok(collected)
     }
 
     /// The rows, and what has begun and not ended at `at_ns`.

@@ -6,7 +6,7 @@ use profiler_common::foreign::ForeignRecord;
 use profiler_common::limits::STACK_FRAMES;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, NO_SYSCALL, PollRecord, RecordKind, RequestRecord, STACK_RECORD_HEAD,
-    StackRecord, WakeRecord,
+    SpawnedRecord, StackRecord, WakeRecord,
 };
 use profiler_common::scope::ScopeRow;
 use profiler_common::task::TaskRow;
@@ -37,6 +37,8 @@ pub(super) enum Record {
     Await(AwaitRecord),
     /// An id of another library's.
     Foreign(ForeignRecord),
+    /// A child has a name.
+    Spawned(SpawnedRecord),
 }
 
 impl Record {
@@ -68,6 +70,7 @@ impl Record {
             _ if is(RecordKind::Begin) => read(bytes).map(Self::Begin),
             _ if is(RecordKind::Await) => read(bytes).map(Self::Await),
             _ if is(RecordKind::Foreign) => read(bytes).map(Self::Foreign),
+            _ if is(RecordKind::Spawned) => read(bytes).map(Self::Spawned),
             _ => None,
         }
     }

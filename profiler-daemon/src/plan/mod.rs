@@ -49,6 +49,8 @@ pub enum MultiSupport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Wanted {
+    /// States of tasks: starts and ends of polls.
+    pub tasks: bool,
     /// Requests, by the annotation's probes.
     pub scopes: bool,
     /// Wakes, to tell `scheduled` from `suspended`.

@@ -1,6 +1,6 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use profiler_common::awaits::RequestKey;
@@ -8,23 +8,26 @@ use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
-use super::foreign::{Foreign, ForeignSight};
+use super::choice::Choice;
+use super::foreign::Foreign;
 use super::keys::NamingKey;
+use super::look::{machine, wanted};
+use super::mode::{self, Mode, ModeChosen};
+use super::table::Table;
 use super::unwind::Unwinding;
-use super::{Session, SessionError, annotation, clock, modules_of, probes};
-use crate::attach::{self, Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
+use super::{Count, Enough, Session, SessionError, clock, modules_of, probes};
+use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
-use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
+use crate::plan::{self, Plan, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
-use crate::target::program::Program;
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub enum Subject {
     /// Every request.
     AllRequests,
     /// These requests.
-    Requests(Vec<Vec<u8>>),
+    Requests(Choice),
 }
 
 /// How a session measures.
@@ -52,6 +55,10 @@ pub struct Manner {
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
     pub label_key: Option<String>,
+    /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
+    pub mode: Option<Mode>,
+    /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
+    pub follow_spawns: bool,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -65,74 +72,6 @@ impl Manner {
             (None, _) => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
         }
     }
-}
-
-/// A program seen through: what is in it and what can be done with it here.
-#[derive(Debug)]
-pub struct Look {
-    /// The program's path, for people.
-    pub path: String,
-    /// What is in it.
-    pub inspection: Inspection,
-    /// What can be probed on this machine.
-    pub plan: Plan,
-    /// Where its futures can be seen to wait.
-    pub awaits: AwaitSight,
-    /// Thread-locals of other libraries that name requests.
-    pub foreign: ForeignSight,
-}
-
-/// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
-pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
-    let program = Program::open(path)?;
-    let debug = || debug_file(path, program.path(), None, &[]);
-    let foreign = ForeignSight::of_file(&program);
-    look(program.path().display().to_string(), program.bytes(), false, debug, foreign, progress)
-}
-
-/// Looks at the program of a process.
-pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
-    let target = Target::open(pid)?;
-    let program = target.program()?;
-    let filtered = target.seccomp()?.filtered > 0;
-    let modules = modules_of(pid)?;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
-    let foreign = Foreign::of(&target, &program, target.load_bias(&program)?, None)?.sight().clone();
-    look(target.exe().display().to_string(), program.bytes(), filtered, debug, foreign, progress)
-}
-
-fn look(
-    path: String,
-    bytes: &[u8],
-    seccomp: bool,
-    debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
-    foreign: ForeignSight,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Look, SessionError> {
-    let inspection = inspect(bytes)?;
-    let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
-    let kernel = KernelVersion::running()?;
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false))?;
-    Ok(Look { path, inspection, plan, awaits, foreign })
-}
-
-fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
-    let kernel = (kernel.major, kernel.minor);
-    Machine {
-        kernel,
-        uprobe_multi: match attach::uprobe_multi() {
-            UprobeMulti::Works => MultiSupport::Yes,
-            UprobeMulti::OneThreadOnly => MultiSupport::BrokenPidFilter,
-            UprobeMulti::Missing => MultiSupport::No,
-        },
-        uretprobe_safe: attach::return_probe_is_safe(kernel, seccomp),
-        virtual_machine: attach::is_virtual_machine(),
-    }
-}
-
-fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool) -> Wanted {
-    let wakers = source == AwaitSource::Wakers;
-    Wanted { scopes: !by_key && !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers }
 }
 
 /// See [`Session::start`].
@@ -168,24 +107,33 @@ struct Parts {
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     key: Option<NamingKey>,
+    mode: ModeChosen,
+    table: Option<Table>,
 }
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table } =
+            self;
         Session {
             attached,
-            collector: Collector::default(),
+            collector: match subject {
+                Subject::Requests(Choice { slower_than: Some(least), .. }) => Collector::of_requests_slower_than(*least),
+                _ => Collector::default(),
+            },
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
             modules,
             target,
             plan,
             inspection,
+            mode,
+            table,
+            count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
-                Subject::Requests(ids) => {
+                Subject::Requests(choice) => {
                     let shown = |id: &Vec<u8>| key.as_ref().map_or_else(|| id.clone(), |key| key.format.shown(id));
-                    ids.iter().map(shown).collect()
+                    choice.ids.iter().map(shown).collect()
                 }
                 Subject::AllTasks | Subject::AllRequests => std::collections::HashSet::new(),
             },
@@ -213,27 +161,31 @@ fn attach_to(
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     let by_key = manner.request_key.is_some();
+    let seccomp = target.seccomp()?.filtered > 0;
+    let modules = modules_of(target.pid())?;
     let bias = target.load_bias(&program)?;
-    // A key's values are compared as they lie in memory: they are of another form than other libraries' ids.
-    let foreign = if by_key { None } else { Some(Foreign::of(target, &program, bias, manner.label_key.as_deref())?) };
+    let mut table = table_of(target, &inspection, bias)?;
+    let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
+    // A key's values are compared as they lie in memory, and so are of another form than other libraries' ids. Where only wanted requests are
+    // probed, polls are not seen, in which other libraries' ids are.
+    let is_foreign = !by_key && mode.mode == Mode::Process;
+    let foreign = is_foreign.then(|| Foreign::of(target, &program, bias, manner.label_key.as_deref())).transpose()?;
     let names_requests = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && !names_requests {
         return Err(SessionError::NoAnnotation);
     }
-    let seccomp = target.seccomp()?.filtered > 0;
-    let modules = modules_of(target.pid())?;
     let mut awaits = if manner.no_awaits && !by_key {
         AwaitSight::default()
     } else {
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && !manner.await_wakers {
+    if awaits.source == AwaitSource::Wakers && (!manner.await_wakers || mode.mode == Mode::Request) {
         awaits.source = AwaitSource::None;
     }
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
-    let probes = probes::probes(&plan)?;
+    let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
@@ -248,10 +200,10 @@ fn attach_to(
             (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
         })
         .collect();
-    let wanted = match (subject, &key) {
-        (Subject::Requests(ids), Some(key)) => key.values(ids)?,
-        (Subject::Requests(ids), None) => ids.clone(),
-        _ => Vec::new(),
+    let (wanted, wanted_traces) = match (subject, &key) {
+        (Subject::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
+        (Subject::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
+        _ => (Vec::new(), Vec::new()),
     };
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject);
@@ -265,12 +217,18 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: Some(rate),
-        all_requests: !matches!(subject, Subject::Requests(_)),
+        all_requests: match subject {
+            Subject::Requests(choice) => choice.is_open(),
+            Subject::AllTasks | Subject::AllRequests => true,
+        },
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
+        requests_only: mode.mode == Mode::Request,
+        chosen_there: mode.through_table,
         wanted: &wanted,
+        wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
         awaits: whose(awaits.source, every_poll),
         await_tables: awaits.layouts.as_ref().map(|layouts| AwaitTables {
@@ -285,8 +243,11 @@ fn attach_to(
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
-    let scopes_before =
-        inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
+    let scopes_before = table.as_ref().and_then(Table::scopes_numbered);
+    // Last: from here on wanted scopes reach the probes.
+    if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {
+        table.arm(&choice.asked(mode.mode)?)?;
+    }
     let setting = setting(
         target,
         &inspection,
@@ -299,14 +260,29 @@ fn attach_to(
             poll_record_ns,
             unwind_tables: unwinding.tables(),
             key: key.as_ref().map(|key| key.format),
+            requests_only: mode.mode == Mode::Request,
         },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table })
+}
+
+/// The annotation's table, without what a daemon has left in it that was killed.
+fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
+    let Some(address) = inspection.annotation_table else { return Ok(None) };
+    let found = Table::find(target, address.wrapping_add(bias));
+    let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
+    if let Some(table) = &mut table
+        && !table.is_taken()
+    {
+        let _: bool = table.clean()?;
+    }
+    Ok(table)
 }
 
 fn links(plan: &Plan) -> LinkKind {
-    if plan.sites.iter().all(|planned| planned.link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
+    let mut links = plan.sites.iter().map(|planned| planned.link).chain(plan.scopes.iter().map(|planned| planned.link));
+    if links.all(|link| link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
 }
 
 /// What is known once the window is open.
@@ -319,13 +295,14 @@ struct Opened {
     poll_record_ns: u64,
     unwind_tables: UnwindTables,
     key: Option<KeyFormat>,
+    requests_only: bool,
 }
 
 fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key }: Opened,
+    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key, requests_only }: Opened,
     awaits: AwaitNames,
 ) -> Setting {
     use crate::inspect::Role;
@@ -362,6 +339,7 @@ fn setting(
         unwind_tables,
         scopes_before,
         key,
+        requests_only,
         awaits,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

@@ -68,6 +68,13 @@ pub struct ForeignRow {
 }
 
 impl ForeignRow {
+    /// Whether it is what somebody calls `id`: a trace id may be written in capitals.
+    #[must_use]
+    pub fn answers_to(&self, id: &RequestId) -> bool {
+        let is_trace = self.source == ForeignSource::TraceId;
+        self.id == *id || is_trace && self.id.as_bytes().eq_ignore_ascii_case(id.as_bytes())
+    }
+
     /// Whether a stack was taken in its name.
     #[must_use]
     pub fn has(&self, stack: &Stack) -> bool {

@@ -1,0 +1,166 @@
+//! What of a scope does not depend on the future's type: one copy of this code in a program.
+
+use std::sync::atomic::Ordering;
+
+use super::current::{Active, Current};
+use crate::abi;
+use crate::record::Record;
+use crate::wanted::{self, Case};
+
+/// A scope without its future.
+pub(crate) struct State {
+    record: Record,
+    /// 0 while `phase` is `New`.
+    seq: u64,
+    /// Under which generation of the table it was judged last.
+    generation: u32,
+    phase: Phase,
+    /// Its probes are reached whoever listens.
+    wanted: bool,
+    /// It carries a good token.
+    marked: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not polled yet.
+    New,
+    /// A request: its probes fire.
+    Request,
+    /// A child of a wanted request: its probes fire until the rules change, because whose it is was told under these.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "children are spawned through tokio"))]
+    Child,
+    /// Part of the request around it, which it began inside of, or of an unwanted one that spawned it: no probes.
+    Inner,
+    /// Over: nothing more to say.
+    Ended,
+}
+
+/// Where a scope is polled. It lies in the stack frame that polls the future, so its own address stands above those of all frames of the
+/// future's, and below that frame's return address.
+pub(crate) struct Place {
+    /// The wrapped future.
+    pub(crate) future: *const (),
+    /// Its poll function.
+    pub(crate) poll: *const (),
+}
+
+impl State {
+    /// A request's.
+    pub(crate) fn new(record: Record) -> Self {
+        Self { record, seq: 0, generation: 0, phase: Phase::New, wanted: false, marked: false }
+    }
+
+    /// That of a child of the request of `record`; `seq`: its number, if its parent is wanted.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn child(record: Record, seq: Option<u64>) -> Self {
+        let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+        let phase = if seq.is_some() { Phase::Child } else { Phase::Inner };
+        Self { record, seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), marked: false }
+    }
+
+    /// Its request carries a good token.
+    #[cfg(feature = "tower")]
+    #[expect(dead_code, reason = "tokens are checked by the layer")]
+    pub(crate) fn mark(&mut self) {
+        self.marked = true;
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Makes it the current one of this thread, without a poll.
+    pub(crate) fn as_current(&self) -> Current<'_> {
+        Current::set(Active { record: &self.record, seq: self.seq, wanted: self.wanted })
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self, place: &Place) -> Entered<'_> {
+        if self.phase == Phase::New {
+            self.begin();
+        } else if self.fires() {
+            // All that a poll pays while its request is not wanted.
+            let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+            if generation != self.generation {
+                self.judge(generation, false);
+            }
+        }
+        let request = self.fires().then_some(self.seq);
+        let entered = Entered { current: self.as_current(), request, wanted: self.wanted, pending: false };
+        if let Some(seq) = request {
+            abi::scope_enter(self.wanted, &raw const self.record, seq, place);
+        }
+        entered
+    }
+
+    #[inline]
+    fn fires(&self) -> bool {
+        !matches!(self.phase, Phase::New | Phase::Inner | Phase::Ended)
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        if Active::now(|around| around.record.same_request(&self.record)) == Some(true) {
+            self.phase = Phase::Inner;
+            return;
+        }
+        self.phase = Phase::Request;
+        self.seq = abi::table().next_scope();
+        let generation = abi::table().asked.generation.load(Ordering::Relaxed);
+        if generation != 0 {
+            self.judge(generation, true);
+        }
+    }
+
+    #[cold]
+    fn judge(&mut self, generation: u32, new: bool) {
+        self.generation = generation;
+        if self.phase != Phase::Request {
+            (self.phase, self.wanted) = (Phase::Inner, false);
+            return;
+        }
+        let case = Case { record: &self.record, seq: self.seq, new, marked: self.marked };
+        self.wanted = generation != 0 && wanted::judge(abi::table(), &case);
+    }
+
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        if self.fires() {
+            abi::scope_end(self.wanted, &raw const self.record, self.seq);
+        }
+        self.phase = Phase::Ended;
+    }
+}
+
+/// One poll of a scope. Ends it when dropped, also by a panic.
+pub(crate) struct Entered<'a> {
+    current: Current<'a>,
+    /// The scope's number, if its probes fire.
+    request: Option<u64>,
+    wanted: bool,
+    pending: bool,
+}
+
+impl Entered<'_> {
+    /// The number of a wanted scope.
+    #[inline]
+    pub(crate) fn wanted(&self) -> Option<u64> {
+        if self.wanted { self.request } else { None }
+    }
+
+    /// The future has something to wait for. Without this it is done, or has panicked.
+    #[inline]
+    pub(crate) fn left_pending(&mut self) {
+        self.pending = true;
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(seq) = self.request {
+            abi::scope_exit(self.wanted, self.current.record(), seq, !self.pending);
+        }
+    }
+}
