@@ -28,6 +28,7 @@ use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
+use crate::target::program::Program;
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,12 +167,9 @@ fn attach_to(
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    // A key's values are compared as they lie in memory, and so are of another form than other libraries' ids. Where only wanted requests are
-    // probed, polls are not seen, in which other libraries' ids are.
-    let is_foreign = !by_key && mode.mode == Mode::Process;
-    let foreign = is_foreign.then(|| Foreign::of(target, &program, bias, manner.label_key.as_deref())).transpose()?;
-    let names_requests = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
-    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && !names_requests {
+    let foreign = foreign_of(target, &program, bias, manner, mode.mode)?;
+    let is_named = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
+    if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
     let mut awaits = if manner.no_awaits && !by_key {
@@ -237,9 +235,7 @@ fn attach_to(
             entries: &await_entries,
         }),
     })?;
-    if let Some(foreign) = &foreign {
-        attached.set_foreign(foreign.slots())?;
-    }
+    foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
@@ -265,6 +261,19 @@ fn attach_to(
         awaits.names(),
     );
     Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table })
+}
+
+/// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
+/// requests are probed, polls are not seen, in which these are.
+fn foreign_of(
+    target: &Target,
+    program: &Program,
+    bias: u64,
+    manner: &Manner,
+    mode: Mode,
+) -> Result<Option<Foreign>, SessionError> {
+    let is_read = manner.request_key.is_none() && mode == Mode::Process;
+    is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.
