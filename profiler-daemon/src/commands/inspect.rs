@@ -6,6 +6,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
     model::AwaitSource,
+    plan::{Children, children},
     session::{AwaitSummary, ForeignSight, Look, look_at_file, look_at_process},
 };
 use serde_json::json;
@@ -26,6 +27,7 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
                 "plan": look.plan,
                 "awaits": look.awaits.summary(),
                 "foreign": look.foreign,
+                "children": children(&look.inspection),
             });
             super::ask::print_line(serde_json::to_vec_pretty(&value)?)
         }
@@ -51,6 +53,7 @@ fn text(look: &Look) -> String {
     for (name, value) in named {
         let _ = writeln!(text, "{name:<16} {value}");
     }
+    text.push_str(&followed(&children(inspection)));
     let _ = write!(text, "{}{}\n{plan}", seen_awaits(&awaits.summary()), foreign_ids(foreign));
     for note in inspection.notes.iter().map(ToString::to_string).chain(awaits.notes.iter().cloned()) {
         let _ = writeln!(text, "note: {}", visible(&note));
@@ -76,6 +79,16 @@ fn foreign_ids(foreign: &ForeignSight) -> String {
     }
     for note in &foreign.notes {
         let _ = writeln!(text, "{:<16} {}", "  note:", visible(note));
+    }
+    text
+}
+
+/// Which children of a request are followed without any change in the program.
+fn followed(kinds: &[Children]) -> String {
+    let mut text = String::new();
+    for (kind, name) in kinds.iter().zip(std::iter::once("children").chain(std::iter::repeat(""))) {
+        let how = kind.why.map_or_else(|| "followed".to_owned(), |why| format!("not followed: {why}"));
+        let _ = writeln!(text, "{name:<16} {}: {how}", kind.spawned_by);
     }
     text
 }

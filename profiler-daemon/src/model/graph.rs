@@ -2,6 +2,7 @@
 
 mod foreign;
 mod methods;
+mod opened;
 mod towers;
 mod waiting;
 pub mod weighted;
@@ -143,7 +144,11 @@ pub fn graph(
 ) -> Result<Graph, NothingSelected> {
     selection.check(capture)?;
     let stacks = Stacks::of(capture, None);
-    let Towers { selected: mut towers, beside, unplaced, seen_wall_ns } = towers(capture, selection, metric, &stacks);
+    let Towers { selected: mut towers, beside, unplaced, seen_wall_ns } = {
+        // Where the tasks stand beside the request in time of their own, they would be drawn twice.
+        let open = (!options.children).then_some(options.keep);
+        towers(capture, selection, (metric, open), &stacks)
+    };
     // The wall time of an id of another library is not the sum of what was seen of it.
     let own = towers.iter().filter(|tower| tower.is_whole());
     let wall_ns = own.fold(seen_wall_ns, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
@@ -195,7 +200,8 @@ fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, 
     let code = graph.frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code);
     let methods = Methods::of(stacks.frames(), code.map(|(name, files)| (name.text.as_str(), files)));
     for Shaped { tower, polled, waiting } in towers {
-        let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
+        let mut roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
+        roots.extend(tower.under.iter().map(|name| graph.frames.id(methods.named(name.clone()))));
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);
         graph.blocked_ns = graph.blocked_ns.saturating_add(tower.states.blocked_ns);
         let aligned = if graph.metric == Metric::Wall { aligned(tower, stacks, keep, &methods) } else { None };

@@ -18,6 +18,7 @@ mod service;
 mod snapshot;
 mod start;
 mod table;
+mod task_ids;
 mod unwind;
 
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};

@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::opened::opened;
 use super::{Metric, foreign};
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
+use crate::model::family::{Seen as Family, Unknown};
 use crate::model::held::{Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
-use crate::model::waits::{Accounted, Spans, Stacks, of_parts, of_sums, of_types};
+use crate::model::waits::{Accounted, Keep, Spans, Stacks, of_parts, of_sums, of_types};
 
 /// A root with the time on top of it, and what gives that a shape.
 #[derive(Default)]
 pub(super) struct Tower<'c> {
     pub(super) roots: Vec<FrameName>,
+    /// Frames between the roots and the stacks: those that await the task whose time it is.
+    pub(super) under: Vec<FrameName>,
     pub(super) owner: Owner,
     pub(super) states: States,
     pub(super) seen: Seen<'c>,
@@ -26,6 +30,8 @@ pub(super) struct Tower<'c> {
     pub(super) behind: Held,
     /// What it was suspended in. Of a graph that draws no time between polls: nothing.
     pub(super) waits: Accounted,
+    /// The part of its suspended time that stands for what is not known, and why.
+    pub(super) unknown: Vec<(Unknown, u64)>,
 }
 
 impl Tower<'_> {
@@ -70,6 +76,14 @@ impl<'c> Taken<'c> {
         }
     }
 
+    /// When it was taken; of a stretch off the CPU when that began.
+    pub(super) const fn at_ns(self) -> u64 {
+        match self {
+            Self::On(sample) => sample.ts_ns,
+            Self::Off(off) => off.start_ns,
+        }
+    }
+
     fn all(capture: &'c Capture) -> impl Iterator<Item = Self> {
         capture.samples.iter().map(Self::On).chain(capture.off_cpu.iter().map(Self::Off))
     }
@@ -105,7 +119,13 @@ pub(super) struct Towers<'c> {
     pub(super) seen_wall_ns: u64,
 }
 
-pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric, stacks: &Stacks) -> Towers<'c> {
+/// `open`: of a wall graph, whether a request's awaits on its tasks are opened into these tasks' time.
+pub(super) fn towers<'c>(
+    capture: &'c Capture,
+    selection: &Selection,
+    (metric, open): (Metric, Option<Keep>),
+    stacks: &Stacks,
+) -> Towers<'c> {
     match selection {
         Selection::Request { .. } | Selection::Requests => {
             let rows = selection.requests(capture);
@@ -117,6 +137,15 @@ pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Me
             for row in rows {
                 let behind = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
                 add_request(&mut towers, capture, (&index, &awaits), row, behind, metric);
+            }
+            if let Some(keep) = open.filter(|_| metric == Metric::Wall) {
+                let family = (capture, &Family::of(capture), stacks, keep);
+                let of_task = |task| index.by_task.get(&task).cloned().unwrap_or_default();
+                let mut inner = Vec::new();
+                for (tower, row) in towers.selected.iter_mut().zip(selection.requests(capture)) {
+                    inner.extend(opened(tower, family, row, of_task));
+                }
+                towers.selected.extend(inner);
             }
             for row in selection.foreign(capture) {
                 foreign::add(&mut towers, capture, &index, row);
@@ -245,6 +274,7 @@ fn add_request<'c>(
         partial: false,
         behind,
         waits: awaits.of_scope(row.scope, &row.states),
+        ..Tower::default()
     });
     // On a CPU, or blocking one of the workers, a spawned task's time is work of the request; on the wall it passed beside it.
     let (owner, before) = match metric {
