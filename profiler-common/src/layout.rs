@@ -75,6 +75,10 @@ layouts! {
     crate::unwind::Region { base, kind, chunk, first, rows }
     crate::unwind::RegionTable { starts, regions }
     crate::unwind::Chunk { pcs, rules }
+    crate::foreign::ForeignSlot { kind, access, offset, module, vector, entry_bytes, padding }
+    crate::foreign::ForeignSlots { count, key_index, keys_known, label_len, label, slots }
+    crate::foreign::ForeignLook { kind, flags, at, left, value_at, value_len, trace, span, id, id_len, steps }
+    crate::foreign::ForeignRecord { kind, tid, time_ns, number, what, id_len, id, trace_id, span_id }
     crate::record::RequestRecord { kind, padding, scope, row }
     crate::record::ChildRecord { kind, padding, header, row }
 }

@@ -14,6 +14,7 @@ extern crate std;
 
 pub mod awaits;
 pub mod clock;
+pub mod foreign;
 pub mod frame;
 pub mod gate;
 pub mod layout;

@@ -66,3 +66,6 @@ pub const WAKER_SHAPES: u32 = 2048;
 pub const AWAIT_SUMS: u32 = 32_768;
 /// Vtables of `dyn` futures, and poll functions of scopes' futures.
 pub const AWAIT_ENTRIES: u32 = 65_536;
+
+/// Ids of other libraries that the kernel side remembers to have told the daemon of. One that was forgotten is told of again.
+pub const FOREIGN_IDS: u32 = 16_384;

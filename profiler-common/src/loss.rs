@@ -86,6 +86,11 @@ losses! {
     ChildUnknown = 56, "child_unknown", "A child of a request was entered, or said to be a task, whose spawn had not been seen or had found the map of tasks full.";
     ChildUnfollowed = 57, "child_unfollowed", "A request waited for a task that it had not spawned through the annotation: that task's time is not known.";
     RequestTooFast = 58, "request_too_fast", "A request was faster than --slower-than asks for, and was dropped.";
+    ForeignUnreadable = 59, "foreign_unreadable", "A request context of another library could not be read from the target's memory.";
+    ForeignMalformed = 60, "foreign_malformed", "The attribute or label that names requests had no bytes, or more than 64.";
+    ForeignCut = 61, "foreign_cut", "A request context of another library had more attributes or labels than are looked at.";
+    ForeignLost = 62, "foreign_lost", "An id of another library's could not be told to the daemon; what carries it is called by its number.";
+    ForeignDropped = 63, "foreign_dropped", "The daemon kept as many ids of other libraries as it may and let the one seen longest ago go.";
 }
 
 /// How many counters there are.

@@ -1,6 +1,6 @@
 //! Leave for aya to read and write the shared structures as bytes.
 
-use crate::{awaits, frame, gate, record, scope, site, states, task, thread, totals, unwind};
+use crate::{awaits, foreign, frame, gate, record, scope, site, states, task, thread, totals, unwind};
 
 macro_rules! pod {
     ($($path:path),* $(,)?) => { $(
@@ -10,6 +10,9 @@ macro_rules! pod {
 }
 
 pod!(
+    foreign::ForeignSlots,
+    foreign::ForeignLook,
+    foreign::ForeignRecord,
     frame::FrameStack,
     gate::Gate,
     record::StackRecord,

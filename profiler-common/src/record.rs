@@ -30,6 +30,8 @@ pub enum RecordKind {
     Await = 9,
     /// A [`SpawnedRecord`].
     Spawned = 10,
+    /// A [`crate::foreign::ForeignRecord`].
+    Foreign = 20,
 }
 
 /// Requests that one stack can lie in (nested scopes).

@@ -38,6 +38,9 @@ static UTASK_COPY_OFFSET: u32 = 0;
 /// Offset of `vaddr` in `struct uprobe_task` (bytes).
 #[unsafe(no_mangle)]
 static UTASK_ORIGINAL_OFFSET: u32 = 0;
+/// Offset of `thread.fsbase` in `struct task_struct` (bytes): the thread pointer. 0 where it is not known.
+#[unsafe(no_mangle)]
+static TASK_FSBASE_OFFSET: u32 = 0;
 
 /// Reads a global that the compiler must not take for the value it was built with.
 macro_rules! getter {
@@ -62,3 +65,4 @@ getter!(instance_caller_offset, INSTANCE_CALLER_OFFSET);
 getter!(instance_next_offset, INSTANCE_NEXT_OFFSET);
 getter!(utask_copy_offset, UTASK_COPY_OFFSET);
 getter!(utask_original_offset, UTASK_ORIGINAL_OFFSET);
+getter!(task_fsbase_offset, TASK_FSBASE_OFFSET);

@@ -15,6 +15,7 @@
 mod atomics;
 mod awaits;
 mod children;
+mod foreign;
 mod globals;
 mod hidden;
 mod keys;

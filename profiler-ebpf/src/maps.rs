@@ -3,14 +3,15 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use profiler_common::awaits::{
     AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey, WakerKey, WakerShape,
 };
+use profiler_common::foreign::{ForeignLook, ForeignRecord, ForeignSlot, ForeignSlots};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
-    AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
-    RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
+    AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, FOREIGN_IDS,
+    REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
 use profiler_common::limits::{THREADS as MAX_THREADS, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
@@ -128,6 +129,22 @@ pub static REQUEST_KEY: Array<RequestKey> = Array::with_max_entries(1, 0);
 #[map]
 pub static AWAIT_TOTALS: PerCpuArray<AwaitWalks> = PerCpuArray::with_max_entries(1, 0);
 
+/// Where other libraries keep ids of requests. Written by the daemon.
+#[map]
+pub static FOREIGN_SLOTS: Array<ForeignSlots> = Array::with_max_entries(1, 0);
+
+/// The look under way on a CPU.
+#[map]
+pub static FOREIGN_LOOK: PerCpuArray<ForeignLook> = PerCpuArray::with_max_entries(1, 0);
+
+/// Numbers of ids that the daemon was told of lately.
+#[map]
+pub static FOREIGN_SEEN: LruHashMap<u64, u32> = LruHashMap::with_max_entries(FOREIGN_IDS, 0);
+
+/// How often an attribute had an index that the known map of keys has not.
+#[map]
+pub static FOREIGN_UNKNOWN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
 /// Finished requests, their finished children, stacks, polls, wakes, waits.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
@@ -172,6 +189,10 @@ pub struct SharedTypes {
     await_sum: AwaitSum,
     await_walks: AwaitWalks,
     request_key: RequestKey,
+    foreign_slot: ForeignSlot,
+    foreign_slots: ForeignSlots,
+    foreign_look: ForeignLook,
+    foreign_record: ForeignRecord,
 }
 
 /// See [`SharedTypes`]; never read.

@@ -29,9 +29,9 @@ const ID_OFFSET: u64 = 30;
 const TRACE_ID_OFFSET: u64 = 0;
 
 /// What [`WANTED`] says of a key: a request id.
-const WANTED_ID: u32 = 1;
+pub const WANTED_ID: u32 = 1;
 /// A trace id.
-const WANTED_TRACE: u32 = 2;
+pub const WANTED_TRACE: u32 = 2;
 
 /// A scope's poll starts. The third and fourth argument are the wrapped future and its poll function.
 #[inline(always)]

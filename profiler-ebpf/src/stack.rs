@@ -13,7 +13,7 @@ use profiler_common::thread::ThreadRow;
 
 use crate::losses::lose;
 use crate::maps::{RECORDS, TASKS};
-use crate::unwind;
+use crate::{foreign, unwind};
 
 /// What is to be recorded.
 pub struct Event {
@@ -31,7 +31,9 @@ pub struct Event {
 #[inline(always)]
 pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
     let Some(top) = thread.frames.top() else { return false };
-    if gate.sample_all == 0 && top.request == 0 {
+    // Inside one of our requests its own record is in the slot.
+    let foreign = if top.request == 0 { foreign::current(gate, event.tid, event.now_ns) } else { 0 };
+    if gate.sample_all == 0 && top.request == 0 && foreign == 0 {
         return false;
     }
     let Some(walk) = unwind::scratch() else { return false };
@@ -46,7 +48,7 @@ pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
         // SAFETY: a map value lives as long as the program runs; these two words are written once.
         (record.task_id, record.task_type) = unsafe { ((*task).id, (*task).task_type) };
     }
-    record.requests = requests(thread);
+    record.requests = foreign::innermost(requests(thread), foreign);
     record.poll_start_ns = top.start_ns;
     record.reason = event.reason;
     record.detail = if event.kind as u32 == RecordKind::Sample as u32 { gate.sample_period_ns } else { syscall(registers) };

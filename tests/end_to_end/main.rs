@@ -6,6 +6,7 @@ mod compare;
 mod ends;
 mod exports;
 mod family;
+mod foreign;
 mod inspect;
 mod known_times;
 mod launched;

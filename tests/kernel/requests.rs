@@ -372,3 +372,25 @@ fn a_scope_goes_with_its_poll() -> Result<()> {
     assert_eq!(view.request(&scope).flags & INSIDE, INSIDE);
     Ok(())
 }
+
+/// Check that a request can be asked for by the trace that it is part of.
+#[test]
+fn a_request_is_wanted_by_its_trace() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let trace = std::array::from_fn(|place| u8::try_from(place * 0x11).unwrap());
+    let wish = Wish { probes: all_probes(), wanted: Some(Vec::new()), wanted_traces: vec![trace], ..Wish::default() };
+    let mut session = Session::open_with(&wish);
+    let task = Task::new(Kind::First, 3);
+    let (asked, other) = (Record::traced(trace, b"order-42"), Record::traced([7; 16], b"order-43"));
+    let (asked, other) = (Scope::new(&asked, 5), Scope::new(&other, 6));
+    pending(&task, || {
+        asked.polled(|| spin(MS));
+        other.polled(|| spin(MS));
+    });
+    let view = session.collect();
+    let row = view.request(&asked);
+    assert_eq!((row.id(), row.trace_id), (&b"order-42"[..], trace));
+    assert_eq!(view.0.live_requests.len(), 1, "nobody asked for the other");
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! `report.json` as the issue promises it, read without the product's own types: a change of the form shows here.
 
+mod foreign;
 mod held;
 mod stacks;
 
@@ -12,6 +13,7 @@ use crate::failure::all_right;
 use crate::family::CriticalPath;
 use crate::{Failure, Result, binaries};
 
+pub use foreign::Foreign;
 pub use held::{Behind, Blocking, Code, LongPolls, Place};
 pub use stacks::{Stacks, Tables};
 
@@ -26,6 +28,8 @@ pub struct Report {
     pub window: Window,
     /// Every request.
     pub requests: Vec<Request>,
+    /// Every id of another library.
+    pub foreign: Vec<Foreign>,
     /// Live tasks, then finished ones by type.
     pub tasks: Vec<Task>,
     /// How stacks were taken, and what walking them came to.

@@ -16,6 +16,9 @@ pub(super) struct TaskOffsets {
     pub(super) tgid: u32,
     /// `se.sum_exec_runtime`, which is its CPU time.
     pub(super) cpu_time: u32,
+    /// `thread.fsbase`, which is the thread pointer (arch/x86/include/asm/processor.h). `None`: this kernel calls it otherwise, and ids of other
+    /// libraries are not read.
+    pub(super) thread_pointer: Option<u32>,
     /// Where the kernel keeps what probes hide. `None`: this kernel calls it otherwise, and stacks are cut there.
     pub(super) probes: Option<ProbeOffsets>,
 }
@@ -50,9 +53,15 @@ impl TaskOffsets {
             pid: field("task_struct", "pid")?,
             tgid: field("task_struct", "tgid")?,
             cpu_time: field("task_struct", "se")?.saturating_add(field("sched_entity", "sum_exec_runtime")?),
+            thread_pointer: thread_pointer(&bytes),
             probes: ProbeOffsets::find(&bytes),
         })
     }
+}
+
+fn thread_pointer(bytes: &[u8]) -> Option<u32> {
+    let thread = member_offset(bytes, "task_struct", "thread")?;
+    thread.checked_add(member_offset(bytes, "thread_struct", "fsbase")?)
 }
 
 impl ProbeOffsets {
@@ -189,6 +198,7 @@ mod tests {
         let (pid, tgid) = (member_offset(&bytes, "task_struct", "pid"), member_offset(&bytes, "task_struct", "tgid"));
         assert_eq!(pid.map(|offset| offset + 4), tgid);
         assert!(ProbeOffsets::find(&bytes).is_some());
+        assert!(thread_pointer(&bytes).is_some());
         assert_eq!(member_offset(&bytes, "task_struct", "no_such_member"), None);
         assert_eq!(member_offset(&bytes, "no_such_structure", "pid"), None);
     }

@@ -107,6 +107,10 @@ pub struct RunArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
+    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
+    /// the trace id]
+    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
+    pub label_key: Option<String>,
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
@@ -141,6 +145,10 @@ pub struct RecordArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
+    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
+    /// the trace id]
+    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
+    pub label_key: Option<String>,
     /// How long to record, at most; with --request or --next, how long to wait for them [default: 10s; of a started PROGRAM: until it ends]
     #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
     pub duration: Option<Duration>,

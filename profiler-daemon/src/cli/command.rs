@@ -156,6 +156,8 @@ pub struct Run {
     pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests.
+    pub label_key: Option<String>,
     /// The socket, where it is not the default one.
     pub socket: Option<PathBuf>,
     /// Samples a second.
@@ -188,6 +190,8 @@ pub struct Record {
     pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests.
+    pub label_key: Option<String>,
     /// How long at most.
     pub duration: Duration,
     /// What to write, and where.
@@ -379,6 +383,7 @@ impl Run {
             wanted,
             how,
             request_key: args.request_key,
+            label_key: args.label_key,
             socket,
             rate: args.rate,
             no_awaits: args.no_awaits,
@@ -405,6 +410,7 @@ impl Record {
             subject,
             how,
             request_key: args.request_key,
+            label_key: args.label_key,
             duration,
             shape,
             rate: args.rate,

@@ -9,6 +9,7 @@ use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::{End, Walks};
 
 use super::awaits::Awaits;
+use super::foreign::ForeignId;
 use super::places::Place;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
@@ -24,6 +25,8 @@ pub struct Collected {
     pub live_requests: Vec<(u64, ScopeRow)>,
     /// Requests that have ended.
     pub ended_requests: Vec<(u64, ScopeRow)>,
+    /// Ids of other libraries that were seen, with what was seen of each.
+    pub foreign: Vec<ForeignId>,
     /// Ended tasks that belong to a request.
     pub ended_children: Vec<TaskRow>,
     /// Samples, oldest first.

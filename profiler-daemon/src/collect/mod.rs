@@ -2,6 +2,7 @@
 
 mod awaits;
 mod collected;
+mod foreign;
 mod keep;
 mod open;
 mod places;
@@ -27,6 +28,8 @@ use profiler_common::unwind::Walks;
 use crate::attach::{AttachError, Attached, keys, typed};
 pub use awaits::Awaits;
 pub use collected::{Collected, Doing, LiveRow, LiveTask, Off, Sample, Stack};
+use foreign::ForeignIds;
+pub use foreign::{ForeignId, ForeignSum};
 use keep::Latest;
 use open::Open;
 use places::Places;
@@ -62,6 +65,7 @@ pub struct Collector {
     wakes: Latest<WakeRecord>,
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
+    foreign: ForeignIds,
     requests: Latest<(u64, ScopeRow)>,
     children: Latest<TaskRow>,
     spawned: Spawned,
@@ -87,6 +91,7 @@ impl Default for Collector {
             waits: awaits::Waits::default(),
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
+            foreign: ForeignIds::default(),
             requests: Latest::of(MAX_REQUESTS),
             children: Latest::of(MAX_CHILDREN),
             spawned: Spawned::default(),
@@ -134,13 +139,20 @@ impl Collector {
         let mut ended = 0;
         while let Some(item) = ring.next() {
             match Record::parse(&item) {
-                Some(Record::Sample(sample)) => self.samples.push(sample),
+                Some(Record::Sample(sample)) => {
+                    self.foreign.sample(&sample);
+                    self.samples.push(sample);
+                }
+                Some(Record::Foreign(record)) => self.foreign.name(&record),
                 // Its end was still going on when it was swept.
                 Some(Record::Request(scope, _)) if self.swept.remove(&scope) => {}
                 Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, &row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
-                Some(Record::Off(stack, syscall)) => drop(self.away.insert(stack.tid, (stack, syscall))),
+                Some(Record::Off(stack, syscall)) => {
+                    self.foreign.sight(&stack);
+                    drop(self.away.insert(stack.tid, (stack, syscall)));
+                }
                 Some(Record::Back(back)) => self.back(&back),
                 Some(Record::Poll(poll)) => self.polls.push(poll),
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
@@ -164,6 +176,7 @@ impl Collector {
         {
             let off = Off { stack, syscall, off: back.off };
             self.blocking.add(&off);
+            self.foreign.off(&off);
             self.off_cpu.push(off);
         }
     }
@@ -207,6 +220,12 @@ impl Collector {
         !self.in_flight.is_empty()
     }
 
+    /// When an id of another library's was last seen (ns, `CLOCK_MONOTONIC`), 0 for never.
+    #[must_use]
+    pub const fn foreign_seen_ns(&self) -> u64 {
+        self.foreign.last_ns()
+    }
+
     /// The ids of the requests that ended since the last call.
     pub fn take_ended_ids(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.ended_ids)
@@ -246,7 +265,10 @@ impl Collector {
             waits.add_task(row, &live.row);
             collected.tasks.push(live);
         }
+        let mut foreign = self.foreign.clone();
         let open = Open::at(at_ns, &self.away, &raw_tasks, &threads);
+        open.off_cpu.iter().for_each(|off| foreign.off(off));
+        collected.foreign = foreign.into_all();
         let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
         self.read_scopes(attached, &mut collected, &mut waits, &threads, &tasks)?;
         let totals: Array<_, TypeTotals> = typed(attached.ebpf(), "TYPE_TOTALS")?;
@@ -350,6 +372,7 @@ impl Collector {
                 Loss::OffCpuDropped => self.off_cpu.dropped(),
                 Loss::PollDropped => self.polls.dropped(),
                 Loss::WakeDropped => self.wakes.dropped(),
+                Loss::ForeignDropped => self.foreign.dropped(),
                 Loss::AwaitDropped => self.waits.dropped(),
                 Loss::UnwindRowsFull => memory.rows_left_out,
                 Loss::UnwindRegionsFull => memory.regions_left_out,

@@ -2,6 +2,7 @@
 
 use std::mem::{offset_of, size_of};
 
+use profiler_common::foreign::ForeignRecord;
 use profiler_common::limits::STACK_FRAMES;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, NO_SYSCALL, PollRecord, RecordKind, RequestRecord, STACK_RECORD_HEAD,
@@ -34,6 +35,8 @@ pub(super) enum Record {
     Begin(BeginRecord),
     /// A wait has ended.
     Await(AwaitRecord),
+    /// An id of another library's.
+    Foreign(ForeignRecord),
     /// A child has a name.
     Spawned(SpawnedRecord),
 }
@@ -66,6 +69,7 @@ impl Record {
             _ if is(RecordKind::Wake) => read(bytes).map(Self::Wake),
             _ if is(RecordKind::Begin) => read(bytes).map(Self::Begin),
             _ if is(RecordKind::Await) => read(bytes).map(Self::Await),
+            _ if is(RecordKind::Foreign) => read(bytes).map(Self::Foreign),
             _ if is(RecordKind::Spawned) => read(bytes).map(Self::Spawned),
             _ => None,
         }

@@ -112,6 +112,7 @@ impl Request {
             subject: Wanted::Requests(choice::Choice { ids: vec![id], ..choice::Choice::default() }),
             how: choice::How::default(),
             request_key: None,
+            label_key: None,
             duration: order.duration,
             shape: order.shape,
             rate: None,

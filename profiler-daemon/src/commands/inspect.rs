@@ -7,7 +7,7 @@ use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
     model::AwaitSource,
     plan::{Children, children},
-    session::{AwaitSummary, Look, look_at_file, look_at_process},
+    session::{AwaitSummary, ForeignSight, Look, look_at_file, look_at_process},
 };
 use serde_json::json;
 
@@ -21,8 +21,14 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
     drop(progress);
     match format {
         Listing::Json => {
-            let value = json!({ "path": look.path, "inspection": look.inspection, "plan": look.plan, "awaits": look.awaits.summary(),
-                    "children": children(&look.inspection) });
+            let value = json!({
+                "path": look.path,
+                "inspection": look.inspection,
+                "plan": look.plan,
+                "awaits": look.awaits.summary(),
+                "foreign": look.foreign,
+                "children": children(&look.inspection),
+            });
             super::ask::print_line(serde_json::to_vec_pretty(&value)?)
         }
         Listing::Table => super::print(text(&look).as_bytes()),
@@ -30,7 +36,7 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
 }
 
 fn text(look: &Look) -> String {
-    let Look { path, inspection, plan, awaits } = look;
+    let Look { path, inspection, plan, awaits, foreign } = look;
     let version = inspection.tokio.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
     let found = |there: bool| if there { "yes" } else { "no" };
     let named = [
@@ -48,9 +54,31 @@ fn text(look: &Look) -> String {
         let _ = writeln!(text, "{name:<16} {value}");
     }
     text.push_str(&followed(&children(inspection)));
-    let _ = write!(text, "{}\n{plan}", seen_awaits(&awaits.summary()));
+    let _ = write!(text, "{}{}\n{plan}", seen_awaits(&awaits.summary()), foreign_ids(foreign));
     for note in inspection.notes.iter().map(ToString::to_string).chain(awaits.notes.iter().cloned()) {
         let _ = writeln!(text, "note: {}", visible(&note));
+    }
+    text
+}
+
+/// Which contexts of other libraries there are, and how they are reached.
+fn foreign_ids(foreign: &ForeignSight) -> String {
+    let mut text = String::new();
+    for (place, found) in foreign.found.iter().enumerate() {
+        let label = if place == 0 { "foreign ids" } else { "" };
+        let model = found.model.map_or("no known access model", |model| model.name());
+        let at = found.place.as_ref().map_or_else(String::new, |place| format!(" at {place}"));
+        let hidden = if found.exported == Some(false) { "; not exported, so other readers do not find it" } else { "" };
+        let _ = writeln!(text, "{label:<16} {}: {model}{at}, by {}{hidden}", found.context.symbol(), visible(&found.file));
+        if let Some(why) = &found.unread {
+            let _ = writeln!(text, "{:<16} not read: {}", "", visible(why));
+        }
+    }
+    if !foreign.keys.is_empty() {
+        let _ = writeln!(text, "{:<16} attributes: {}", "", visible(&foreign.keys.join(", ")));
+    }
+    for note in &foreign.notes {
+        let _ = writeln!(text, "{:<16} {}", "  note:", visible(note));
     }
     text
 }

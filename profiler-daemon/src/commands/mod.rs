@@ -30,8 +30,9 @@ use profiler_daemon::{
     control::Format,
     export::table::{self, Colours},
     inspect::awaits::Progress as Reading,
+    inspect::foreign::Model,
     model::{AwaitSource, Metric, Report},
-    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session, Tokens},
+    session::{Choice as WantedRequests, ExecutorFrames, ForeignSight, FoundContext, Mode, Session, Tokens},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -164,6 +165,9 @@ fn say_attached(session: &Session) {
     if let Some(sentence) = session.naming_key() {
         eprintln!("{}", visible(sentence));
     }
+    if let Some(foreign) = session.foreign() {
+        say_foreign(foreign, !session.inspection().usdt.is_empty());
+    }
     let awaits = session.awaits();
     if let Some(why) = &awaits.why {
         let instead = match awaits.source {
@@ -174,6 +178,23 @@ fn say_attached(session: &Session) {
     }
     for sentence in session.code_without_table().iter().chain(&awaits.notes) {
         eprintln!("missing: {}", visible(sentence));
+    }
+}
+
+/// Tells which ids of other libraries are read. The slot of an executable that has our annotation is the annotation's own.
+fn say_foreign(foreign: &ForeignSight, is_annotated: bool) {
+    let own = |found: &FoundContext| is_annotated && found.model == Some(Model::LocalExec);
+    let found: Vec<&FoundContext> = foreign.found.iter().filter(|found| !own(found)).collect();
+    if found.is_empty() {
+        return;
+    }
+    let mut names: Vec<&str> = found.iter().filter(|it| it.unread.is_none()).map(|it| it.context.symbol()).collect();
+    names.dedup();
+    if !names.is_empty() {
+        eprintln!("ids of other libraries are read: {}", names.join(", "));
+    }
+    for sentence in found.iter().filter_map(|it| it.unread.as_ref()).chain(&foreign.notes) {
+        eprintln!("missing: ids of other libraries: {}", visible(sentence));
     }
 }
 

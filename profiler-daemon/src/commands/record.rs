@@ -44,6 +44,7 @@ fn profile(
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
+            label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
         };
@@ -85,7 +86,8 @@ pub(super) fn finish(
             _ => Selection::Requests,
         },
     };
-    if selection != Selection::All && selection.requests(&capture).is_empty() {
+    let is_seen = !selection.requests(&capture).is_empty() || !selection.foreign(&capture).is_empty();
+    if selection != Selection::All && !is_seen {
         let what = match &selection {
             Selection::Request { id } => format!("request {id}"),
             _ => "any of the wanted requests".to_owned(),
@@ -125,6 +127,9 @@ pub(super) fn finish(
     name_waits(&mut told, &capture, &mut *symbols);
     for row in told.requests.iter().take(super::SHOWN) {
         eprint!("{}", table::request(row, super::colours(color)));
+    }
+    for row in told.foreign.iter().take(super::SHOWN) {
+        eprint!("{}", table::foreign(row, super::colours(color)));
     }
     if selection == Selection::All {
         let worst = holders(&capture, Question::default(), executor, &mut *symbols);

@@ -41,6 +41,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
+            label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
         };
@@ -76,10 +77,13 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
 /// What the daemon saw: every request in full, or of many the longest.
 fn summary(told: &Report, color: Color) -> String {
     let colours = super::colours(color);
-    if told.requests.len() <= super::SHOWN {
-        return told.requests.iter().map(|row| table::request(row, colours) + "\n").collect();
-    }
     let mut longest = told.clone();
+    longest.foreign.sort_by_key(|row| std::cmp::Reverse(row.sampled_ns.saturating_add(row.blocked_ns)));
+    longest.foreign.truncate(super::SHOWN);
+    if told.requests.len() <= super::SHOWN {
+        let own = told.requests.iter().map(|row| table::request(row, colours) + "\n");
+        return own.chain(longest.foreign.iter().map(|row| table::foreign(row, colours) + "\n")).collect();
+    }
     longest.requests.sort_by_key(|row| std::cmp::Reverse(row.times.wall_ns));
     longest.requests.truncate(super::SHOWN);
     format!("{} requests, the {} longest of them:\n{}", told.requests.len(), super::SHOWN, table::requests(&longest, colours))

@@ -10,12 +10,14 @@
 //! | `tokio/` | Tokio's vtables, transitions, wakers and spawns |
 //! | `usdt` | the annotation's probes |
 //! | `unwind/` | `.eh_frame` as rows for the kernel side |
+//! | `foreign/` | thread-locals of other libraries that name requests |
 
 pub mod awaits;
 mod class;
 mod code;
 mod edges;
 mod error;
+pub mod foreign;
 mod functions;
 mod image;
 mod inspection;

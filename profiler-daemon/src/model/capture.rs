@@ -1,11 +1,13 @@
 //! What the collect step hands over: rows as they were measured, names not yet resolved.
 
 mod awaits;
+mod foreign;
 mod seen;
 
 use serde::{Deserialize, Serialize};
 
 pub use awaits::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks};
+pub use foreign::{ForeignRow, ForeignSource};
 pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake, Walks};
 
 use super::names::as_written;
@@ -28,6 +30,8 @@ pub struct Capture {
     pub finished: Vec<FinishedTypeRow>,
     /// Requests seen in the window, ended or not.
     pub requests: Vec<RequestRow>,
+    /// Ids of other libraries that were seen, in the order in which they first were.
+    pub foreign: Vec<ForeignRow>,
     /// On-CPU stack samples taken in the window.
     pub samples: Vec<Sample>,
     /// CPU time between two samples outside of wanted requests (a sample knows its own). `None`: stacks were not sampled, which is not

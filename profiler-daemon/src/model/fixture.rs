@@ -3,10 +3,12 @@
 mod awaits;
 mod blocked;
 mod family;
+mod foreign;
 
 pub(crate) use awaits::{awaits, wakers};
 pub(crate) use blocked::{blocked, samples_in_the_long_poll};
 pub(crate) use family::family;
+pub(crate) use foreign::{TRACE, foreign};
 
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,
@@ -48,6 +50,7 @@ pub(crate) fn capture() -> Capture {
             ..FinishedTypeRow::default()
         }],
         requests: vec![later(), first(), hostile()],
+        foreign: Vec::new(),
         samples: samples(),
         sample_period_ns: Some(1_000_000),
         every_poll: true,

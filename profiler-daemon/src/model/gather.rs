@@ -1,6 +1,7 @@
 //! From collected rows to a [`Capture`]: numbers become types, instances and children find their requests.
 
 mod awaits;
+mod foreign;
 mod keys;
 
 use std::collections::{HashMap, HashSet};
@@ -79,6 +80,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         tasks: collected.tasks.iter().map(|live| task_row(setting, &stacks, &live.row, live.doing)).collect(),
         finished: finished(collected),
         requests,
+        foreign: collected.foreign.iter().map(|of| foreign::row(of, setting.ids_known)).collect(),
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
         sample_period_ns: setting.sample_period_ns,
         every_poll: setting.every_poll,

@@ -1,5 +1,6 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
+mod foreign;
 mod methods;
 mod opened;
 mod towers;
@@ -143,17 +144,20 @@ pub fn graph(
 ) -> Result<Graph, NothingSelected> {
     selection.check(capture)?;
     let stacks = Stacks::of(capture, None);
-    let Towers { selected: mut towers, beside, unplaced } = {
+    let Towers { selected: mut towers, beside, unplaced, seen_wall_ns } = {
         // Where the tasks stand beside the request in time of their own, they would be drawn twice.
         let open = (!options.children).then_some(options.keep);
         towers(capture, selection, (metric, open), &stacks)
     };
-    let wall_ns = towers.iter().fold(0_u64, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
+    // The wall time of an id of another library is not the sum of what was seen of it.
+    let own = towers.iter().filter(|tower| tower.is_whole());
+    let wall_ns = own.fold(seen_wall_ns, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
+    let is_part = towers.iter().any(|tower| !tower.is_whole());
     if metric != Metric::Wall || options.children {
         towers.extend(beside);
     }
     let empty = Graph {
-        title: selection.title(),
+        title: if is_part { format!("{}, as far as it was seen on workers", selection.title()) } else { selection.title() },
         metric,
         frames: Frames::default(),
         lines: Vec::new(),

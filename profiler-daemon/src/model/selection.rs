@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::capture::{Capture, RequestRow};
+use super::capture::{Capture, ForeignRow, RequestRow};
 use super::request_id::RequestId;
 use super::text::printable;
 
@@ -82,13 +82,23 @@ impl Selection {
         rows
     }
 
+    /// Ids of other libraries that this selects. Empty for the other kinds.
+    #[must_use]
+    pub fn foreign<'c>(&self, capture: &'c Capture) -> Vec<&'c ForeignRow> {
+        match self {
+            Self::Request { id } => capture.foreign.iter().filter(|row| row.answers_to(id)).collect(),
+            Self::Requests => capture.foreign.iter().collect(),
+            Self::Task { .. } | Self::All => Vec::new(),
+        }
+    }
+
     /// Refuses a selection that matches nothing.
     pub fn check(&self, capture: &Capture) -> Result<(), NothingSelected> {
         match self {
-            Self::Request { id } if self.requests(capture).is_empty() => {
+            Self::Request { id } if self.requests(capture).is_empty() && self.foreign(capture).is_empty() => {
                 Err(NothingSelected::Request { id: id.clone(), there_is: requests_there_are(capture) })
             }
-            Self::Requests if capture.requests.is_empty() => Err(NothingSelected::Requests),
+            Self::Requests if capture.requests.is_empty() && capture.foreign.is_empty() => Err(NothingSelected::Requests),
             Self::Task { id } if !knows_task(capture, *id) => {
                 Err(NothingSelected::Task { id: *id, there_is: tasks_there_are(capture) })
             }
@@ -106,7 +116,8 @@ fn knows_task(capture: &Capture, id: u64) -> bool {
 }
 
 fn requests_there_are(capture: &Capture) -> String {
-    let mut ids: Vec<&RequestId> = capture.requests.iter().map(|row| &row.id).collect();
+    let seen = capture.foreign.iter().map(|row| &row.id);
+    let mut ids: Vec<&RequestId> = capture.requests.iter().map(|row| &row.id).chain(seen).collect();
     ids.sort();
     ids.dedup();
     listed("request", &ids.iter().map(|id| printable(id.as_bytes())).collect::<Vec<_>>())

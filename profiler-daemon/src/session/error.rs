@@ -43,6 +43,12 @@ pub enum SessionError {
         /// The process.
         pid: u32,
     },
+    /// The key of attributes and labels is none.
+    #[error("--label-key must have 1 to 64 bytes, and {key:?} has not")]
+    LabelKey {
+        /// The key.
+        key: String,
+    },
     /// The target's mappings could not be read.
     #[error(transparent)]
     Modules(#[from] ModulesError),
@@ -63,7 +69,8 @@ pub enum SessionError {
     /// A request was asked for in a program without the annotation.
     #[error(
         "the program does not link profiler-annotate, so its requests have no names; name a `tokio::task_local!` key of the program with \
-         --request-key, add `profiler_annotate::scope`, or record every task with --all"
+         --request-key, add `profiler_annotate::scope`, or record every task with --all; nor has it an OpenTelemetry thread context or \
+         custom-labels, whose ids would do"
     )]
     NoAnnotation,
     /// More rules than the annotation's table holds.

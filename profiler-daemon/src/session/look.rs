@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::awaits::{AwaitSight, debug_file};
+use super::foreign::{Foreign, ForeignSight};
 use super::mode::Mode;
 use super::{SessionError, modules_of};
 use crate::attach::{self, UprobeMulti};
@@ -25,13 +26,16 @@ pub struct Look {
     pub plan: Plan,
     /// Where its futures can be seen to wait.
     pub awaits: AwaitSight,
+    /// Thread-locals of other libraries that name requests.
+    pub foreign: ForeignSight,
 }
 
 /// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
 pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
     let program = Program::open(path)?;
     let debug = || debug_file(path, program.path(), None, &[]);
-    look(program.path().display().to_string(), program.bytes(), false, debug, progress)
+    let foreign = ForeignSight::of_file(&program);
+    look(program.path().display().to_string(), program.bytes(), false, debug, foreign, progress)
 }
 
 /// Looks at the program of a process.
@@ -41,7 +45,8 @@ pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<L
     let filtered = target.seccomp()?.filtered > 0;
     let modules = modules_of(pid)?;
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
-    look(target.exe().display().to_string(), program.bytes(), filtered, debug, progress)
+    let foreign = Foreign::of(&target, &program, target.load_bias(&program)?, None)?.sight().clone();
+    look(target.exe().display().to_string(), program.bytes(), filtered, debug, foreign, progress)
 }
 
 fn look(
@@ -49,13 +54,14 @@ fn look(
     bytes: &[u8],
     seccomp: bool,
     debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    foreign: ForeignSight,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Look, SessionError> {
     let inspection = inspect(bytes)?;
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false, Mode::Process))?;
-    Ok(Look { path, inspection, plan, awaits })
+    Ok(Look { path, inspection, plan, awaits, foreign })
 }
 
 pub(super) fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {

@@ -5,6 +5,7 @@ mod awaits;
 mod choice;
 mod clock;
 mod error;
+mod foreign;
 mod keys;
 mod look;
 mod mode;
@@ -23,6 +24,7 @@ mod unwind;
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
 pub use choice::Choice;
 pub use error::SessionError;
+pub use foreign::{DEFAULT_LABEL_KEY, ForeignSight, FoundContext};
 pub use look::{Look, look_at_file, look_at_process};
 pub use mode::Mode;
 pub use record::{Recorded, record};
@@ -36,6 +38,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foreign::Foreign;
 use mode::ModeChosen;
 use snapshot::Snapshots;
 use table::Table;
@@ -75,6 +78,8 @@ pub struct Session {
     ended: HashSet<Vec<u8>>,
     closed: bool,
     unwinding: Unwinding,
+    /// Ids of other libraries; `None`: requests are named by a key of the program's own.
+    foreign: Option<Foreign>,
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     kernel_said: Vec<String>,
@@ -135,8 +140,9 @@ impl Session {
     pub fn tick(&mut self) -> Result<(), SessionError> {
         self.count.ended += self.collector.drain(&mut self.attached)?;
         if !self.closed {
-            self.attached.sample_fast(self.collector.is_request_in_flight())?;
+            self.attached.sample_fast(self.collector.is_request_in_flight() || self.is_foreign_near())?;
             self.follow_mappings()?;
+            self.follow_foreign()?;
         }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
         let Self { collector, awaited, ended, setting, .. } = self;
@@ -160,6 +166,30 @@ impl Session {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Whether an id of another library that was asked for by name was seen a moment ago: it has no end that could be waited for.
+    fn is_foreign_near(&self) -> bool {
+        const MOMENT_NS: u64 = 1_000_000_000;
+        let seen_ns = self.collector.foreign_seen_ns();
+        !self.awaited.is_empty() && seen_ns != 0 && monotonic_ns().saturating_sub(seen_ns) < MOMENT_NS
+    }
+
+    /// Looks from time to time where other libraries keep ids of requests: libraries come late, and names of attributes too.
+    fn follow_foreign(&mut self) -> Result<(), SessionError> {
+        let Some(foreign) = &mut self.foreign else { return Ok(()) };
+        match foreign.refresh_in_time(self.attached.foreign_unknown()?) {
+            Ok(true) => Ok(self.attached.set_foreign(foreign.slots())?),
+            Ok(false) => Ok(()),
+            Err(_) if self.target.has_exited() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Which contexts of other libraries are read.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&ForeignSight> {
+        self.foreign.as_ref().map(Foreign::sight)
     }
 
     /// Files of the target whose code has no unwind table, a sentence each.

@@ -9,6 +9,7 @@ use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
+use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
@@ -27,6 +28,7 @@ use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
+use crate::target::program::Program;
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Manner {
     pub no_await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
+    /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
+    pub label_key: Option<String>,
     /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
     pub mode: Option<Mode>,
     /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
@@ -101,6 +105,7 @@ struct Parts {
     plan: Plan,
     inspection: Inspection,
     unwinding: Unwinding,
+    foreign: Option<Foreign>,
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     key: Option<NamingKey>,
@@ -110,7 +115,8 @@ struct Parts {
 
 impl Parts {
     fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key, mode, table } = self;
+        let Self { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table } =
+            self;
         Session {
             attached,
             collector: match subject {
@@ -136,6 +142,7 @@ impl Parts {
             ended: std::collections::HashSet::new(),
             closed: false,
             unwinding,
+            foreign,
             awaits,
             await_table,
             kernel_said: Vec::new(),
@@ -161,7 +168,9 @@ fn attach_to(
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() && !by_key {
+    let foreign = foreign_of(target, &program, bias, manner, mode.mode)?;
+    let is_named = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
+    if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
     let mut awaits = if manner.no_awaits && !by_key {
@@ -227,6 +236,7 @@ fn attach_to(
             entries: &await_entries,
         }),
     })?;
+    foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
     let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     let start_ns = attached.open()?;
@@ -252,7 +262,20 @@ fn attach_to(
         },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key, mode, table })
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table })
+}
+
+/// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
+/// requests are probed, polls are not seen, in which these are.
+fn foreign_of(
+    target: &Target,
+    program: &Program,
+    bias: u64,
+    manner: &Manner,
+    mode: Mode,
+) -> Result<Option<Foreign>, SessionError> {
+    let is_read = manner.request_key.is_none() && mode == Mode::Process;
+    is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.

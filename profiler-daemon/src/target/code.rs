@@ -50,6 +50,12 @@ impl Stretch {
         self.mapping.end
     }
 
+    /// The path of the file, or the kernel's name for what is mapped; empty for neither. Untrusted.
+    #[must_use]
+    pub fn name(&self) -> String {
+        String::from_utf8_lossy(self.mapping.name()).into_owned()
+    }
+
     /// What is added to an address of the file with these `segments` to get the address in the process.
     #[must_use]
     pub fn load_bias(&self, segments: &[Segment]) -> Option<u64> {

@@ -12,6 +12,7 @@ pub mod maps;
 pub mod memory;
 mod pidfd;
 pub mod privileges;
+pub mod process_context;
 pub mod program;
 pub mod seccomp;
 mod status;

@@ -23,6 +23,13 @@ impl Record {
         Self(bytes)
     }
 
+    /// The same with a trace id before it.
+    pub(crate) fn traced(trace: [u8; 16], id: &[u8]) -> Self {
+        let mut record = Self::new(id);
+        record.0[..16].copy_from_slice(&trace);
+        record
+    }
+
     fn address(&self) -> u64 {
         self.0.as_ptr() as u64
     }

@@ -1,5 +1,6 @@
 //! Requests: one in full, or many as a table.
 
+use super::foreign;
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use super::tasks::time_in;
 use super::waits::{worst, worst_points};
@@ -65,8 +66,16 @@ pub fn requests(report: &Report, colours: Colours) -> String {
         }
     }
     let mut text = grid.render("", colours);
+    if report.requests.is_empty() && !report.foreign.is_empty() {
+        return foreign::all(&report.foreign, colours);
+    }
     if report.requests.is_empty() {
         text.push_str("no request was seen\n");
+    }
+    let others = foreign::all(&report.foreign, colours);
+    if !others.is_empty() {
+        text.push('\n');
+        text.push_str(&others);
     }
     text
 }

@@ -84,6 +84,7 @@ fn collected() -> Collected {
             spawns_unseen: 1,
             ..TypeTotals::default()
         }],
+        foreign: Vec::new(),
         live_requests: vec![(4, scope(b"a", 300, 0))],
         ended_requests: vec![(3, scope(b"a", 150, scope::NO_TASK)), (6, scope(b"\xff", 310, 0))],
         ended_children: vec![task(8, 4, 500)],

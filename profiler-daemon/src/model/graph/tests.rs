@@ -1,6 +1,7 @@
 //! Widths are exact, and belong to whom they should.
 
 mod awaits;
+mod foreign;
 mod off_cpu;
 
 use std::collections::BTreeMap;

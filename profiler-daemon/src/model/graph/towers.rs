@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Metric;
 use super::opened::opened;
+use super::{Metric, foreign};
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
 use crate::model::family::{Seen as Family, Unknown};
 use crate::model::held::{Held, held};
@@ -24,12 +24,21 @@ pub(super) struct Tower<'c> {
     pub(super) seen: Seen<'c>,
     /// The scope that its stacks are inside of.
     pub(super) scope: Option<ScopeSeq>,
+    /// Whether only what was seen on workers is known of it: an id of another library.
+    pub(super) partial: bool,
     /// What held the workers while it was scheduled. Known of a request's root scope.
     pub(super) behind: Held,
     /// What it was suspended in. Of a graph that draws no time between polls: nothing.
     pub(super) waits: Accounted,
     /// The part of its suspended time that stands for what is not known, and why.
     pub(super) unknown: Vec<(Unknown, u64)>,
+}
+
+impl Tower<'_> {
+    /// Whether all of its time is known.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.partial
+    }
 }
 
 /// Whose time a tower is, for formats that say it beside the stack and not in it.
@@ -60,7 +69,7 @@ pub(super) enum Taken<'c> {
 }
 
 impl<'c> Taken<'c> {
-    const fn stack(self) -> &'c Stack {
+    pub(super) const fn stack(self) -> &'c Stack {
         match self {
             Self::On(sample) => &sample.stack,
             Self::Off(off) => &off.stack,
@@ -81,7 +90,7 @@ impl<'c> Taken<'c> {
 }
 
 impl<'c> Seen<'c> {
-    fn push(&mut self, taken: Taken<'c>) {
+    pub(super) fn push(&mut self, taken: Taken<'c>) {
         match taken {
             Taken::On(sample) => self.samples.push(sample),
             Taken::Off(off) => self.off_cpu.push(off),
@@ -106,6 +115,8 @@ pub(super) struct Towers<'c> {
     pub(super) beside: Vec<Tower<'c>>,
     /// Stacks inside a selected request that belong to none of these.
     pub(super) unplaced: u64,
+    /// Wall time of the ids of other libraries among them: from the first to the last sighting of each.
+    pub(super) seen_wall_ns: u64,
 }
 
 /// `open`: of a wall graph, whether a request's awaits on its tasks are opened into these tasks' time.
@@ -135,6 +146,9 @@ pub(super) fn towers<'c>(
                     inner.extend(opened(tower, family, row, of_task));
                 }
                 towers.selected.extend(inner);
+            }
+            for row in selection.foreign(capture) {
+                foreign::add(&mut towers, capture, &index, row);
             }
             towers
         }
@@ -170,7 +184,7 @@ impl<'c, 's> Awaits<'c, 's> {
 }
 
 /// Stacks by what they are looked up by: many requests of one id would else read all of them each.
-struct StackIndex<'c> {
+pub(super) struct StackIndex<'c> {
     by_scope: HashMap<ScopeSeq, Vec<Taken<'c>>>,
     by_task: HashMap<u64, Vec<Taken<'c>>>,
 }
@@ -187,6 +201,11 @@ impl<'c> StackIndex<'c> {
             }
         }
         Self { by_scope, by_task }
+    }
+
+    /// What was taken inside the request of this number.
+    pub(super) fn inside(&self, number: ScopeSeq) -> impl Iterator<Item = &Taken<'c>> {
+        self.by_scope.get(&number).into_iter().flatten()
     }
 }
 
@@ -252,6 +271,7 @@ fn add_request<'c>(
         states: row.states,
         seen: own,
         scope: Some(row.scope),
+        partial: false,
         behind,
         waits: awaits.of_scope(row.scope, &row.states),
         ..Tower::default()

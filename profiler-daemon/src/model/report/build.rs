@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::stacks::{Awaits, Sampled, ScheduledBehind, Stacks, sampled};
-use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
-use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
+use super::{Child, Counts, Foreign, Report, Request, RequestName, SCHEMA, Task, TaskRef};
+use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, ForeignRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
 use crate::model::family::{CriticalPath, Seen, Told, tell};
 use crate::model::held::{Behind, Held, held};
 use crate::model::request_id::RequestId;
@@ -43,6 +43,14 @@ impl Filter {
             Self::All | Self::AllRequests => true,
             Self::Requests(ids) => ids.iter().any(|id| row.answers_to(id)),
             Self::Task(id) => row.task_id == Some(*id) || row.children.iter().any(|child| child.task_id == Some(*id)),
+        }
+    }
+
+    fn takes_foreign(&self, row: &ForeignRow) -> bool {
+        match self {
+            Self::All | Self::AllRequests => true,
+            Self::Requests(ids) => ids.iter().any(|id| row.answers_to(id)),
+            Self::Task(id) => row.tasks.contains(id),
         }
     }
 
@@ -110,6 +118,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         target: capture.target.clone(),
         window: capture.window.clone(),
         requests: requests.iter().map(seen).collect(),
+        foreign: capture.foreign.iter().filter(|row| filter.takes_foreign(row)).map(Foreign::of).collect(),
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
         awaits: Awaits::of(capture),
@@ -149,10 +158,15 @@ pub(crate) fn with_family(
 /// What a request is called in a report.
 #[must_use]
 pub fn request_name(row: &RequestRow) -> RequestName {
-    let bytes = row.id.as_bytes();
-    let id = printable(bytes);
-    let id_hex = (id.as_bytes() != bytes).then(|| row.id.to_hex());
+    let (id, id_hex) = id_text(&row.id);
     RequestName { id, id_hex, instance: row.instance }
+}
+
+/// An id as text, and its bytes in hex where they are others.
+pub(super) fn id_text(id: &RequestId) -> (String, Option<String>) {
+    let text = printable(id.as_bytes());
+    let hex = (text.as_bytes() != id.as_bytes()).then(|| id.to_hex());
+    (text, hex)
 }
 
 fn request(

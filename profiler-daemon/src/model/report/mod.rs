@@ -6,6 +6,7 @@
 //! Invariant: in every row the five states add up to `wall_ns` exactly.
 
 mod build;
+mod foreign;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use build::with_family;
 pub use build::{Filter, report, request_name};
+pub use foreign::Foreign;
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
@@ -40,6 +42,8 @@ pub struct Report {
     pub window: Window,
     /// Requests in start order.
     pub requests: Vec<Request>,
+    /// Ids of other libraries, in the order in which they were first seen.
+    pub foreign: Vec<Foreign>,
     /// Live tasks by id, then a row per type for the finished ones.
     pub tasks: Vec<Task>,
     /// How stacks were taken.

@@ -56,6 +56,21 @@ fn a_request_tells_its_samples_and_what_it_waited_behind() {
     assert_eq!((told.stacks.walks, told.stacks.ends["no_row"], told.stacks.tables.rows), (9, 1, 12_000));
 }
 
+/// Check that an id of another library has the times that were seen, and no others.
+#[test]
+fn an_id_of_another_library_is_valid() {
+    let value = json_of(&fixture::foreign());
+    assert_eq!(errors(&value), Vec::<String>::new());
+    let row = &value["foreign"][0];
+    assert_eq!((row["wall_ns"].as_u64(), row["sampled_ns"].as_u64()), (Some(48_000_000), Some(3_000_000)));
+    for unknown in ["polls", "wakes", "scheduled_ns", "suspended_ns"] {
+        assert!(row.get(unknown).is_none(), "{unknown}");
+    }
+    let told = |filter| report(&fixture::foreign(), &filter).foreign.len();
+    assert_eq!((told(Filter::Task(14)), told(Filter::Task(15))), (1, 0));
+    assert_eq!(told(Filter::Requests(vec![RequestId::from("another")])), 0);
+}
+
 #[test]
 fn an_empty_window_is_valid() {
     let full = fixture::capture();

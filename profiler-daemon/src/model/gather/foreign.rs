@@ -1,0 +1,42 @@
+//! Ids of other libraries, from what was collected.
+
+use std::fmt::Write as _;
+
+use profiler_common::foreign::{WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_TRACE};
+
+use crate::collect::ForeignId;
+use crate::model::capture::{ForeignRow, ForeignSource, ScopeSeq};
+use crate::model::request_id::RequestId;
+
+pub(super) fn row(of: &ForeignId, ids_known: bool) -> ForeignRow {
+    let source = match of.what {
+        WHAT_TRACE => ForeignSource::TraceId,
+        WHAT_ATTRIBUTE => ForeignSource::Attribute,
+        WHAT_LABEL => ForeignSource::Label,
+        _ => ForeignSource::Unknown,
+    };
+    let id = if of.id.is_empty() { format!("[unnamed {:x}]", of.number).into_bytes() } else { of.id.clone() };
+    ForeignRow {
+        number: ScopeSeq(of.number),
+        id: RequestId::new(id),
+        source,
+        trace_id: (of.trace_id != [0; 16]).then(|| hex(&of.trace_id)),
+        first_ns: of.sum.first_ns,
+        last_ns: of.sum.last_ns,
+        samples: of.sum.samples,
+        sampled_ns: of.sum.sampled_ns,
+        stretches: of.sum.stretches,
+        blocked_ns: of.sum.blocked_ns,
+        preempted_ns: of.sum.preempted_ns,
+        stopped_ns: of.sum.stopped_ns,
+        tasks: of.sum.tasks.iter().copied().filter(|id| ids_known && *id != 0).collect(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
