@@ -347,7 +347,7 @@ fn what_tasks_wait_for_is_asked() {
 
 1 task shop::pay (spawned): suspended, for 2.500 ms
   task 17
-  shop::pay    src/pay.rs:7
+  shop::pay  src/pay.rs:7
     \\x1b[2J  src/pay.rs:7
 
 not \\x1b[2J everything

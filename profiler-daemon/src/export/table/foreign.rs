@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_is_seen_and_what_is_not() {
         let text = foreign(&row(), Colours::Off);
-        assert!(text.starts_with("request order-\\u{1b}42"), "{text}");
+        assert!(text.starts_with("request order-\\x1b42"), "{text}");
         for part in
             ["running", "3.000", "blocked", "20.000", "3 samples", "not known", "trace id 4bf92f3577b34da6a3ce929d0e0e4736"]
         {
