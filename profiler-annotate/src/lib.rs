@@ -56,6 +56,7 @@ mod scope;
 mod spawn;
 mod startup;
 mod table;
+mod times;
 #[cfg(feature = "tower")]
 mod tower;
 mod waker;

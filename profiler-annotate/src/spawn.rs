@@ -119,7 +119,7 @@ where
     impl Drop for Whole {
         fn drop(&mut self) {
             if let Some(state) = &mut self.0 {
-                state.end();
+                state.end(None, false);
             }
         }
     }
@@ -128,7 +128,10 @@ where
     move || {
         let nowhere = Place { future: ptr::null(), poll: ptr::null() };
         // The closure is dropped inside the scope, as a future is.
-        let entered = whole.0.as_mut().map(|state| state.enter(&nowhere));
+        let entered = whole.0.as_mut().map(|state| {
+            state.look();
+            state.enter(&nowhere, None)
+        });
         let result = function();
         drop(entered);
         result
