@@ -109,7 +109,7 @@ impl<F: Future> Future for Scope<F> {
         let poll: fn(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output> = F::poll;
         let place = Place { future: ptr::from_mut(future).cast(), poll: poll as *const () };
         state.look();
-        let own = state.purpose().map(|purpose| &*OwnWaker::of(waker, purpose, cx.waker()));
+        let own = state.purpose().map(|purpose| OwnWaker::of(waker, purpose, cx.waker()));
         let mut entered = state.enter(&place, own.and_then(OwnWaker::times));
         // SAFETY: pinned with the scope, as said above, and dropped in place.
         let future = unsafe { Pin::new_unchecked(future) };

@@ -184,9 +184,10 @@ impl<'a> Kept<'a> {
         change(unsafe { &mut *self.0.sums.get() });
     }
 
-    /// Goes on from what another block had: the scope's task has changed.
-    pub(crate) fn go_on_from(&self, sums: Sums) {
-        self.change(|own| *own = sums);
+    /// Goes on from another block, which nobody has told of its wakes yet: the scope's task has changed.
+    pub(crate) fn go_on_from(&self, before: &Kept<'_>) {
+        self.change(|own| *own = before.sums());
+        self.0.first_wake_ns.store(before.0.take_wake(), Ordering::Relaxed);
     }
 
     /// A poll begins. It ends when what this gives is dropped.

@@ -83,21 +83,22 @@ impl OwnWaker {
     #[inline]
     pub(crate) fn of<'a>(kept: &'a mut Option<Self>, purpose: Purpose, task: &Waker) -> &'a Self {
         if !kept.as_ref().is_some_and(|own| own.0.purpose == purpose && own.0.task.will_wake(task)) {
-            *kept = Some(Self::made(kept.take(), purpose, task));
+            *kept = Some(Self::made(kept.as_ref(), purpose, task));
         }
         kept.get_or_insert_with(|| Self::made(None, purpose, task))
     }
 
     /// Times go on where the scope has changed its task, and begin anew where others are asked for.
     #[cold]
-    fn made(before: Option<Self>, purpose: Purpose, task: &Waker) -> Self {
+    fn made(before: Option<&Self>, purpose: Purpose, task: &Waker) -> Self {
         let times = (purpose.since_ns != 0).then(|| {
             let times = Times::new(purpose.seq, purpose.start_seen);
-            let before = before.as_ref().filter(|own| own.0.purpose.since_ns == purpose.since_ns);
-            if let Some(before) = before.and_then(|own| own.0.times.as_ref()) {
-                // SAFETY: nobody else has the new ones; the old ones are the caller's scope's own.
-                let (new, old) = unsafe { (Kept::new(&times), Kept::new(before)) };
-                new.go_on_from(old.sums());
+            let before = before.filter(|own| own.0.purpose.since_ns == purpose.since_ns);
+            if let Some(before) = before.and_then(Self::times) {
+                // SAFETY: the caller's scope's own, which it has to itself.
+                let old = unsafe { Kept::new(before) };
+                // SAFETY: nobody else has them yet.
+                unsafe { Kept::new(&times) }.go_on_from(&old);
             }
             times
         });
@@ -162,9 +163,9 @@ mod tests {
         let mut kept = None;
         let polled = |own: &OwnWaker| {
             // SAFETY: nobody else has them.
-            let times = || unsafe { Kept::new(own.times().unwrap()) };
-            drop(times().enter());
-            times().sums()
+            let kept = || unsafe { Kept::new(own.times().unwrap()) };
+            drop(kept().enter());
+            kept().sums()
         };
         let one = polled(OwnWaker::of(&mut kept, timed, &task));
         let two = polled(OwnWaker::of(&mut kept, timed, &another));

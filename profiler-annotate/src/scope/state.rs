@@ -10,6 +10,7 @@ use crate::waker::Purpose;
 use crate::wanted::{self, Case};
 
 /// A scope without its future.
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub(crate) struct State {
     record: Record,
     /// 0 while `phase` is `New`.
@@ -70,14 +71,7 @@ impl State {
     pub(crate) fn child(record: Record, seq: Option<u64>) -> Self {
         let generation = abi::table().asked.generation.load(Ordering::Relaxed);
         let phase = if seq.is_some() { Phase::Request } else { Phase::Inner };
-        Self {
-            seq: seq.unwrap_or(0),
-            generation,
-            phase,
-            wanted: seq.is_some(),
-            child: true,
-            ..Self::new(record)
-        }
+        Self { seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), child: true, ..Self::new(record) }
     }
 
     /// Its request carries a good token.
@@ -87,13 +81,20 @@ impl State {
         self.marked = true;
     }
 
+    #[inline]
     pub(crate) fn record(&self) -> &Record {
         &self.record
     }
 
+    /// What its thread's code can ask for while it is polled.
+    pub(super) fn active(&self) -> Active<'_> {
+        Active { record: &self.record, seq: self.seq, wanted: self.wanted }
+    }
+
     /// Makes it the current one of this thread, without a poll.
+    #[inline]
     pub(crate) fn as_current(&self) -> Current<'_> {
-        Current::set(Active { record: &self.record, seq: self.seq, wanted: self.wanted })
+        Current::set(self)
     }
 
     /// A poll is about to begin: whether anything is asked of the scope now. Before [`State::enter`].

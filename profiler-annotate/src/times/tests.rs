@@ -5,8 +5,13 @@ use super::*;
 /// What happens next, `step` nanoseconds after the last.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Poll { step: u64, long: u64 },
-    Wake { step: u64 },
+    Poll {
+        step: u64,
+        long: u64,
+    },
+    Wake {
+        step: u64,
+    },
     /// The clock of another processor, a little behind.
     PollBehind,
 }

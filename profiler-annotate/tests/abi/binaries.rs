@@ -90,13 +90,14 @@ fn check(elf: &[u8]) {
         ("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
         ("scope_exit", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
+        ("scope_times", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_wake", "8@%rdi"),
     ];
     assert_eq!(described, expected);
     let semaphores = elf::writable_section(elf, ".probes");
     for probe in &probes {
         assert_eq!(elf::bytes_at(elf, probe.site, 2), [0x90, 0xc3], "{}: nop, ret", probe.name);
-        assert!((semaphores..semaphores + 10).contains(&probe.semaphore), "{probe:?}");
+        assert!((semaphores..semaphores + 12).contains(&probe.semaphore), "{probe:?}");
         assert_eq!(elf::bytes_at(elf, probe.semaphore, 2), [0, 0]);
     }
     let table = elf::writable_section(elf, ".profiler_annotate");
