@@ -23,32 +23,56 @@ pub(crate) enum Kind {
     Local = 2,
 }
 
-/// The state of a child of the request that is current here: `None` outside any.
-fn child(kind: Kind) -> Option<State> {
-    Active::now(|parent| {
-        let table = abi::table();
-        let followed = parent.wanted && table.asked.children.load(Ordering::Relaxed) != 0;
-        let seq = followed.then(|| table.next_scope());
-        if let Some(seq) = seq {
-            abi::scope_spawn(ptr::from_ref::<Record>(parent.record), seq, parent.seq, kind as u64);
-        }
-        State::child(parent.record.clone(), seq)
-    })
+/// A child that is about to be spawned.
+struct Birth {
+    state: State,
+    /// Its number, if it is followed.
+    followed: Option<u64>,
+}
+
+impl Birth {
+    /// A child of the request that is current here: `None` outside any.
+    fn here(kind: Kind) -> Option<Self> {
+        Active::now(|parent| {
+            let table = abi::table();
+            let children = parent.wanted && table.asked.children.load(Ordering::Relaxed) != 0;
+            let followed = children.then(|| table.next_scope());
+            if let Some(seq) = followed {
+                abi::scope_spawn(ptr::from_ref::<Record>(parent.record), seq, parent.seq, kind as u64);
+            }
+            Self { state: State::child(parent.record.clone(), followed), followed }
+        })
+    }
+}
+
+/// Spawns `future` by `spawner`, as a child of the request that is current here.
+fn as_child<F, H>(kind: Kind, future: F, spawner: impl FnOnce(Child<F>) -> H) -> H {
+    let Some(Birth { state, followed }) = Birth::here(kind) else { return spawner(Child::Nobodys(future)) };
+    told(followed, spawner(Child::Of(Scope::of(state, future))))
+}
+
+/// The same of a closure.
+fn closure_as_child<F, R, H>(function: F, spawner: impl FnOnce(Closure<F>) -> H) -> H
+where
+    F: FnOnce() -> R,
+{
+    let Some(Birth { state, followed }) = Birth::here(Kind::Blocking) else {
+        return spawner(Closure { whole: Whole(None), function });
+    };
+    told(followed, spawner(Closure { whole: Whole(Some(state)), function }))
+}
+
+fn told<H>(followed: Option<u64>, handle: H) -> H {
+    if let Some(seq) = followed {
+        abi::scope_task(seq, &handle);
+    }
+    handle
 }
 
 /// A future that belongs to the request that was current where it was spawned, if one was.
 pub(crate) enum Child<F> {
     Of(Scope<F>),
     Nobodys(F),
-}
-
-impl<F> Child<F> {
-    fn new(kind: Kind, future: F) -> Self {
-        match child(kind) {
-            Some(state) => Self::Of(Scope::of(state, future)),
-            None => Self::Nobodys(future),
-        }
-    }
 }
 
 impl<F: Future> Future for Child<F> {
@@ -79,7 +103,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(Child::new(Kind::Task, future))
+    as_child(Kind::Task, future, tokio::spawn)
 }
 
 /// [`tokio::task::spawn_local`], and the task belongs to the request that spawns it. See [`spawn`].
@@ -92,7 +116,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    tokio::task::spawn_local(Child::new(Kind::Local, future))
+    as_child(Kind::Local, future, tokio::task::spawn_local)
 }
 
 /// [`tokio::task::spawn_blocking`], and the closure belongs to the request that spawns it. See [`spawn`].
@@ -105,35 +129,40 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    tokio::task::spawn_blocking(child_of_closure(function))
+    closure_as_child(function, |closure: Closure<F>| tokio::task::spawn_blocking(move || closure.run()))
 }
 
-fn child_of_closure<F, R>(function: F) -> impl FnOnce() -> R + Send + 'static
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-{
-    /// Ends the scope when dropped: also by a panic, or where the pool shuts down before it ran.
-    struct Whole(Option<State>);
+/// A closure that belongs to the request that was current where it was spawned, if one was.
+struct Closure<F> {
+    whole: Whole,
+    function: F,
+}
 
-    impl Drop for Whole {
-        fn drop(&mut self) {
-            if let Some(state) = &mut self.0 {
-                state.end(None, false);
-            }
-        }
-    }
-
-    let mut whole = Whole(child(Kind::Blocking));
-    move || {
-        let nowhere = Place { future: ptr::null(), poll: ptr::null() };
+impl<F> Closure<F> {
+    fn run<R>(self) -> R
+    where
+        F: FnOnce() -> R,
+    {
+        let Self { mut whole, function } = self;
+        let place = Place { future: ptr::null(), poll: ptr::null() };
         // The closure is dropped inside the scope, as a future is.
         let entered = whole.0.as_mut().map(|state| {
             state.look();
-            state.enter(&nowhere, None)
+            state.enter(&place, None)
         });
         let result = function();
         drop(entered);
         result
+    }
+}
+
+/// Ends the scope when dropped: also by a panic, or where the pool shuts down before it ran.
+struct Whole(Option<State>);
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(state) = &mut self.0 {
+            state.end(None, false);
+        }
     }
 }

@@ -33,8 +33,6 @@ pub(crate) struct Sums {
     scheduled_ns: u64,
     /// Between exits and wakes.
     suspended_ns: u64,
-    /// The part of `suspended_ns` that no wake ended.
-    unseen_ns: u64,
     /// Polls.
     polls: u64,
     /// Polls that a wake led to.
@@ -54,8 +52,8 @@ impl Sums {
         } else {
             let between = now_ns.saturating_sub(self.last_ns);
             if woken_ns == 0 {
+                // Its task was woken for something else.
                 self.suspended_ns += between;
-                self.unseen_ns += between;
                 self.wakes_unseen += 1;
             } else {
                 // One from within the last poll makes it ready at once.
@@ -107,7 +105,7 @@ pub(crate) struct Times {
     sums: UnsafeCell<Sums>,
     /// When the scope was first woken since its last poll (ns), 0 for not at all. Written by whoever wakes it.
     first_wake_ns: AtomicU64,
-    _reserved: u64,
+    _reserved: [u64; 2],
 }
 
 // SAFETY: `parent` and `sums` are touched through a scope that the caller has to itself (see `begin`), the wake is atomic, and what a
@@ -121,8 +119,8 @@ const _: () = {
     assert!(offset_of!(Times, seq) == 8);
     assert!(offset_of!(Times, parent) == 16);
     assert!(offset_of!(Times, sums) == 24);
-    assert!(offset_of!(Sums, longest_poll_ns) == 80);
-    assert!(offset_of!(Times, first_wake_ns) == 112);
+    assert!(offset_of!(Sums, longest_poll_ns) == 72);
+    assert!(offset_of!(Times, first_wake_ns) == 104);
     assert!(size_of::<Times>() == 128);
 };
 
@@ -137,7 +135,7 @@ impl Times {
             parent: UnsafeCell::new(ptr::null()),
             sums: UnsafeCell::new(Sums { flags, ..Sums::default() }),
             first_wake_ns: AtomicU64::new(0),
-            _reserved: 0,
+            _reserved: [0; 2],
         }
     }
 

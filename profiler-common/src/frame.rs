@@ -27,7 +27,8 @@ pub struct Frame {
     pub generation: u32,
     /// Of a poll: the task's header address. Of a scope: its sequence number.
     pub key: u64,
-    /// The stack pointer at the entry of the poll function. A scope has its enclosing poll's: it leaves by its own event.
+    /// The stack pointer at the entry of the poll function. A scope has its enclosing poll's: it leaves by its own event. Outside any poll
+    /// that is seen it is an address in the stack frame that polls, and 1: see [`crate::unwind::Cursor::step`].
     pub sp: u64,
     /// The request (scope sequence number) that is current inside the frame, 0 for none or an unwanted one.
     pub request: u64,

@@ -25,6 +25,11 @@ pub struct Gate {
     pub await_layouts: u32,
     /// CPU time that a sample stands for now (ns): what lies between two ticks of the sampling clock.
     pub sample_period_ns: u64,
+    /// 1: nothing but wanted requests reaches a probe, so whatever scope is seen is wanted, and no task is; 0: everything is seen, and scopes
+    /// are chosen here.
+    pub requests_only: u32,
+    /// Keeps the row a multiple of 8 bytes; always 0.
+    pub padding: u32,
 }
 
 /// [`Gate::awaits`]: nobody's.
@@ -47,6 +52,8 @@ impl Gate {
         awaits: AWAITS_OFF,
         await_layouts: 0,
         sample_period_ns: 0,
+        requests_only: 0,
+        padding: 0,
     };
 
     /// Whether an event at `now_ns` counts.

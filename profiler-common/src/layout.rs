@@ -42,14 +42,14 @@ layouts! {
         key_hash, spawner,
     }
     crate::scope::ScopeRow {
-        sequence, flags, id_len, task_type, id, task, task_id, tid, await_root, first_ns, last_ns, off_at_enter, states, polls,
-        wakes, wakes_unseen, longest_poll_ns, future, awaiting,
+        sequence, flags, id_len, task_type, id, task, task_id, trace_id, tid, await_root, first_ns, last_ns, first_wake_ns, off_at_enter, states,
+        polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting,
     }
     crate::totals::TypeTotals {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset, await_root, padding }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, padding }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }
@@ -57,6 +57,7 @@ layouts! {
     crate::record::PollRecord { kind, tid, task, task_id, task_type, what, request, ready_ns, start_ns, end_ns, off }
     crate::record::WakeRecord { kind, tid, time_ns, task, task_id, task_type, padding, by_task, by_task_id }
     crate::record::BeginRecord { kind, tid, scope, time_ns }
+    crate::record::SpawnedRecord { kind, task_type, child, task_id }
     crate::record::AwaitRecord { kind, what, request, task_id, task_type, padding, awaiting, gap }
     crate::awaits::Awaiting { stack, task }
     crate::awaits::RequestKey {

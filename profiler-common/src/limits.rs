@@ -3,6 +3,9 @@
 /// Longest request id, in bytes (the annotation refuses longer ones).
 pub const REQUEST_ID_BYTES: usize = 64;
 
+/// Length of a W3C trace id, in bytes.
+pub const TRACE_ID_BYTES: usize = 16;
+
 /// Open polls and scopes that one thread may nest. A `LocalSet` inside a scope inside a poll is three.
 pub const FRAME_DEPTH: usize = 16;
 

@@ -83,6 +83,9 @@ losses! {
     AwaitTypeUnread = 53, "await_type_unread", "A request's future was not walked because its type has no layout, or shares its code with another.";
     KeyUnreadable = 54, "key_unreadable", "The value of the request key could not be read from a task's memory.";
     KeyMalformed = 55, "key_malformed", "The value of the request key was a text of no bytes, or of more than 64.";
+    ChildUnknown = 56, "child_unknown", "A child of a request was entered, or said to be a task, whose spawn had not been seen or had found the map of tasks full.";
+    ChildUnfollowed = 57, "child_unfollowed", "A request waited for a task that it had not spawned through the annotation: that task's time is not known.";
+    RequestTooFast = 58, "request_too_fast", "A request was faster than --slower-than asks for, and was dropped.";
 }
 
 /// How many counters there are.

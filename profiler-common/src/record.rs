@@ -28,6 +28,8 @@ pub enum RecordKind {
     Begin = 8,
     /// An [`AwaitRecord`].
     Await = 9,
+    /// A [`SpawnedRecord`].
+    Spawned = 10,
 }
 
 /// Requests that one stack can lie in (nested scopes).
@@ -197,6 +199,20 @@ pub struct BeginRecord {
     pub scope: u64,
     /// When (ns).
     pub time_ns: u64,
+}
+
+/// A child of a wanted request, which is known by the number of its scope, is this task.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SpawnedRecord {
+    /// [`RecordKind::Spawned`].
+    pub kind: u32,
+    /// The task's type.
+    pub task_type: u32,
+    /// The child: [`crate::task::CHILD`] and its scope's number.
+    pub child: u64,
+    /// Tokio's task id, 0 where unknown.
+    pub task_id: u64,
 }
 
 /// A finished request.

@@ -4,12 +4,15 @@
 //! its polls it is suspended, then scheduled from the wake of its task that led to the poll that entered it again; a poll of the
 //! task that does not enter the scope leaves it suspended.
 //!
+//! Where tasks are not seen, because only wanted requests are, a scope has a waker of its own: it is scheduled from its own first wake on,
+//! and entered without one (its task was woken for something else) it has been suspended.
+//!
 //! Invariant: `states.wall_ns() == last_ns - first_ns` after every call.
 
 use crate::awaits::Awaiting;
 use crate::clock::{OffCpu, Snapshot};
 use crate::frame::Frame;
-use crate::limits::REQUEST_ID_BYTES;
+use crate::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use crate::states::{Ready, States};
 use crate::task::{self, TaskRow};
 use crate::thread::ThreadRow;
@@ -23,6 +26,11 @@ pub const ENDED: u32 = 4;
 /// Of a request that a key names: its first poll was seen.
 pub const START_SEEN: u32 = 8;
 
+/// It is woken through a waker of its own, and nothing is known of its task.
+pub const OWN_WAKER: u32 = 16;
+/// When it was left last, its future had something to wait for.
+pub const LEFT_PENDING: u32 = 32;
+
 /// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
 pub const KEYED: u64 = 1 << 63;
 
@@ -32,7 +40,7 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,
@@ -44,6 +52,8 @@ pub struct ScopeRow {
     pub task: u64,
     /// That task's id, 0 for none.
     pub task_id: u64,
+    /// The trace it is part of, W3C byte order; zeros for none.
+    pub trace_id: [u8; TRACE_ID_BYTES],
     /// The thread of the open or last poll.
     pub tid: u32,
     /// The node at which a walk of its awaits begins, and 1; 0 for none.
@@ -52,6 +62,8 @@ pub struct ScopeRow {
     pub first_ns: u64,
     /// Up to when its time has been divided (ns).
     pub last_ns: u64,
+    /// Of one with a waker of its own: when the first wake since it was entered last came (ns), 0 for none. Others write it.
+    pub first_wake_ns: u64,
     /// The thread's clocks when it was entered.
     pub off_at_enter: OffCpu,
     /// Its time so far.
@@ -86,10 +98,12 @@ impl ScopeRow {
         id: [0; REQUEST_ID_BYTES],
         task: 0,
         task_id: 0,
+        trace_id: [0; TRACE_ID_BYTES],
         tid: 0,
         await_root: 0,
         first_ns: 0,
         last_ns: 0,
+        first_wake_ns: 0,
         off_at_enter: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
         states: States {
             running_ns: 0,
@@ -117,7 +131,9 @@ impl ScopeRow {
     /// When the scope became ready, as far as the poll around it knows.
     #[inline(always)]
     fn ready(&self, outer: &Frame) -> Ready {
-        if outer.task == 0 || outer.start_ns < self.last_ns {
+        if self.flags & OWN_WAKER != 0 {
+            if outer.ready_ns != 0 { Ready::At(outer.ready_ns) } else { Ready::Not }
+        } else if outer.task == 0 || outer.start_ns < self.last_ns {
             // Outside any task no wake can be seen. Left in this very poll, it is entered again without one having led to it.
             Ready::Not
         } else if outer.ready_ns != 0 {
@@ -128,7 +144,8 @@ impl ScopeRow {
         }
     }
 
-    /// The scope is entered on the thread of `snapshot`, inside `outer` (its `task` is 0 outside any poll).
+    /// The scope is entered on the thread of `snapshot`, inside `outer` (its `task` is 0 outside any poll; of a scope with a waker of its own
+    /// its `ready_ns` is that of the wake taken from `first_wake_ns`).
     /// Returns whether the event was older than the row.
     #[inline(always)]
     pub fn on_enter(&mut self, snapshot: &Snapshot, tid: u32, outer: &Frame) -> bool {
@@ -145,16 +162,18 @@ impl ScopeRow {
             let ready = if self.flags & INSIDE != 0 { Ready::Unseen } else { self.ready(outer) };
             let suspended_before = self.states.suspended_ns;
             self.states.add_between(self.last_ns, now_ns, ready);
-            if outer.task != 0 && outer.ready_ns != 0 {
+            let wakes_seen = outer.task != 0 || self.flags & OWN_WAKER != 0;
+            if wakes_seen && outer.ready_ns != 0 {
                 self.wakes += 1;
-            } else if outer.task != 0 {
+            } else if wakes_seen {
                 self.wakes_unseen += 1;
                 if let Ready::At(_) = ready {
                     self.states.unseen_ns += self.states.suspended_ns - suspended_before;
                 }
             }
         }
-        self.flags = self.flags & !NO_TASK | INSIDE | if outer.task == 0 { NO_TASK } else { 0 };
+        let no_task = if outer.task == 0 && self.flags & OWN_WAKER == 0 { NO_TASK } else { 0 };
+        self.flags = self.flags & !(NO_TASK | LEFT_PENDING) | INSIDE | no_task;
         self.task = outer.task;
         self.tid = tid;
         self.off_at_enter = snapshot.off;
@@ -209,6 +228,9 @@ impl ScopeRow {
             if elapsed > row.longest_poll_ns {
                 row.longest_poll_ns = elapsed;
             }
+        } else if row.flags & OWN_WAKER != 0 {
+            let ready = if row.first_wake_ns != 0 { Ready::At(row.first_wake_ns) } else { Ready::Not };
+            row.states.add_between(row.last_ns, now_ns, ready);
         } else {
             let ready = match task {
                 Some(task) if task.flags & task::POLLED == 0 => task.ready(task.first_wake_ns),

@@ -5,8 +5,8 @@
 //! bits 8..13   register of the first argument
 //! bits 13..18  register of the second; of a poll's start `rbp` if the pushed bytes are counted from it, else from `rsp`
 //! bit  18      the site can be reached again within one poll (a retry loop)
-//! bits 24..40  bytes pushed on the stack between the function's entry and the site; of a scope's start the registers of the third and
-//!              fourth argument, five bits each
+//! bits 24..40  bytes pushed on the stack between the function's entry and the site; of an event of a scope the registers of the
+//!              third, fourth and fifth argument, five bits each
 //! bits 40..64  place of the task type, all ones for none
 //! ```
 
@@ -28,9 +28,10 @@ pub enum SiteRole {
     Spawn = 6,
     /// A task defers its own wake; first argument: pointer to its `Waker` (vtable and data, in rustc's order; data is the header).
     Defer = 7,
-    /// A scope's poll starts; arguments: record, sequence number, address of the wrapped future, its poll function.
+    /// A scope's poll starts; arguments: record, sequence number, address of the wrapped future, its poll function, an address in the stack
+    /// frame that polls it.
     ScopeEnter = 8,
-    /// A scope's poll ends; arguments: record, sequence number.
+    /// A scope's poll ends; arguments: record, sequence number, whether its future is done.
     ScopeExit = 9,
     /// A scope is done or dropped; arguments: record, sequence number.
     ScopeEnd = 10,
@@ -38,6 +39,12 @@ pub enum SiteRole {
     Woken = 11,
     /// A leaf stores its waker (`clone_waker`); first argument: header.
     WakerStored = 12,
+    /// A wanted scope is woken through its own waker; argument: sequence number.
+    ScopeWake = 13,
+    /// A wanted scope is about to spawn a child; arguments: record, sequence number of the child, of the scope, kind of the child.
+    ScopeSpawn = 14,
+    /// A child has been spawned; arguments: its sequence number, address of a pointer to its task's header.
+    ScopeTask = 15,
 }
 
 /// A general register of x86-64, numbered as in the instruction encoding.
@@ -77,7 +84,7 @@ pub struct Site {
     pub second: Register,
     /// Whether one poll can reach the site more than once.
     pub repeats: bool,
-    /// Bytes pushed between the function's entry and the site; of a scope's start see [`more_registers`].
+    /// Bytes pushed between the function's entry and the site; of an event of a scope see [`more_registers`].
     pub pushed: u16,
     /// Place of the task type, [`NO_TYPE`] for none.
     pub task_type: u32,
@@ -131,10 +138,10 @@ pub const fn pushed(cookie: u64) -> u64 {
     cookie >> 24 & 0xffff
 }
 
-/// What stands in the place of [`Site::pushed`] at a scope's start: where its third and fourth argument stand.
+/// What stands in the place of [`Site::pushed`] of an event of a scope: where its third, fourth and fifth argument stand.
 #[must_use]
-pub const fn more_registers(third: Register, fourth: Register) -> u16 {
-    third as u16 | (fourth as u16) << 5
+pub const fn more_registers(third: Register, fourth: Register, fifth: Register) -> u16 {
+    third as u16 | (fourth as u16) << 5 | (fifth as u16) << 10
 }
 
 /// Number of the third argument's register.
@@ -149,6 +156,13 @@ pub const fn third_register(cookie: u64) -> u64 {
 #[must_use]
 pub const fn fourth_register(cookie: u64) -> u64 {
     cookie >> 29 & 0x1f
+}
+
+/// Number of the fifth argument's register.
+#[inline(always)]
+#[must_use]
+pub const fn fifth_register(cookie: u64) -> u64 {
+    cookie >> 34 & 0x1f
 }
 
 /// Place of the task type, [`NO_TYPE`] for none.
@@ -194,8 +208,8 @@ mod tests {
         assert!(repeats(cookie));
         assert_eq!(pushed(cookie), 0xfff8);
         assert_eq!(task_type(cookie), 0xab_cdef);
-        let cookie = Site { pushed: more_registers(Register::Rdx, Register::R15), ..site }.cookie();
-        assert_eq!((third_register(cookie), fourth_register(cookie)), (2, 15));
+        let cookie = Site { pushed: more_registers(Register::Rdx, Register::R15, Register::R8), ..site }.cookie();
+        assert_eq!((third_register(cookie), fourth_register(cookie), fifth_register(cookie)), (2, 15, 8));
         assert_eq!(task_type(cookie), 0xab_cdef);
     }
 }

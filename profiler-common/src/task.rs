@@ -21,6 +21,17 @@ pub const YIELDED: u32 = 8;
 /// A wanted scope has been entered in one of its polls, so its polls and wakes leave records.
 pub const CARRIER: u32 = 16;
 
+/// It is a child that the annotation has told of, not Tokio: its key and id are [`CHILD`] and its scope's number, and `vtable` holds the
+/// address of the future.
+pub const CHILD_SCOPE: u32 = 32;
+/// See [`CHILD_SCOPE`]: it is a closure in the pool of blocking threads.
+pub const CHILD_BLOCKING: u32 = 64;
+/// See [`CHILD_SCOPE`]: it is a task of a `LocalSet`.
+pub const CHILD_LOCAL: u32 = 128;
+
+/// What the keys and ids of [`CHILD_SCOPE`] rows begin with: no address, and no id that Tokio comes to.
+pub const CHILD: u64 = 1 << 62;
+
 /// Bits of the word at the start of a task's header (tokio `runtime/task/state.rs`, the same from 1.8 to 1.54).
 pub mod state_word {
     /// The task has completed.
@@ -37,7 +48,7 @@ pub mod state_word {
 pub struct TaskRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`SPAWN_SEEN`], [`POLLED`], [`READY`], [`YIELDED`], [`CARRIER`].
+    /// [`SPAWN_SEEN`], [`POLLED`], [`READY`], [`YIELDED`], [`CARRIER`], [`CHILD_SCOPE`], [`CHILD_BLOCKING`], [`CHILD_LOCAL`].
     pub flags: u32,
     /// Tokio's task id; 0 where this Tokio version has none.
     pub id: u64,

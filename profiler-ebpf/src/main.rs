@@ -14,6 +14,7 @@
 
 mod atomics;
 mod awaits;
+mod children;
 mod globals;
 mod hidden;
 mod keys;
@@ -122,6 +123,27 @@ pub fn scope_exit(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn scope_end(ctx: ProbeContext) -> u32 {
     scopes::end(&Hit::new(&ctx));
+    0
+}
+
+/// A wanted scope, or a child of one, is woken through its own waker.
+#[uprobe]
+pub fn scope_wake(ctx: ProbeContext) -> u32 {
+    scopes::wake(&Hit::new(&ctx));
+    0
+}
+
+/// A wanted scope is about to spawn a child.
+#[uprobe]
+pub fn scope_spawn(ctx: ProbeContext) -> u32 {
+    children::spawn(&Hit::new(&ctx));
+    0
+}
+
+/// A child has been spawned, and is this task.
+#[uprobe]
+pub fn scope_task(ctx: ProbeContext) -> u32 {
+    children::task(&Hit::new(&ctx));
     0
 }
 

@@ -13,7 +13,7 @@ use profiler_common::limits::{
 use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
 use profiler_common::record::{
-    AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, StackRecord, WakeRecord,
+    AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
 };
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::TypeRow;
@@ -40,7 +40,7 @@ pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, B
 #[map]
 pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
 
-/// Wanted request ids, zero-padded. Written by the daemon.
+/// Wanted request ids and trace ids, zero-padded: 1 for a request id, 2 for a trace id. Written by the daemon.
 #[map]
 pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);
 
@@ -142,6 +142,7 @@ pub struct SharedTypes {
     poll: PollRecord,
     wake: WakeRecord,
     begin: BeginRecord,
+    spawned: SpawnedRecord,
     rule: Rule,
     region: Region,
     walks: Walks,

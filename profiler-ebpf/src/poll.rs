@@ -7,7 +7,7 @@ use profiler_common::gate::Gate;
 use profiler_common::limits::FRAME_DEPTH;
 use profiler_common::loss::Loss;
 use profiler_common::site;
-use profiler_common::task::{self, TaskRow, state_word};
+use profiler_common::task::{self, Started, TaskRow, state_word};
 use profiler_common::thread::ThreadRow;
 
 use crate::atomics;
@@ -40,15 +40,17 @@ pub fn start(hit: &Hit) {
     let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
     let snapshot = threads::snapshot(thread);
     let Some(row) = task_row(&header, snapshot.now_ns) else { return };
-    let Some(frame) = open(&gate, address, row, &snapshot, tid) else { return };
+    let Some(started) = open(&gate, row, &snapshot, tid) else { return };
+    let request = keys::at_start(&gate, tid, address, row, &started);
+    let frame = PollFrame { generation: row.generation, request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
         lose(Loss::FrameStackFull);
     }
 }
 
-/// Takes the wake, starts the poll in the task's row, and says what its frame must know.
+/// Takes the wake, starts the poll in the task's row, and ends the wait before it.
 #[inline(always)]
-fn open(gate: &Gate, address: u64, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<PollFrame> {
+pub fn open(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Option<Started> {
     let gap = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let started = claimed(row, CLAIM_TRIES, |row| {
@@ -68,8 +70,7 @@ fn open(gate: &Gate, address: u64, row: &mut TaskRow, snapshot: &Snapshot, tid: 
         lose(Loss::ClockBackwards);
     }
     awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
-    let request = keys::at_start(gate, tid, address, row, &started);
-    Some(PollFrame { generation: row.generation, request, ready_ns: started.ready_ns, start_ns: row.last_ns })
+    Some(started)
 }
 
 /// How often a poll's start tries while the late end of the poll before is being written: that takes some 100 ns.
@@ -124,7 +125,7 @@ pub fn idle(hit: &Hit) {
 
 /// Ends the poll that `frame` opened.
 #[inline(always)]
-fn end(row: &mut TaskRow, frame: &Frame, gate: &Gate, snapshot: &Snapshot, notified: bool) {
+pub fn end(row: &mut TaskRow, frame: &Frame, gate: &Gate, snapshot: &Snapshot, notified: bool) {
     if row.generation != frame.generation {
         lose(Loss::LateEnd);
         return;

@@ -78,16 +78,22 @@ impl Hit {
         self.register(site::second_register(self.cookie))
     }
 
-    /// A scope's start: its third argument.
+    /// Of an event of a scope the third argument.
     #[inline(always)]
     pub fn third(&self) -> u64 {
         self.register(site::third_register(self.cookie))
     }
 
-    /// A scope's start: its fourth argument.
+    /// Of an event of a scope the fourth argument.
     #[inline(always)]
     pub fn fourth(&self) -> u64 {
         self.register(site::fourth_register(self.cookie))
+    }
+
+    /// Of an event of a scope the fifth argument.
+    #[inline(always)]
+    pub fn fifth(&self) -> u64 {
+        self.register(site::fifth_register(self.cookie))
     }
 
     /// The verifier wants context reads at constant offsets, hence the match and not an index.

@@ -1,14 +1,14 @@
 //! Scopes: entering, leaving and ending a request.
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use profiler_common::awaits::Gap;
+use profiler_common::awaits::{Awaiting, Gap};
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate};
-use profiler_common::limits::REQUEST_ID_BYTES;
+use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
-use profiler_common::scope::{INSIDE, ScopeRow};
+use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, ScopeRow};
 use profiler_common::task::CARRIER;
 
 use crate::losses::{lose, lose_many};
@@ -16,13 +16,20 @@ use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{awaits, spans, threads};
+use crate::{atomics, awaits, children, spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
 const ID_LENGTH_OFFSET: u64 = 29;
 /// See [`ID_LENGTH_OFFSET`].
 const ID_OFFSET: u64 = 30;
+/// The trace id comes first; zeros for none.
+const TRACE_ID_OFFSET: u64 = 0;
+
+/// What [`WANTED`] says of a key: a request id.
+const WANTED_ID: u32 = 1;
+/// A trace id.
+const WANTED_TRACE: u32 = 2;
 
 /// A scope's poll starts. The third and fourth argument are the wrapped future and its poll function.
 #[inline(always)]
@@ -31,7 +38,14 @@ pub fn enter(hit: &Hit) {
     let (tid, _) = threads::current();
     let Some(gate) = threads::gate(threads::now_ns()) else { return };
     let Some(thread) = threads::row(hit, tid) else { return };
-    let outer = thread.frames.top().copied().unwrap_or_default();
+    if gate.requests_only != 0 {
+        // What lies below this frame has been left without its exit having been seen.
+        lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
+        if children::enter(&gate, hit, tid, thread) {
+            return;
+        }
+    }
+    let mut outer = thread.frames.top().copied().unwrap_or_default();
     let row = match find(sequence) {
         Some(row) => Some(row),
         None => begin(&gate, record, sequence, &outer).map(|row| {
@@ -40,7 +54,19 @@ pub fn enter(hit: &Hit) {
         }),
     };
     let request = if row.is_some() { sequence } else { 0 };
-    let frame = thread.frames.scope(sequence, request);
+    let mut frame = thread.frames.scope(sequence, request);
+    if let Some(row) = &row
+        && row.flags & OWN_WAKER != 0
+    {
+        let row = &raw const **row;
+        // SAFETY: a live word of a map value, which wakers on other CPUs change.
+        outer.ready_ns = unsafe { atomics::take((&raw const (*row).first_wake_ns).cast_mut()) };
+        frame.ready_ns = outer.ready_ns;
+        if frame.sp == u64::MAX {
+            // The outermost: stacks end at the frame that polls it.
+            (frame.sp, frame.start_ns) = (hit.fifth() | 1, threads::now_ns());
+        }
+    }
     if !thread.frames.push(frame) {
         lose(Loss::FrameStackFull);
     }
@@ -87,8 +113,11 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         lose(Loss::RecordUnreadable);
         return None;
     };
-    // SAFETY: the value is not kept.
-    if gate.all_requests == 0 && unsafe { WANTED.get(id) }.is_none() {
+    let Some(trace_id) = read_user::<[u8; TRACE_ID_BYTES]>(record.wrapping_add(TRACE_ID_OFFSET)) else {
+        lose(Loss::RecordUnreadable);
+        return None;
+    };
+    if gate.all_requests == 0 && gate.requests_only == 0 && !is_wanted(id, &trace_id) {
         return None;
     }
     if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
@@ -101,6 +130,10 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     let row = find(sequence)?;
     row.id = id;
     row.id_len = u32::from(length);
+    row.trace_id = trace_id;
+    if gate.requests_only != 0 {
+        row.flags |= OWN_WAKER;
+    }
     if let Some(task) = TASKS.get_ptr_mut(outer.task) {
         // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
         let task = unsafe { &mut *task };
@@ -111,6 +144,38 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     Some(row)
 }
 
+/// Whether the request of this id, padded with zeros, or the trace that it is part of, was asked for.
+#[inline(always)]
+fn is_wanted(mut id: [u8; REQUEST_ID_BYTES], trace_id: &[u8; TRACE_ID_BYTES]) -> bool {
+    // SAFETY: the value is not kept.
+    if unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_ID != 0) {
+        return true;
+    }
+    if *trace_id == [0; TRACE_ID_BYTES] {
+        return false;
+    }
+    id = [0; REQUEST_ID_BYTES];
+    id[..TRACE_ID_BYTES].copy_from_slice(trace_id);
+    // SAFETY: as above.
+    unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_TRACE != 0)
+}
+
+/// A wanted scope is woken through its own waker, before its task is. One that has ended makes no record.
+#[inline(always)]
+pub fn wake(hit: &Hit) {
+    let sequence = hit.first();
+    let now_ns = threads::now_ns();
+    if threads::gate(now_ns).is_none() {
+        return;
+    }
+    if let Some(row) = SCOPES.get_ptr_mut(sequence) {
+        // SAFETY: a live word of a map value, changed atomically by everyone.
+        unsafe { atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns) };
+    } else {
+        children::wake(sequence, now_ns);
+    }
+}
+
 /// A scope's poll ends.
 #[inline(always)]
 pub fn exit(hit: &Hit) {
@@ -119,6 +184,10 @@ pub fn exit(hit: &Hit) {
     let (tid, _) = threads::current();
     let Some(thread) = threads::known(tid) else { return };
     let snapshot = threads::snapshot(thread);
+    let pending = hit.third() == 0;
+    if gate.requests_only != 0 && children::exit(&gate, hit, tid, thread, &snapshot) {
+        return;
+    }
     let Some(closed) = thread.frames.close(FrameKind::Scope, sequence) else {
         lose(Loss::ScopeExitUnmatched);
         return;
@@ -131,9 +200,11 @@ pub fn exit(hit: &Hit) {
         // SAFETY: as in `begin`.
         waker_stack = unsafe { (*task).waker_stack };
     }
-    let awaiting = awaits::of_scope(&gate, tid, row, waker_stack);
+    // One that is done has left its awaits.
+    let awaiting = if pending { awaits::of_scope(&gate, tid, row, waker_stack) } else { Awaiting::NOWHERE };
     let backwards = writing(row, |row| {
         row.awaiting = awaiting;
+        row.flags |= if pending { LEFT_PENDING } else { 0 };
         row.on_exit(&snapshot)
     });
     if backwards {
@@ -146,13 +217,16 @@ pub fn exit(hit: &Hit) {
 pub fn end(hit: &Hit) {
     let sequence = hit.second();
     let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    if gate.requests_only != 0 && children::end(&gate, hit) {
+        return;
+    }
     let Some(row) = find(sequence) else { return };
     let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
     let left_ns = row.last_ns;
-    // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is done.
-    let waited =
-        row.flags & INSIDE == 0 && !thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
+    // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is gone.
+    let in_one_poll = row.task != 0 && thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
+    let waited = row.flags & (INSIDE | LEFT_PENDING) == LEFT_PENDING && !in_one_poll;
     close(&gate, sequence, row, &snapshot, waited);
 }
 

@@ -16,9 +16,11 @@
 //!   section `.probes`, which the kernel raises and lowers (`ref_ctr_offset` of a uprobe).
 
 use std::arch::{asm, global_asm};
+use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::record::Record;
+use crate::scope::Place;
 use crate::table::{self, Table};
 use crate::times::Times;
 
@@ -74,11 +76,12 @@ macro_rules! probe {
 mod probes {
     use super::global_asm;
 
-    probe!("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
+    probe!("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8");
     probe!("scope_exit", "8@%rdi 8@%rsi 8@%rdx");
     probe!("scope_end", "8@%rdi 8@%rsi");
     probe!("scope_wake", "8@%rdi");
     probe!("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
+    probe!("scope_task", "8@%rdi 8@%rsi");
     probe!("scope_times", "8@%rdi 8@%rsi 8@%rdx");
 }
 
@@ -86,11 +89,12 @@ mod probes {
 mod probes {
     use super::global_asm;
 
-    probe!("scope_enter", "8@x0 8@x1 8@x2 8@x3");
+    probe!("scope_enter", "8@x0 8@x1 8@x2 8@x3 8@x4");
     probe!("scope_exit", "8@x0 8@x1 8@x2");
     probe!("scope_end", "8@x0 8@x1");
     probe!("scope_wake", "8@x0");
     probe!("scope_spawn", "8@x0 8@x1 8@x2 8@x3");
+    probe!("scope_task", "8@x0 8@x1");
     probe!("scope_times", "8@x0 8@x1 8@x2");
 }
 
@@ -139,12 +143,15 @@ global_asm!(
 
 // SAFETY: all are defined above, the functions with the C calling convention and no effect, the data with these layouts.
 unsafe extern "C" {
-    safe fn profiler_annotate_scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const ());
+    safe fn profiler_annotate_scope_enter(record: *const Record, seq: u64, future: *const (), poll: *const (), frame: *const ());
     safe fn profiler_annotate_scope_exit(record: *const Record, seq: u64, done: u64);
     safe fn profiler_annotate_scope_end(record: *const Record, seq: u64);
     safe fn profiler_annotate_scope_wake(seq: u64);
+    #[cfg(feature = "tokio")]
     safe fn profiler_annotate_scope_spawn(record: *const Record, seq: u64, parent: u64, kind: u64);
     safe fn profiler_annotate_scope_times(record: *const Record, seq: u64, times: *const Times);
+    #[cfg(feature = "tokio")]
+    safe fn profiler_annotate_scope_task(seq: u64, handle: *const ());
 
     safe static profiler_annotate_scope_enter_semaphore: AtomicU16;
     safe static profiler_annotate_scope_exit_semaphore: AtomicU16;
@@ -160,12 +167,11 @@ fn listened(semaphore: &AtomicU16) -> bool {
     semaphore.load(Ordering::Relaxed) != 0
 }
 
-/// Probe `scope_enter`: a scope's poll begins. `future` and `poll` are the address of the wrapped future and of its poll function.
-/// Reached if the scope is `wanted` or every scope is listened to.
+/// Probe `scope_enter`: a scope's poll begins, at this place. Reached if the scope is `wanted` or every scope is listened to.
 #[inline]
-pub(crate) fn scope_enter(wanted: bool, record: *const Record, seq: u64, future: *const (), poll: *const ()) {
+pub(crate) fn scope_enter(wanted: bool, record: *const Record, seq: u64, place: &Place) {
     if wanted || listened(&profiler_annotate_scope_enter_semaphore) {
-        profiler_annotate_scope_enter(record, seq, future, poll);
+        profiler_annotate_scope_enter(record, seq, place.future, place.poll, ptr::from_ref(place).cast());
     }
 }
 
@@ -190,10 +196,17 @@ pub(crate) fn scope_wake(seq: u64) {
     profiler_annotate_scope_wake(seq);
 }
 
-/// Probe `scope_spawn`: a wanted scope spawns a child, which is a scope too.
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "children are spawned through tokio"))]
+/// Probe `scope_spawn`: a wanted scope is about to spawn a child, which is a scope too.
+#[cfg(feature = "tokio")]
 pub(crate) fn scope_spawn(record: *const Record, seq: u64, parent: u64, kind: u64) {
     profiler_annotate_scope_spawn(record, seq, parent, kind);
+}
+
+/// Probe `scope_task`: a child has been spawned, and this is its handle: a pointer to the task's header, and nothing else, in every
+/// version of Tokio (tokio runtime/task/join.rs and abort.rs). Whoever reads it checks the header.
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_task<H>(seq: u64, handle: &H) {
+    profiler_annotate_scope_task(seq, ptr::from_ref(handle).cast());
 }
 
 /// Probe `scope_times`: a scope that has kept its times is over. Reached by every such scope.

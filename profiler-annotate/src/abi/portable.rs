@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::record::Record;
+use crate::scope::Place;
 use crate::table::Table;
 use crate::times::Times;
 
@@ -34,7 +35,7 @@ pub(crate) fn now_ns() -> u64 {
 
 pub(crate) fn scope_times(_record: *const Record, _seq: u64, _times: *const Times) {}
 
-pub(crate) fn scope_enter(_wanted: bool, _record: *const Record, _seq: u64, _future: *const (), _poll: *const ()) {}
+pub(crate) fn scope_enter(_wanted: bool, _record: *const Record, _seq: u64, _place: &Place) {}
 
 pub(crate) fn scope_exit(_wanted: bool, _record: *const Record, _seq: u64, _done: bool) {}
 
@@ -42,5 +43,8 @@ pub(crate) fn scope_end(_wanted: bool, _record: *const Record, _seq: u64) {}
 
 pub(crate) fn scope_wake(_seq: u64) {}
 
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "children are spawned through tokio"))]
+#[cfg(feature = "tokio")]
 pub(crate) fn scope_spawn(_record: *const Record, _seq: u64, _parent: u64, _kind: u64) {}
+
+#[cfg(feature = "tokio")]
+pub(crate) fn scope_task<H>(_seq: u64, _handle: &H) {}

@@ -10,7 +10,6 @@ use crate::waker::Purpose;
 use crate::wanted::{self, Case};
 
 /// A scope without its future.
-#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub(crate) struct State {
     record: Record,
     /// 0 while `phase` is `New`.
@@ -26,23 +25,25 @@ pub(crate) struct State {
     marked: bool,
     /// Its first poll is in its times.
     start_seen: bool,
-    /// Of a request's child, which has no times of its own.
-    child: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Not polled yet.
     New,
-    /// A request, or the child of one that is wanted: its probes fire.
+    /// A request: its probes fire.
     Request,
+    /// A child of a wanted request: its probes fire until the rules change, because whose it is was told under these.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "children are spawned through tokio"))]
+    Child,
     /// Part of the request around it, which it began inside of, or of an unwanted one that spawned it: no probes.
     Inner,
     /// Over: nothing more to say.
     Ended,
 }
 
-/// Where a walk of the awaits begins.
+/// Where a scope is polled. It lies in the stack frame that polls the future, so its own address stands above those of all frames of the
+/// future's, and below that frame's return address.
 pub(crate) struct Place {
     /// The wrapped future.
     pub(crate) future: *const (),
@@ -62,7 +63,6 @@ impl State {
             wanted: false,
             marked: false,
             start_seen: false,
-            child: false,
         }
     }
 
@@ -70,8 +70,8 @@ impl State {
     #[cfg(feature = "tokio")]
     pub(crate) fn child(record: Record, seq: Option<u64>) -> Self {
         let generation = abi::table().asked.generation.load(Ordering::Relaxed);
-        let phase = if seq.is_some() { Phase::Request } else { Phase::Inner };
-        Self { seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), child: true, ..Self::new(record) }
+        let phase = if seq.is_some() { Phase::Child } else { Phase::Inner };
+        Self { seq: seq.unwrap_or(0), generation, phase, wanted: seq.is_some(), ..Self::new(record) }
     }
 
     /// Its request carries a good token.
@@ -102,7 +102,7 @@ impl State {
     pub(crate) fn look(&mut self) {
         if self.phase == Phase::New {
             self.begin();
-        } else if self.phase == Phase::Request {
+        } else if self.fires() {
             // All that a poll pays while its request is not wanted.
             let generation = abi::table().asked.generation.load(Ordering::Relaxed);
             if generation != self.generation {
@@ -121,14 +121,19 @@ impl State {
     /// A poll begins. `times`: those of this scope, if it keeps any.
     #[inline]
     pub(crate) fn enter<'a>(&'a mut self, place: &Place, times: Option<&'a Times>) -> Entered<'a> {
-        let request = (self.phase == Phase::Request).then_some(self.seq);
+        let request = self.fires().then_some(self.seq);
         let current = self.as_current();
         if let Some(seq) = request {
-            abi::scope_enter(self.wanted, &raw const self.record, seq, place.future, place.poll);
+            abi::scope_enter(self.wanted, &raw const self.record, seq, place);
         }
         // SAFETY: the caller has the scope to itself, for as long as it is borrowed.
         let timing = times.map(|times| unsafe { Kept::new(times) }.enter());
         Entered { timing, current, request, wanted: self.wanted, pending: false }
+    }
+
+    #[inline]
+    fn fires(&self) -> bool {
+        !matches!(self.phase, Phase::New | Phase::Inner | Phase::Ended)
     }
 
     #[cold]
@@ -149,9 +154,14 @@ impl State {
     #[cold]
     fn judge(&mut self, generation: u32, new: bool) {
         self.generation = generation;
+        if self.phase != Phase::Request {
+            // A child, which keeps no times either.
+            (self.phase, self.wanted) = (Phase::Inner, false);
+            return;
+        }
         let case = Case { record: &self.record, seq: self.seq, new, marked: self.marked };
         self.wanted = generation != 0 && wanted::judge(abi::table(), &case);
-        let since_ns = if generation == 0 || self.child { 0 } else { wanted::times_since_ns(abi::table()) };
+        let since_ns = if generation == 0 { 0 } else { wanted::times_since_ns(abi::table()) };
         if since_ns != self.times_since_ns {
             (self.times_since_ns, self.start_seen) = (since_ns, false);
         }
@@ -160,7 +170,7 @@ impl State {
     /// The scope is over; `dropped`: it was not done. `times`: those of this scope, if it has kept any.
     #[inline]
     pub(crate) fn end(&mut self, times: Option<&Times>, dropped: bool) {
-        if self.phase == Phase::Request {
+        if self.fires() {
             abi::scope_end(self.wanted, &raw const self.record, self.seq);
             if let Some(times) = times {
                 self.deliver(times, dropped);

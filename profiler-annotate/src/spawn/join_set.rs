@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use tokio::task::{self, AbortHandle};
 
-use super::{Child, Kind, child_of_closure};
+use super::{Closure, Kind, as_child, closure_as_child};
 
 /// [`tokio::task::JoinSet`], whose tasks belong to the request that spawns them (see [`spawn`](crate::spawn)). Everything but the
 /// spawning is the set's own, by `Deref`.
@@ -51,7 +51,7 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        self.0.spawn(Child::new(Kind::Task, future))
+        as_child(Kind::Task, future, |child| self.0.spawn(child))
     }
 
     /// [`tokio::task::JoinSet::spawn_local`].
@@ -63,7 +63,7 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        self.0.spawn_local(Child::new(Kind::Local, future))
+        as_child(Kind::Local, future, |child| self.0.spawn_local(child))
     }
 
     /// [`tokio::task::JoinSet::spawn_blocking`].
@@ -76,7 +76,7 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        self.0.spawn_blocking(child_of_closure(function))
+        closure_as_child(function, |closure: Closure<F>| self.0.spawn_blocking(move || closure.run()))
     }
 }
 

@@ -87,9 +87,10 @@ fn check(elf: &[u8]) {
     let described: Vec<_> = probes.iter().map(|probe| (probe.name.as_str(), probe.arguments.as_str())).collect();
     let expected = [
         ("scope_end", "8@%rdi 8@%rsi"),
-        ("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
+        ("scope_enter", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"),
         ("scope_exit", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
+        ("scope_task", "8@%rdi 8@%rsi"),
         ("scope_times", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_wake", "8@%rdi"),
     ];
@@ -97,7 +98,7 @@ fn check(elf: &[u8]) {
     let semaphores = elf::writable_section(elf, ".probes");
     for probe in &probes {
         assert_eq!(elf::bytes_at(elf, probe.site, 2), [0x90, 0xc3], "{}: nop, ret", probe.name);
-        assert!((semaphores..semaphores + 12).contains(&probe.semaphore), "{probe:?}");
+        assert!((semaphores..semaphores + 14).contains(&probe.semaphore), "{probe:?}");
         assert_eq!(elf::bytes_at(elf, probe.semaphore, 2), [0, 0]);
     }
     let table = elf::writable_section(elf, ".profiler_annotate");

@@ -18,19 +18,26 @@ const NOP: u8 = 0x90;
 /// What a breakpoint saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
-    Enter { record: u64, seq: u64, future: u64, poll: u64 },
+    Enter { record: u64, seq: u64, future: u64, poll: u64, frame: u64 },
     Exit { record: u64, seq: u64, done: u64 },
+    Task { seq: u64, handle: u64 },
     Wake { seq: u64 },
     Spawn { record: u64, seq: u64, parent: u64, kind: u64 },
     End { record: u64, seq: u64 },
     Times { record: u64, seq: u64, block: [u64; 16] },
 }
-use Event::{End, Enter, Exit, Spawn, Times, Wake};
+use Event::{End, Enter, Exit, Spawn, Task, Times, Wake};
 
 impl Event {
     fn seq(self) -> u64 {
         match self {
-            Enter { seq, .. } | Exit { seq, .. } | End { seq, .. } | Wake { seq } | Spawn { seq, .. } | Times { seq, .. } => seq,
+            Enter { seq, .. }
+            | Exit { seq, .. }
+            | End { seq, .. }
+            | Wake { seq }
+            | Spawn { seq, .. }
+            | Task { seq, .. }
+            | Times { seq, .. } => seq,
         }
     }
 
@@ -39,6 +46,7 @@ impl Event {
             Enter { .. } => "enter",
             Exit { .. } => "exit",
             End { .. } => "end",
+            Task { .. } => "task",
             Times { .. } => "times",
             Wake { .. } => "wake",
             Spawn { .. } => "spawn",
@@ -46,8 +54,8 @@ impl Event {
     }
 }
 
-/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit, spawn, times, wake.
-static SITES: OnceLock<[u64; 6]> = OnceLock::new();
+/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit, spawn, task, times, wake.
+static SITES: OnceLock<[u64; 7]> = OnceLock::new();
 
 thread_local! {
     /// Filled by the signal handler: room is made before, since a handler must not allocate.
@@ -60,7 +68,7 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let register = |name: libc::c_int| registers[usize::try_from(name).unwrap()].cast_unsigned();
     let (record, seq) = (register(libc::REG_RDI), register(libc::REG_RSI));
-    let [end, enter, exit, spawn, times, _] = SITES.get().copied().unwrap();
+    let [end, enter, exit, spawn, task, times, _] = SITES.get().copied().unwrap();
     // An int3 is reported after it has been executed.
     let site = register(libc::REG_RIP) - 1;
     let event = if site == enter {
@@ -68,13 +76,15 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
         let bytes = unsafe { std::slice::from_raw_parts(record as *const u8, 94) };
         let id = &bytes[30..30 + usize::from(bytes[29])];
         IDS.with_borrow_mut(|ids| ids.push(RequestId::try_from(id).unwrap()));
-        Enter { record, seq, future: register(libc::REG_RDX), poll: register(libc::REG_RCX) }
+        Enter { record, seq, future: register(libc::REG_RDX), poll: register(libc::REG_RCX), frame: register(libc::REG_R8) }
     } else if site == end {
         End { record, seq }
     } else if site == exit {
         Exit { record, seq, done: register(libc::REG_RDX) }
     } else if site == spawn {
         Spawn { record, seq, parent: register(libc::REG_RDX), kind: register(libc::REG_RCX) }
+    } else if site == task {
+        Task { seq: record, handle: seq }
     } else if site == times {
         // SAFETY: the probe's third argument points to a block of that size, aligned, which stays meanwhile.
         Times { record, seq, block: unsafe { ptr::read(register(libc::REG_RDX) as *const [u64; 16]) } }
@@ -111,7 +121,7 @@ impl Tracer {
             action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
             // SAFETY: a valid action.
             assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
-            [0, 1, 2, 3, 4, 5].map(|probe: usize| bias + probes[probe].site)
+            [0, 1, 2, 3, 4, 5, 6].map(|probe: usize| bias + probes[probe].site)
         });
         EVENTS.with_borrow_mut(|events| events.reserve(1000));
         IDS.with_borrow_mut(|ids| ids.reserve(1000));
@@ -127,7 +137,7 @@ impl Tracer {
 
     /// The events of this thread since the last call.
     fn events(&self) -> Vec<Event> {
-        assert_eq!(self.semaphores.len(), 6);
+        assert_eq!(self.semaphores.len(), 7);
         EVENTS.with_borrow_mut(|events| {
             let seen = events.clone();
             // Keeps its room for the handler.
@@ -200,8 +210,10 @@ fn each_poll_is_bracketed_and_the_end_comes_once() {
     assert!(poll(future.as_mut()).is_pending());
     assert!(poll(future.as_mut()).is_ready());
     let events = tracer.events();
-    let [Enter { record, seq, future: inner, poll: function }, ..] = events[..] else { panic!("{events:?}") };
-    let enter = Enter { record, seq, future: inner, poll: function };
+    let [Enter { record, seq, future: inner, poll: function, frame }, ..] = events[..] else { panic!("{events:?}") };
+    let enter = Enter { record, seq, future: inner, poll: function, frame };
+    let here = 0_u8;
+    assert!(frame < &raw const here as u64, "the frame that polls lies below this one");
     let [pending, done] = [0, 1].map(|done| Exit { record, seq, done });
     assert_eq!(events, [enter, pending, enter, done, End { record, seq }]);
     assert!(seq > 0);
@@ -388,7 +400,8 @@ mod children {
         };
         assert_eq!((parent, kind), (root, 0));
         let of_child: Vec<_> = events.iter().filter(|event| event.seq() == child).map(|event| event.kind()).collect();
-        assert_eq!(of_child, ["spawn", "enter", "exit", "end"]);
+        assert_eq!(of_child, ["spawn", "task", "enter", "exit", "end"]);
+        assert!(events.iter().any(|event| matches!(event, Task { handle, .. } if *handle != 0)));
     }
 
     #[test]

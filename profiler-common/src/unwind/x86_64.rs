@@ -45,7 +45,8 @@ impl Cursor {
     }
 
     /// Goes to the caller by `rule`. `poll_sp` is the stack pointer at the entry of the function that polls the innermost task, where its
-    /// return address lies; `u64::MAX` outside any task. After anything but [`End::Going`] the frame stays where it was.
+    /// return address lies; `u64::MAX` outside any task; an odd number says that the boundary lies inside the frame that holds the address
+    /// below it, which is the last. After anything but [`End::Going`] the frame stays where it was.
     #[inline(always)]
     pub fn step<M: Memory>(&mut self, rule: &Rule, poll_sp: u64, memory: &M) -> End {
         let kind = rule.cfa;
@@ -98,7 +99,8 @@ impl Cursor {
             return End::Poll;
         }
         if return_at > poll_sp {
-            return End::NoProgress;
+            // Of a poll whose return address is not known, an odd number says that the boundary lies inside the frame that polls.
+            return if poll_sp & 1 == 1 { End::Poll } else { End::NoProgress };
         }
         let Some(pc) = memory.word(return_at) else { return End::Unreadable };
         if pc == 0 {

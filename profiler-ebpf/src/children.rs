@@ -1,0 +1,160 @@
+//! Children of wanted requests that the annotation tells of, where tasks themselves are not seen. A child has a row like a task's, under the
+//! number of its scope; a poll of its scope is its poll.
+
+use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
+use profiler_common::awaits::Gap;
+use profiler_common::clock::Snapshot;
+use profiler_common::frame::{FrameKind, FrameStack, PollFrame};
+use profiler_common::gate::Gate;
+use profiler_common::loss::Loss;
+use profiler_common::record::{RecordKind, SpawnedRecord};
+use profiler_common::task::{CHILD, CHILD_BLOCKING, CHILD_LOCAL, CHILD_SCOPE, TaskRow};
+use profiler_common::thread::ThreadRow;
+
+use crate::losses::{lose, lose_many};
+use crate::maps::{NEW_TASK, TASKS};
+use crate::memory::read_user;
+use crate::registers::Hit;
+use crate::rows::{writing, written};
+use crate::tasks::{finish, read_header};
+use crate::{atomics, awaits, poll, scopes, spans, threads};
+
+/// `scope_spawn`'s kinds, see the annotation's ABI.md.
+const BLOCKING: u64 = 1;
+/// See [`BLOCKING`].
+const LOCAL: u64 = 2;
+
+#[inline(always)]
+fn find(key: u64) -> Option<&'static mut TaskRow> {
+    // SAFETY: a map value lives as long as the program runs; a child is polled and ended by one thread at a time.
+    TASKS.get_ptr_mut(key).map(|row| unsafe { &mut *row })
+}
+
+/// A wanted scope is about to spawn a child: it is ready from now on, and belongs to that scope's request.
+#[inline(always)]
+pub fn spawn(hit: &Hit) {
+    let (sequence, parent, kind) = (hit.second(), hit.third(), hit.fourth());
+    let now_ns = threads::now_ns();
+    if threads::gate(now_ns).is_none() {
+        return;
+    }
+    let request = match scopes::find(parent) {
+        Some(_) => parent,
+        None => find(CHILD | parent).map_or(0, |row| row.request),
+    };
+    if request == 0 {
+        lose(Loss::ChildUnknown);
+        return;
+    }
+    let key = CHILD | sequence;
+    if TASKS.insert(key, &NEW_TASK, u64::from(BPF_NOEXIST)).is_err() {
+        lose(Loss::TaskMapFull);
+        return;
+    }
+    let Some(row) = find(key) else { return };
+    row.id = key;
+    row.task_type = u32::MAX;
+    row.spawned(now_ns, request);
+    row.flags |= CHILD_SCOPE
+        | match kind {
+            BLOCKING => CHILD_BLOCKING,
+            LOCAL => CHILD_LOCAL,
+            _ => 0,
+        };
+    // Of a child of a child: whose it is.
+    row.spawner = if request == parent { 0 } else { CHILD | parent };
+    written(row);
+}
+
+/// A child has been spawned: its handle points at its task's header, which says what Tokio calls it. The child may have ended.
+#[inline(always)]
+pub fn task(hit: &Hit) {
+    let (sequence, handle) = (hit.first(), hit.second());
+    if threads::gate(threads::now_ns()).is_none() {
+        return;
+    }
+    let Some(header) = read_user::<u64>(handle) else {
+        lose(Loss::HeaderUnreadable);
+        return;
+    };
+    let Some(header) = read_header(header, Loss::UnknownType) else { return };
+    let record = SpawnedRecord {
+        kind: RecordKind::Spawned as u32,
+        task_type: header.task_type,
+        child: CHILD | sequence,
+        task_id: header.id,
+    };
+    spans::put(record, BPF_RB_NO_WAKEUP, Loss::RingFullChild);
+}
+
+/// A child is woken.
+#[inline(always)]
+pub fn wake(sequence: u64, now_ns: u64) {
+    let Some(row) = TASKS.get_ptr_mut(CHILD | sequence) else { return };
+    // SAFETY: live words of a map value, changed atomically by everyone.
+    unsafe {
+        atomics::add(&raw mut (*row).wakes, 1);
+        atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns);
+    }
+}
+
+/// A scope is entered: whether it is a child's.
+#[inline(always)]
+pub fn enter(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow) -> bool {
+    let key = CHILD | hit.second();
+    let Some(row) = find(key) else { return false };
+    if row.polls == 0 {
+        row.vtable = hit.third();
+        row.await_root = awaits::entry(hit.fourth()).map_or(0, |node| node + 1);
+    }
+    let snapshot = threads::snapshot(thread);
+    let Some(started) = poll::open(gate, row, &snapshot, tid) else { return true };
+    let frame = PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns };
+    if !thread.frames.push(FrameStack::poll(key, hit.fifth() | 1, frame)) {
+        lose(Loss::FrameStackFull);
+    }
+    true
+}
+
+/// A scope is left: whether it is a child's.
+#[inline(always)]
+pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: &Snapshot) -> bool {
+    let key = CHILD | hit.second();
+    let Some(row) = find(key) else { return false };
+    if hit.third() != 0 {
+        // It is done: its end, which comes at once, closes the poll too.
+        return true;
+    }
+    let Some(closed) = thread.frames.close(FrameKind::Poll, key) else {
+        lose(Loss::EndWithoutStart);
+        return true;
+    };
+    lose_many(Loss::StaleFrame, closed.inside);
+    let awaiting = awaits::of_task(gate, tid, row.vtable, row);
+    writing(row, |row| row.awaiting = awaiting);
+    poll::end(row, &closed.frame, gate, snapshot, false);
+    true
+}
+
+/// A scope is done or dropped: whether it is a child's.
+#[inline(always)]
+pub fn end(gate: &Gate, hit: &Hit) -> bool {
+    let key = CHILD | hit.second();
+    let Some(row) = find(key) else { return false };
+    let Some(thread) = threads::row(hit, threads::current().0) else { return true };
+    let snapshot = threads::snapshot(thread);
+    if let Some(closed) = thread.frames.close(FrameKind::Poll, key) {
+        lose_many(Loss::StaleFrame, closed.inside);
+        spans::poll(gate, &closed.frame, row, &snapshot);
+    }
+    let wake_ns = row.first_wake_ns;
+    let gap = Gap::open(row.last_ns, &row.states);
+    let awaiting = row.awaiting;
+    if writing(row, |row| row.on_end(&snapshot, wake_ns)) {
+        lose(Loss::ClockBackwards);
+    }
+    awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
+    finish(key, row);
+    let _ = TASKS.remove(key);
+    true
+}
