@@ -30,6 +30,9 @@ pub struct Gate {
     pub requests_only: u32,
     /// Keeps the row a multiple of 8 bytes; always 0.
     pub padding: u32,
+    /// Where a thread's word about the scope that keeps its times stands, from the thread pointer (bytes, wrapping). 0: no scope keeps any,
+    /// as far as is known.
+    pub times_offset: u64,
 }
 
 /// [`Gate::awaits`]: nobody's.
@@ -54,6 +57,7 @@ impl Gate {
         sample_period_ns: 0,
         requests_only: 0,
         padding: 0,
+        times_offset: 0,
     };
 
     /// Whether an event at `now_ns` counts.

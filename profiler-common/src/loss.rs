@@ -86,6 +86,12 @@ losses! {
     ChildUnknown = 56, "child_unknown", "A child of a request was entered, or said to be a task, whose spawn had not been seen or had found the map of tasks full.";
     ChildUnfollowed = 57, "child_unfollowed", "A request waited for a task that it had not spawned through the annotation: that task's time is not known.";
     RequestTooFast = 58, "request_too_fast", "A request was faster than --slower-than asks for, and was dropped.";
+    TimesUnreadable = 59, "times_unreadable", "The times that a request had kept of itself could not be read from the target's memory; the request is missing.";
+    TimesMalformed = 60, "times_malformed", "The times that a request had kept of itself did not add up, or were another's; the request is missing.";
+    TimesMapFull = 61, "times_map_full", "A request's time off the CPU was not kept because the map of it was full; it is in running.";
+    TimesClamped = 62, "times_clamped", "A request's time off the CPU was more than its polls had taken; it was cut.";
+    TimesNested = 63, "times_nested", "A thread left its CPU inside of more requests than are told of; the time is missing in the outer ones, where it is in running.";
+    RingFullTimes = 64, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
 }
 
 /// How many counters there are.

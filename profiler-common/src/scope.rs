@@ -31,6 +31,9 @@ pub const OWN_WAKER: u32 = 16;
 /// When it was left last, its future had something to wait for.
 pub const LEFT_PENDING: u32 = 32;
 
+/// It has kept its times itself: nothing is known of its task, its stacks or its awaits.
+pub const TIMED: u32 = 256;
+
 /// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
 pub const KEYED: u64 = 1 << 63;
 
@@ -40,7 +43,7 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TIMED`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,

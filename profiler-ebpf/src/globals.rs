@@ -14,6 +14,9 @@ static TASK_TGID_OFFSET: u32 = 0;
 /// Offset of `se.sum_exec_runtime` in `struct task_struct` (bytes).
 #[unsafe(no_mangle)]
 static TASK_CPU_TIME_OFFSET: u32 = 0;
+/// Offset of `thread.fsbase` in `struct task_struct` (bytes): the thread pointer.
+#[unsafe(no_mangle)]
+static TASK_FSBASE_OFFSET: u32 = 0;
 /// Offset of the vtable pointer in a task's header (bytes): 16 since Tokio 1.13, behind the list pointers before.
 #[unsafe(no_mangle)]
 static HEADER_VTABLE_OFFSET: u32 = 0;
@@ -54,6 +57,7 @@ getter!(target_tgid, TARGET_TGID);
 getter!(task_pid_offset, TASK_PID_OFFSET);
 getter!(task_tgid_offset, TASK_TGID_OFFSET);
 getter!(task_cpu_time_offset, TASK_CPU_TIME_OFFSET);
+getter!(task_fsbase_offset, TASK_FSBASE_OFFSET);
 getter!(header_vtable_offset, HEADER_VTABLE_OFFSET);
 getter!(task_utask_offset, TASK_UTASK_OFFSET);
 getter!(utask_instances_offset, UTASK_INSTANCES_OFFSET);

@@ -5,12 +5,13 @@ use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey};
+use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
     RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
-use profiler_common::limits::{THREADS as MAX_THREADS, WANTED as MAX_WANTED};
+use profiler_common::limits::{THREADS as MAX_THREADS, TIMED as MAX_TIMED, WANTED as MAX_WANTED};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
@@ -19,6 +20,7 @@ use profiler_common::scope::ScopeRow;
 use profiler_common::site::TypeRow;
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
+use profiler_common::times::KeptTimes;
 use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::{Chunk, Region, RegionTable, Rule, Walks};
 
@@ -39,6 +41,11 @@ pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, B
 /// Wanted requests in flight, by scope sequence number.
 #[map]
 pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
+
+/// How much of their polls requests that keep their own times were off the CPU, by scope sequence number. Allocated before use:
+/// `sched_switch` must not allocate.
+#[map]
+pub static TIMED: HashMap<u64, OffCpu> = HashMap::with_max_entries(MAX_TIMED, 0);
 
 /// Wanted request ids and trace ids, zero-padded: 1 for a request id, 2 for a trace id. Written by the daemon.
 #[map]
@@ -119,6 +126,8 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 /// Rows to start from: too big for the 512 bytes of BPF stack, so they stand in the read-only section.
 pub static NEW_THREAD: ThreadRow = ThreadRow::NEW;
 /// See [`NEW_THREAD`].
+pub static NO_TIME_OFF: OffCpu = OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 };
+/// See [`NEW_THREAD`].
 pub static NEW_WALK: Walk = Walk::NEW;
 /// See [`NEW_THREAD`].
 pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
@@ -146,6 +155,7 @@ pub struct SharedTypes {
     rule: Rule,
     region: Region,
     walks: Walks,
+    kept: KeptTimes,
     request: RequestRecord,
     child: ChildRecord,
     awaited: AwaitRecord,

@@ -16,6 +16,8 @@ pub(super) struct TaskOffsets {
     pub(super) tgid: u32,
     /// `se.sum_exec_runtime`, which is its CPU time.
     pub(super) cpu_time: u32,
+    /// `thread.fsbase`, which is its thread pointer.
+    pub(super) fsbase: u32,
     /// Where the kernel keeps what probes hide. `None`: this kernel calls it otherwise, and stacks are cut there.
     pub(super) probes: Option<ProbeOffsets>,
 }
@@ -50,6 +52,7 @@ impl TaskOffsets {
             pid: field("task_struct", "pid")?,
             tgid: field("task_struct", "tgid")?,
             cpu_time: field("task_struct", "se")?.saturating_add(field("sched_entity", "sum_exec_runtime")?),
+            fsbase: field("task_struct", "thread")?.saturating_add(field("thread_struct", "fsbase")?),
             probes: ProbeOffsets::find(&bytes),
         })
     }

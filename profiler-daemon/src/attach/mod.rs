@@ -253,6 +253,7 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
         .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
         .override_global("TASK_CPU_TIME_OFFSET", &offsets.cpu_time, true)
+        .override_global("TASK_FSBASE_OFFSET", &offsets.fsbase, true)
         .override_global("HEADER_VTABLE_OFFSET", &order.header_vtable_offset, true)
         .override_global("TASK_UTASK_OFFSET", &probes.map_or(0, |at| at.utask), true)
         .override_global("UTASK_INSTANCES_OFFSET", &probes.map_or(0, |at| at.instances), true)
