@@ -40,6 +40,7 @@ impl Probe {
             SiteRole::ScopeEnter => "scope_enter",
             SiteRole::ScopeExit => "scope_exit",
             SiteRole::ScopeEnd => "scope_end",
+            SiteRole::ScopeTimes => "scope_times",
         }
     }
 }
@@ -126,7 +127,7 @@ impl Uprobes {
 /// Ends are attached before starts, so that a poll seen starting is seen ending.
 const fn rank(role: SiteRole) -> u8 {
     match role {
-        SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
+        SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd | SiteRole::ScopeTimes => 0,
         SiteRole::Wake | SiteRole::Woken | SiteRole::Defer | SiteRole::WakerStored => 1,
         SiteRole::PollStart | SiteRole::Spawn => 2,
         SiteRole::ScopeEnter => 3,
@@ -167,6 +168,7 @@ mod tests {
                 "scope_enter",
                 "scope_exit",
                 "scope_end",
+                "scope_times",
             ] {
                 let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(sys::recursion_misses(program.as_fd()), 0);

@@ -10,6 +10,7 @@ use profiler_common::unwind::{End, Walks};
 
 use super::awaits::Awaits;
 use super::places::Place;
+use super::routes::Route;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Collected {
     pub live_requests: Vec<(u64, ScopeRow)>,
     /// Requests that have ended.
     pub ended_requests: Vec<(u64, ScopeRow)>,
+    /// Requests that kept their own times, by route; the slowest are in `ended_requests` too.
+    pub routes: Vec<Route>,
     /// Ended tasks that belong to a request.
     pub ended_children: Vec<TaskRow>,
     /// Samples, oldest first.

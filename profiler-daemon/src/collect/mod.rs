@@ -6,6 +6,7 @@ mod keep;
 mod open;
 mod places;
 mod records;
+mod routes;
 mod rows;
 
 use std::collections::{HashMap as StdHashMap, HashSet};
@@ -14,7 +15,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use profiler_common::loss::{LOSSES, Loss};
 use profiler_common::record::{BackRecord, PollRecord, WakeRecord};
-use profiler_common::scope::ScopeRow;
+use profiler_common::scope::{ScopeRow, TIMED};
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
 use profiler_common::totals::TypeTotals;
@@ -28,6 +29,8 @@ use open::Open;
 use places::Places;
 pub use places::{Place, PlaceSum};
 use records::Record;
+pub use routes::Route;
+use routes::Routes;
 
 /// The most samples that are kept. At 99 Hz on two busy CPUs that is a quarter of an hour.
 const MAX_SAMPLES: usize = 200_000;
@@ -57,6 +60,8 @@ pub struct Collector {
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
     requests: Latest<(u64, ScopeRow)>,
+    /// Those that kept their own times.
+    routes: Routes,
     children: Latest<TaskRow>,
     lost: StdHashMap<Loss, u64>,
     /// Ids of requests that ended since somebody asked.
@@ -79,6 +84,7 @@ impl Default for Collector {
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
             requests: Latest::of(MAX_REQUESTS),
+            routes: Routes::default(),
             children: Latest::of(MAX_CHILDREN),
             lost: StdHashMap::new(),
             ended_ids: Vec::new(),
@@ -108,6 +114,10 @@ impl Collector {
                 Some(Record::Sample(sample)) => self.samples.push(sample),
                 // Its end was still going on when it was swept.
                 Some(Record::Request(scope, _)) if self.swept.remove(&scope) => {}
+                Some(Record::Request(scope, row)) if row.flags & TIMED != 0 => {
+                    ended += 1;
+                    self.routes.end(scope, &row);
+                }
                 Some(Record::Request(scope, row)) => {
                     ended += 1;
                     self.end(scope, *row);
@@ -158,6 +168,11 @@ impl Collector {
             }
         }
         Ok(self.swept.len())
+    }
+
+    /// Ids that begin with one of these are one route each, of requests that keep their own times.
+    pub fn by_prefixes(&mut self, prefixes: Vec<Vec<u8>>) {
+        self.routes = Routes::by(prefixes);
     }
 
     /// Whether a request that was asked for by name is in flight.
@@ -215,6 +230,8 @@ impl Collector {
         let kept: HashSet<u64> = self.requests.iter().map(|(scope, _)| *scope).collect();
         collected.ended_requests.retain(|(scope, _)| !kept.contains(scope));
         collected.ended_requests.extend(self.requests.iter().copied());
+        collected.ended_requests.extend(self.routes.kept());
+        collected.routes = self.routes.told();
         let ended: HashSet<u64> = collected.ended_requests.iter().map(|(scope, _)| *scope).collect();
         collected.live_requests.retain(|(scope, _)| !ended.contains(scope));
         collected.ended_children.extend(self.children.iter().copied());

@@ -116,6 +116,7 @@ fn first() -> RequestRow {
         wake_unseen: 0,
         longest_poll_ns: 3_000_000,
         scheduled_known: true,
+        kept_times: false,
         task_type: Some(TypeIndex(0)),
         task_id: Some(12),
         children: vec![ChildRow {
@@ -152,6 +153,7 @@ fn hostile() -> RequestRow {
         id: super::RequestId::new(b"<script>;\x1b[31m\xff\"'\n 7".as_slice()),
         start_ns: 2_500_000_000,
         scheduled_known: false,
+        kept_times: false,
         task_type: None,
         task_id: None,
         children: Vec::new(),

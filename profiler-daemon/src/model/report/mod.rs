@@ -6,6 +6,7 @@
 //! Invariant: in every row the five states add up to `wall_ns` exactly.
 
 mod build;
+mod routes;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use build::{Filter, report, request_name};
+pub use routes::Route;
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
@@ -36,6 +38,9 @@ pub struct Report {
     pub window: Window,
     /// Requests in start order.
     pub requests: Vec<Request>,
+    /// Requests that kept their own times, folded by route; the slowest of them are in `requests` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// Live tasks by id, then a row per type for the finished ones.
     pub tasks: Vec<Task>,
     /// How stacks were taken.
@@ -151,6 +156,9 @@ pub struct Request {
     pub counts: Counts,
     /// `false`: it ran outside of any task, so `scheduled` could not be told from `suspended`.
     pub scheduled_known: bool,
+    /// It kept its times itself: nothing is known of the task that polled it, of stacks and of awaits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept_times: bool,
     /// How much of its running time was sampled.
     #[serde(flatten)]
     pub sampled: Sampled,
