@@ -40,6 +40,9 @@ impl Probe {
             SiteRole::ScopeEnter => "scope_enter",
             SiteRole::ScopeExit => "scope_exit",
             SiteRole::ScopeEnd => "scope_end",
+            SiteRole::ScopeWake => "scope_wake",
+            SiteRole::ScopeSpawn => "scope_spawn",
+            SiteRole::ScopeTask => "scope_task",
             SiteRole::ScopeTimes => "scope_times",
         }
     }
@@ -127,9 +130,19 @@ impl Uprobes {
 /// Ends are attached before starts, so that a poll seen starting is seen ending.
 const fn rank(role: SiteRole) -> u8 {
     match role {
-        SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd | SiteRole::ScopeTimes => 0,
-        SiteRole::Wake | SiteRole::Woken | SiteRole::Defer | SiteRole::WakerStored => 1,
-        SiteRole::PollStart | SiteRole::Spawn => 2,
+        SiteRole::PollIdle
+        | SiteRole::TaskComplete
+        | SiteRole::PollReturn
+        | SiteRole::ScopeExit
+        | SiteRole::ScopeEnd
+        | SiteRole::ScopeTimes => 0,
+        SiteRole::Wake
+        | SiteRole::Woken
+        | SiteRole::Defer
+        | SiteRole::WakerStored
+        | SiteRole::ScopeWake
+        | SiteRole::ScopeTask => 1,
+        SiteRole::PollStart | SiteRole::Spawn | SiteRole::ScopeSpawn => 2,
         SiteRole::ScopeEnter => 3,
     }
 }
@@ -168,6 +181,9 @@ mod tests {
                 "scope_enter",
                 "scope_exit",
                 "scope_end",
+                "scope_wake",
+                "scope_spawn",
+                "scope_task",
                 "scope_times",
             ] {
                 let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));

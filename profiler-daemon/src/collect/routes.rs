@@ -112,8 +112,10 @@ impl Sum {
 
     fn add(&mut self, scope: u64, row: &ScopeRow) {
         let wall_ns = row.states.wall_ns();
-        // It grows as it must: nothing is too long for it.
-        self.walls.saturating_record(wall_ns);
+        if self.walls.record(wall_ns).is_err() {
+            // It grows as it must, up to what a word can hold. Were it not to, the request would still count, as the longest it has room for.
+            self.walls.saturating_record(wall_ns);
+        }
         let states = &mut self.states;
         for (sum, part) in [
             (&mut states.running_ns, row.states.running_ns),

@@ -46,6 +46,7 @@ pub(crate) fn capture() -> Capture {
             ..FinishedTypeRow::default()
         }],
         requests: vec![later(), first(), hostile()],
+        routes: Vec::new(),
         samples: samples(),
         sample_period_ns: Some(1_000_000),
         every_poll: true,

@@ -14,8 +14,8 @@ use profiler_common::unwind::{End, Walks as CommonWalks};
 
 use super::awaits::AwaitNames;
 use super::capture::{
-    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, RouteRow, Sample, ScopeSeq, Stack, Target,
-    TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, RouteRow, Sample, ScopeSeq, Stack,
+    Target, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{KeyFormat, RequestId, State, States};
 use crate::collect::{Collected, Doing};

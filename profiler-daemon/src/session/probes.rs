@@ -7,10 +7,13 @@ use crate::attach::Probe;
 use crate::inspect::{Operand, Placement, Register, Role, UsdtProbe};
 use crate::plan::{Plan, PlannedSite, ProbeKind};
 
-/// Every probe of the plan.
-pub(super) fn probes(plan: &Plan) -> Result<Vec<Probe>, SessionError> {
+/// Every probe of the plan. With `quietly` no semaphore is raised, so that only scopes that the annotation's table wants reach theirs.
+pub(super) fn probes(plan: &Plan, quietly: bool) -> Result<Vec<Probe>, SessionError> {
     let sites = plan.sites.iter().map(|planned| Ok(site(planned)));
-    let scopes = plan.scopes.iter().map(|planned| scope(&planned.probe));
+    let scopes = plan.scopes.iter().map(|planned| {
+        let probe = scope(&planned.probe)?;
+        Ok(if quietly { Probe { semaphore: 0, ..probe } } else { probe })
+    });
     sites.chain(scopes).collect()
 }
 
@@ -47,17 +50,29 @@ fn scope(probe: &UsdtProbe) -> Result<Probe, SessionError> {
         "scope_enter" => SiteRole::ScopeEnter,
         "scope_exit" => SiteRole::ScopeExit,
         "scope_end" => SiteRole::ScopeEnd,
+        "scope_wake" => SiteRole::ScopeWake,
+        "scope_spawn" => SiteRole::ScopeSpawn,
+        "scope_task" => SiteRole::ScopeTask,
+        "scope_times" => SiteRole::ScopeTimes,
         _ => return Err(SessionError::UnknownAnnotationProbe { name: probe.name.clone() }),
     };
     let argument = |place: usize| match probe.arguments.get(place).map(|argument| argument.operand) {
         Some(Operand::Register(register)) => Ok(number(register)),
         _ => Err(SessionError::AnnotationArgument { name: probe.name.clone(), place }),
     };
-    // What an await walk needs: the wrapped future and its poll function.
-    let pushed = if role == SiteRole::ScopeEnter { more_registers(argument(2)?, argument(3)?) } else { 0 };
+    let arguments = match role {
+        SiteRole::ScopeWake => 1,
+        SiteRole::ScopeEnter => 5,
+        SiteRole::ScopeExit | SiteRole::ScopeTimes => 3,
+        SiteRole::ScopeSpawn => 4,
+        _ => 2,
+    };
+    // Those that an event has not are never asked for.
+    let nth = |place: usize| if place < arguments { argument(place) } else { Ok(Number::Rdi) };
+    let pushed = more_registers(nth(2)?, nth(3)?, nth(4)?);
     Ok(Probe {
         offset: probe.file_offset,
-        site: CommonSite { role, first: argument(0)?, second: argument(1)?, repeats: false, pushed, task_type: NO_TYPE },
+        site: CommonSite { role, first: nth(0)?, second: nth(1)?, repeats: false, pushed, task_type: NO_TYPE },
         semaphore: probe.semaphore_offset.unwrap_or(0),
         on_return: false,
     })

@@ -220,7 +220,7 @@ fn attach_to(
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
     let bias = target.load_bias(&program)?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
-    let probes = probes::probes(&plan)?;
+    let probes = probes::probes(&plan, false)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();

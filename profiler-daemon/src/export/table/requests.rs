@@ -174,7 +174,9 @@ fn kept_times(row: &Request) -> Vec<String> {
     if !row.start_seen {
         lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
     }
-    lines.push("no stacks, awaits or tasks are known of it: --mode process has them, and --slower-than catches one like it".to_owned());
+    lines.push(
+        "no stacks, awaits or tasks are known of it: --mode process has them, and --slower-than catches one like it".to_owned(),
+    );
     lines
 }
 

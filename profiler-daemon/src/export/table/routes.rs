@@ -67,9 +67,9 @@ mod tests {
         let rest = Route { route: String::new(), rest: true, worst: None, ..route.clone() };
         assert_eq!(
             routes(&[route, rest], Colours::Off),
-            r"route            requests  p50 ms  p99 ms  worst ms  running       %  preempted      %  blocked      %  scheduled      %  suspended       %  polls  the worst
-order-*\u{1b}           2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4  order-42 #1
-(other routes)          2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4
+            r"route           requests  p50 ms  p99 ms  worst ms  running       %  preempted      %  blocked      %  scheduled      %  suspended       %  polls  the worst
+order-*\u{1b}          2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4  order-42 #1
+(other routes)         2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4
 "
         );
         assert_eq!(routes(&[], Colours::Off), "");
