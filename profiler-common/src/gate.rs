@@ -25,11 +25,10 @@ pub struct Gate {
     pub await_layouts: u32,
     /// CPU time that a sample stands for now (ns): what lies between two ticks of the sampling clock.
     pub sample_period_ns: u64,
-    /// 1: nothing but wanted requests reaches a probe, so whatever scope is seen is wanted, and no task is; 0: everything is seen, and scopes
-    /// are chosen here.
+    /// 1: no task is seen, only scopes, which have wakers of their own; 0: tasks are seen too.
     pub requests_only: u32,
-    /// Keeps the row a multiple of 8 bytes; always 0.
-    pub padding: u32,
+    /// 1: scopes are chosen by the annotation, so whatever scope reaches a probe is wanted; 0: they are chosen here.
+    pub chosen_there: u32,
     /// Where a thread's word about the scope that keeps its times stands, from the thread pointer (bytes, wrapping). 0: no scope keeps any,
     /// as far as is known.
     pub times_offset: u64,
@@ -56,7 +55,7 @@ impl Gate {
         await_layouts: 0,
         sample_period_ns: 0,
         requests_only: 0,
-        padding: 0,
+        chosen_there: 0,
         times_offset: 0,
     };
 

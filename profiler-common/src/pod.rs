@@ -17,6 +17,7 @@ pod!(
     record::PollRecord,
     record::WakeRecord,
     record::BeginRecord,
+    record::SpawnedRecord,
     record::AwaitRecord,
     record::RequestRecord,
     record::ChildRecord,

@@ -1,5 +1,8 @@
 //! One hit of a probe: the target's registers and the site's cookie.
 
+use core::arch::asm;
+use core::mem::offset_of;
+
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
@@ -9,6 +12,25 @@ use profiler_common::site::{self, Register};
 use profiler_common::unwind::Cursor;
 
 use crate::losses::lose;
+
+/// Reads one register. An instruction of its own, with the offset in it: LLVM would else compute the address in each arm of a match and read
+/// once behind it, or make a table of offsets, and the verifier refuses both on a context.
+macro_rules! word {
+    ($registers:expr, $name:ident) => {{
+        let word: u64;
+        // SAFETY: the registers live as long as the program runs.
+        unsafe {
+            asm!(
+                "{word} = *(u64 *)({registers} + {offset})",
+                word = out(reg) word,
+                registers = in(reg) $registers,
+                offset = const offset_of!(pt_regs, $name),
+                options(pure, readonly, nostack),
+            );
+        }
+        word
+    }};
+}
 
 /// One hit of a probe.
 pub struct Hit {
@@ -99,25 +121,23 @@ impl Hit {
     /// The verifier wants context reads at constant offsets, hence the match and not an index.
     #[inline(always)]
     fn register(&self, number: u64) -> u64 {
-        // SAFETY: as in `stack_pointer`.
-        let registers = unsafe { &*self.registers };
         match number {
-            0 => read(&registers.rax),
-            1 => read(&registers.rcx),
-            2 => read(&registers.rdx),
-            3 => read(&registers.rbx),
-            4 => read(&registers.rsp),
-            5 => read(&registers.rbp),
-            6 => read(&registers.rsi),
-            7 => read(&registers.rdi),
-            8 => read(&registers.r8),
-            9 => read(&registers.r9),
-            10 => read(&registers.r10),
-            11 => read(&registers.r11),
-            12 => read(&registers.r12),
-            13 => read(&registers.r13),
-            14 => read(&registers.r14),
-            15 => read(&registers.r15),
+            0 => word!(self.registers, rax),
+            1 => word!(self.registers, rcx),
+            2 => word!(self.registers, rdx),
+            3 => word!(self.registers, rbx),
+            4 => word!(self.registers, rsp),
+            5 => word!(self.registers, rbp),
+            6 => word!(self.registers, rsi),
+            7 => word!(self.registers, rdi),
+            8 => word!(self.registers, r8),
+            9 => word!(self.registers, r9),
+            10 => word!(self.registers, r10),
+            11 => word!(self.registers, r11),
+            12 => word!(self.registers, r12),
+            13 => word!(self.registers, r13),
+            14 => word!(self.registers, r14),
+            15 => word!(self.registers, r15),
             _ => {
                 lose(Loss::RegisterUnknown);
                 0

@@ -117,7 +117,7 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         lose(Loss::RecordUnreadable);
         return None;
     };
-    if gate.all_requests == 0 && gate.requests_only == 0 && !is_wanted(id, &trace_id) {
+    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id, &trace_id) {
         return None;
     }
     if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {

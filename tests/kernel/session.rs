@@ -34,6 +34,7 @@ pub(crate) struct Wish {
     pub(crate) awaits: AwaitsOf,
     pub(crate) await_tables: Option<AwaitTables<'static>>,
     pub(crate) request_key: RequestKey,
+    pub(crate) requests_only: bool,
 }
 
 impl Default for Wish {
@@ -50,6 +51,7 @@ impl Default for Wish {
             awaits: AwaitsOf::Nobody,
             await_tables: None,
             request_key: RequestKey::NONE,
+            requests_only: false,
         }
     }
 }
@@ -71,7 +73,10 @@ impl Wish {
             sample_all: self.sample_all,
             poll_record_ns: self.poll_record_ns,
             wake_all: self.wake_all,
+            requests_only: self.requests_only,
+            chosen_there: self.requests_only,
             wanted: self.wanted.as_deref().unwrap_or_default(),
+            wanted_traces: &[],
             awaits: self.awaits,
             await_tables: self.await_tables,
             request_key: self.request_key,
@@ -112,9 +117,10 @@ pub(crate) fn task_probes() -> Vec<Probe> {
 /// The annotation's three.
 pub(crate) fn scope_probes() -> Vec<Probe> {
     let enter = probe(SiteRole::ScopeEnter, triggers::trigger_scope_enter as *const ());
+    let exit = probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ());
     vec![
-        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx), ..enter.site }, ..enter },
-        probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ()),
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..enter.site }, ..enter },
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..exit.site }, ..exit },
         probe(SiteRole::ScopeEnd, triggers::trigger_scope_end as *const ()),
     ]
 }

@@ -34,7 +34,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::Gate;
-use profiler_common::limits::REQUEST_ID_BYTES;
+use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
@@ -69,8 +69,14 @@ pub struct Order<'a> {
     pub poll_record_ns: u64,
     /// Whether wakes of every task leave a record.
     pub wake_all: bool,
+    /// Whether no task is seen, but only scopes, which have wakers of their own then.
+    pub requests_only: bool,
+    /// Whether every scope that reaches a probe is wanted, because the target has chosen.
+    pub chosen_there: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
+    /// Traces whose requests are wanted.
+    pub wanted_traces: &'a [[u8; TRACE_ID_BYTES]],
     /// The key that names requests, [`RequestKey::NONE`] where the annotation does.
     pub request_key: RequestKey,
     /// Whose awaits are walked.
@@ -90,6 +96,11 @@ pub struct Attached {
     gate: Gate,
     unwind: Unwind,
 }
+
+/// What the map of wanted ids says of a key: a request id.
+const WANTED_ID: u32 = 1;
+/// A trace id.
+const WANTED_TRACE: u32 = 2;
 
 /// How long after the gate closed a handler that had already looked at it may still run. Handlers take microseconds; this allows for
 /// one that was preempted.
@@ -119,6 +130,8 @@ impl Attached {
                 wake_all: u32::from(order.wake_all),
                 awaits: order.awaits.number(),
                 await_layouts: u32::from(order.await_tables.is_some()),
+                requests_only: u32::from(order.requests_only),
+                chosen_there: u32::from(order.chosen_there),
                 ..Gate::SHUT
             },
             unwind: Unwind::default(),
@@ -126,6 +139,9 @@ impl Attached {
         attached.write_gate()?;
         for id in order.wanted {
             attached.want(id)?;
+        }
+        for trace in order.wanted_traces {
+            attached.want_as(trace, WANTED_TRACE)?;
         }
         attach_scheduler(&mut attached.ebpf)?;
         if let Some(rate) = order.rate {
@@ -163,16 +179,29 @@ impl Attached {
 
     /// Asks for one more request id.
     pub fn want(&mut self, id: &[u8]) -> Result<(), AttachError> {
+        self.want_as(id, WANTED_ID)
+    }
+
+    fn want_as(&mut self, id: &[u8], what: u32) -> Result<(), AttachError> {
         let mut key = [0; REQUEST_ID_BYTES];
         let front = key.get_mut(..id.len()).ok_or(AttachError::RequestIdTooLong { bytes: id.len() })?;
         front.copy_from_slice(id);
         let mut wanted: HashMap<_, [u8; REQUEST_ID_BYTES], u32> = typed(&mut self.ebpf, "WANTED")?;
-        wanted.insert(key, 1, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
+        // An id of 16 bytes may be written as a trace is.
+        let known = wanted.get(&key, 0).unwrap_or(0);
+        wanted.insert(key, known | what, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
     }
 
     /// Walks the awaits of others, or nobody's, from now on.
     pub fn walk_awaits(&mut self, of: AwaitsOf) -> Result<(), AttachError> {
         self.gate.awaits = of.number();
+        self.write_gate()
+    }
+
+    /// From now on threads are asked, when they leave their CPUs, which scope keeps its times: by the word at `offset` from the thread
+    /// pointer.
+    pub fn watch_times(&mut self, offset: u64) -> Result<(), AttachError> {
+        self.gate.times_offset = offset;
         self.write_gate()
     }
 

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{
+    choice::ChoiceArgs,
     examples, exit,
     value::{self, Rate, RequestId},
 };
@@ -84,12 +85,17 @@ pub struct RunArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Measure only this request (1 to 64 bytes); may be given several times
-    #[arg(short, long, value_name = "ID")]
-    pub request: Vec<RequestId>,
-    /// Measure every request; without this and --request: every task, and every request where the program names them
-    #[arg(long, conflicts_with = "request")]
+    /// Measure every request: each keeps its own times where the program's annotation allows that, or, with --mode process, is seen in full;
+    /// without this and any wanted ones: every task, and every request where the program names them
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
     pub all_requests: bool,
+    /// With --all-requests: requests whose ids begin so are one route in the tables; may be given several times. The routes of others are
+    /// their ids without numbers, hashes and UUIDs
+    #[arg(long, value_name = "PREFIX", requires = "all_requests")]
+    pub route: Vec<RequestId>,
+    /// Measure only these
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
@@ -117,17 +123,17 @@ pub struct RecordArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: u32,
-    /// Record this request, and end as soon as it has completed
-    #[arg(short, long, value_name = "ID", conflicts_with = "all")]
-    pub request: Option<RequestId>,
-    /// Record every task, no annotation needed; also the default where no --request is given
-    #[arg(long)]
+    /// Record every task, no annotation needed; also the default where no request is wanted
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
     pub all: bool,
+    /// Record these, and end as soon as they have completed
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
-    /// How long to record, at most; with --request, how long to wait for it
+    /// How long to record, at most; with --request or --next, how long to wait for them
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
     pub duration: Duration,
     /// What is written
@@ -193,6 +199,9 @@ pub struct RequestsArgs {
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
+    /// The routes of `run --all-requests` alone: how many requests, p50, p99 and the worst of each
+    #[arg(long)]
+    pub routes: bool,
 }
 
 /// Arguments of `tasks`.

@@ -7,6 +7,7 @@ use super::{
         Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
         RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
+    choice::{Choice, How},
     color::Color,
     manual::{self, Page},
     output::Output,
@@ -36,6 +37,9 @@ pub enum UsageError {
     /// `--request X --request X`.
     #[error("--request '{0}' is given twice")]
     SameRequestTwice(RequestId),
+    /// `--mode` where no request is named.
+    #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
+    ModeOfNoRequest,
     /// `--interval` below what a table can be read at.
     #[error("--interval must be at least 100ms")]
     ShortInterval,
@@ -71,6 +75,8 @@ pub enum Command {
         daemon: Daemon,
         /// Form of the answer.
         format: Listing,
+        /// Routes, and no request.
+        routes: bool,
     },
     /// Show tasks of a running daemon's target.
     Tasks(Tasks),
@@ -105,8 +111,8 @@ pub enum Wanted {
     Everything,
     /// Every request.
     AllRequests,
-    /// These; never empty, no id twice.
-    Only(Vec<RequestId>),
+    /// These.
+    Only(Choice),
 }
 
 /// `run`.
@@ -116,6 +122,10 @@ pub struct Run {
     pub pid: u32,
     /// What to measure.
     pub wanted: Wanted,
+    /// How.
+    pub how: How,
+    /// Beginnings of ids that are a route each.
+    pub routes: Vec<RequestId>,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The socket, where it is not the default one.
@@ -135,8 +145,8 @@ pub struct Run {
 pub enum Subject {
     /// Every task.
     AllTasks,
-    /// One request; the recording ends with it.
-    Request(RequestId),
+    /// These requests; the recording ends with them.
+    Requests(Choice),
 }
 
 /// `record`.
@@ -146,6 +156,8 @@ pub struct Record {
     pub pid: u32,
     /// What to record.
     pub subject: Subject,
+    /// How.
+    pub how: How,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// How long at most.
@@ -282,7 +294,7 @@ impl Invocation {
             CommandArgs::Run(run) => Command::Run(Run::check(run)?),
             CommandArgs::Record(record) => Command::Record(Record::check(record)?),
             CommandArgs::Requests(requests) => {
-                Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
+                Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format, routes: requests.routes }
             }
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
@@ -306,21 +318,19 @@ fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
 
 impl Run {
     fn check(args: RunArgs) -> Result<Self, UsageError> {
-        for (at, id) in args.request.iter().enumerate() {
-            if args.request.iter().take(at).any(|earlier| earlier == id) {
-                return Err(UsageError::SameRequestTwice(id.clone()));
-            }
-        }
-        // clap has refused `--all-requests` beside `--request`.
-        let wanted = match (args.all_requests, args.request) {
+        // clap has refused `--all-requests` beside wanted ones.
+        let (choice, how) = args.choice.check(args.all_requests)?;
+        let wanted = match (args.all_requests, choice) {
             (true, _) => Wanted::AllRequests,
-            (false, ids) if ids.is_empty() => Wanted::Everything,
-            (false, ids) => Wanted::Only(ids),
+            (false, None) => Wanted::Everything,
+            (false, Some(choice)) => Wanted::Only(choice),
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
             pid: args.pid,
             wanted,
+            how,
+            routes: args.route,
             request_key: args.request_key,
             socket,
             rate: args.rate,
@@ -333,12 +343,14 @@ impl Run {
 
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
-        let subject = args.request.map_or(Subject::AllTasks, Subject::Request);
+        let (choice, how) = args.choice.check(false)?;
+        let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self {
             pid: args.pid,
             subject,
+            how,
             request_key: args.request_key,
             duration: args.duration,
             shape,

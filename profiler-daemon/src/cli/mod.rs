@@ -5,6 +5,7 @@
 //! folders: what a metric or a selection means to them is said where the commands are bound.
 
 pub mod args;
+pub mod choice;
 pub mod color;
 pub mod command;
 mod escape;

@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
     args::{Format, Listing, Metric, SortColumn},
+    choice::Choice,
     command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     output::Output,
     value::Rate,
@@ -84,7 +85,8 @@ fn run_measures_everything_or_requests_or_the_named_ones() {
         (Wanted::AllRequests, Some(PathBuf::from("/x.sock")), Some(4000))
     );
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };
-    assert_eq!(run.wanted, Wanted::Only(vec!["a".parse().unwrap(), "b".parse().unwrap()]));
+    let ids = vec!["a".parse().unwrap(), "b".parse().unwrap()];
+    assert_eq!(run.wanted, Wanted::Only(Choice { ids, ..Choice::default() }));
 }
 
 #[test]
@@ -146,7 +148,8 @@ fn record_has_defaults() {
 fn record_of_one_request() {
     let line = "record --pid 7 --request order-42 --duration 2m --metric cpu --format folded -o -";
     let Command::Record(record) = command(line) else { panic!() };
-    assert_eq!(record.subject, Subject::Request("order-42".parse().unwrap()));
+    let ids = vec!["order-42".parse().unwrap()];
+    assert_eq!(record.subject, Subject::Requests(Choice { ids, ..Choice::default() }));
     assert_eq!(record.duration, Duration::from_mins(2));
     assert_eq!((record.shape.metric, record.shape.format), (Metric::Cpu, Format::Folded));
     assert_eq!(record.shape.output, Output::Stdout);

@@ -29,6 +29,9 @@ pub enum ValueError {
     /// A duration of nothing.
     #[error("the duration must be longer than nothing")]
     ZeroDuration,
+    /// What is no share.
+    #[error("write the share as one in so many: 1/1000")]
+    Share,
     /// What is no path of a static.
     #[error("write the key as a path: my_app::REQUEST_ID")]
     KeyPath,
@@ -71,6 +74,29 @@ impl fmt::Display for RequestId {
 pub fn key_path(text: &str) -> Result<String, ValueError> {
     let is_name = |part: &str| !part.is_empty() && !part.contains(|letter: char| letter.is_whitespace() || letter.is_control());
     if text.split("::").all(is_name) { Ok(text.to_owned()) } else { Err(ValueError::KeyPath) }
+}
+
+/// A share of the requests, `1/1000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(u64);
+
+impl Share {
+    /// One in so many, at least 1.
+    #[must_use]
+    pub const fn one_in(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Share {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.strip_prefix("1/").map(str::parse) {
+            Some(Ok(count @ 1..)) => Ok(Self(count)),
+            _ => Err(ValueError::Share),
+        }
+    }
 }
 
 /// A sampling rate of 1 to 4000 Hz.
@@ -145,6 +171,15 @@ mod tests {
         assert_eq!("4000".parse::<Rate>().unwrap().hz(), 4000);
         for bad in ["0", "4001", "-1", "", "99Hz", "99999999999"] {
             assert_eq!(bad.parse::<Rate>(), Err(ValueError::Rate), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shares_are_one_in_so_many() {
+        assert_eq!("1/1000".parse::<Share>().unwrap().one_in(), 1000);
+        assert_eq!("1/1".parse::<Share>().unwrap().one_in(), 1);
+        for bad in ["", "1", "1/0", "2/3", "1/x", "0.1", "1/-1"] {
+            assert_eq!(bad.parse::<Share>(), Err(ValueError::Share), "{bad}");
         }
     }
 

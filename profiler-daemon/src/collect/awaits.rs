@@ -48,6 +48,10 @@ impl Waits {
         self.ended.push(wait);
     }
 
+    pub(super) fn retain(&mut self, of_use: impl FnMut(&AwaitRecord) -> bool) {
+        self.ended.retain(of_use);
+    }
+
     /// How many were let go.
     pub(super) fn dropped(&self) -> u64 {
         self.ended.dropped()

@@ -23,6 +23,11 @@ impl<T> Latest<T> {
         self.items.push_back(item);
     }
 
+    /// Lets go of what is of no use; that is no loss.
+    pub(super) fn retain(&mut self, of_use: impl FnMut(&T) -> bool) {
+        self.items.retain(of_use);
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
     }
@@ -44,5 +49,7 @@ mod tests {
         (1..=5).for_each(|item| latest.push(item));
         assert_eq!(latest.iter().copied().collect::<Vec<_>>(), [4, 5]);
         assert_eq!(latest.dropped(), 3);
+        latest.retain(|item| *item != 4);
+        assert_eq!((latest.iter().copied().collect::<Vec<_>>(), latest.dropped()), (vec![5], 3));
     }
 }

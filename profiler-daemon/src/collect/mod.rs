@@ -8,11 +8,15 @@ mod places;
 mod records;
 mod routes;
 mod rows;
+mod slow;
+mod spawned;
 
 use std::collections::{HashMap as StdHashMap, HashSet};
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use profiler_common::limits::TRACE_ID_BYTES;
 use profiler_common::loss::{LOSSES, Loss};
 use profiler_common::record::{BackRecord, PollRecord, WakeRecord};
 use profiler_common::scope::{ScopeRow, TIMED};
@@ -31,6 +35,8 @@ pub use places::{Place, PlaceSum};
 use records::Record;
 pub use routes::Route;
 use routes::Routes;
+use slow::Threshold;
+use spawned::Spawned;
 
 /// The most samples that are kept. At 99 Hz on two busy CPUs that is a quarter of an hour.
 const MAX_SAMPLES: usize = 200_000;
@@ -63,6 +69,9 @@ pub struct Collector {
     /// Those that kept their own times.
     routes: Routes,
     children: Latest<TaskRow>,
+    spawned: Spawned,
+    /// Requests that were faster are not kept.
+    threshold: Threshold,
     lost: StdHashMap<Loss, u64>,
     /// Ids of requests that ended since somebody asked.
     ended_ids: Vec<Vec<u8>>,
@@ -86,6 +95,8 @@ impl Default for Collector {
             requests: Latest::of(MAX_REQUESTS),
             routes: Routes::default(),
             children: Latest::of(MAX_CHILDREN),
+            spawned: Spawned::default(),
+            threshold: Threshold::default(),
             lost: StdHashMap::new(),
             ended_ids: Vec::new(),
             kept_in_map: 0,
@@ -95,6 +106,18 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// One that folds requests that keep their own times by these beginnings of ids, and else by what their ids have in common.
+    #[must_use]
+    pub fn by_routes(prefixes: Vec<Vec<u8>>) -> Self {
+        Self { routes: Routes::by(prefixes), ..Self::default() }
+    }
+
+    /// One that keeps requests that took at least so long, and nothing of the others.
+    #[must_use]
+    pub fn of_requests_slower_than(least: Duration) -> Self {
+        Self { threshold: Threshold::of(least), ..Self::default() }
+    }
+
     /// Takes everything out of the ring buffer, and the requests that found it full out of the map. Returns how many requests ended.
     pub fn drain(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
         let mut ended = self.drain_ring(attached)?;
@@ -103,7 +126,19 @@ impl Collector {
             self.kept_in_map = kept;
             ended += self.sweep(attached)?;
         }
+        self.let_go();
         Ok(ended)
+    }
+
+    /// Lets go of what is left of requests that were too fast.
+    fn let_go(&mut self) {
+        let Some(fast) = self.threshold.take() else { return };
+        let kept = |requests: &[u64]| !requests.iter().any(|request| fast.contains(request));
+        self.samples.retain(|sample| kept(&sample.stack.requests));
+        self.off_cpu.retain(|off| kept(&off.stack.requests));
+        self.polls.retain(|poll| kept(&[poll.request]));
+        self.waits.retain(|wait| kept(&[wait.request]));
+        self.children.retain(|row| kept(&[row.request]));
     }
 
     fn drain_ring(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
@@ -118,10 +153,7 @@ impl Collector {
                     ended += 1;
                     self.routes.end(scope, &row);
                 }
-                Some(Record::Request(scope, row)) => {
-                    ended += 1;
-                    self.end(scope, *row);
-                }
+                Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, *row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
                 Some(Record::Off(stack, syscall)) => drop(self.away.insert(stack.tid, (stack, syscall))),
@@ -130,6 +162,11 @@ impl Collector {
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
                 Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
                 Some(Record::Await(wait)) => self.waits.push(wait),
+                Some(Record::Spawned(spawned)) => {
+                    if !self.spawned.note(&spawned) {
+                        self.lose(Loss::ChildDropped);
+                    }
+                }
                 None => self.lose(Loss::RecordUnknown),
             }
         }
@@ -147,10 +184,19 @@ impl Collector {
         }
     }
 
-    fn end(&mut self, scope: u64, row: ScopeRow) {
+    /// A request has ended. Whether it is kept.
+    fn end(&mut self, scope: u64, row: ScopeRow) -> bool {
         self.in_flight.remove(&scope);
+        if self.threshold.is_too_fast(scope, row.states.wall_ns()) {
+            self.lose(Loss::RequestTooFast);
+            return false;
+        }
         self.ended_ids.push(row.id().to_vec());
+        if row.trace_id != [0; TRACE_ID_BYTES] {
+            self.ended_ids.push(row.trace_id.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect());
+        }
         self.requests.push((scope, row));
+        true
     }
 
     /// Takes the rows of ended requests out of the map, so that their places are free again.
@@ -158,21 +204,17 @@ impl Collector {
         let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
         let mut map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
         self.swept.clear();
+        let mut kept = 0;
         for scope in scopes {
             if let rows::Read::Whole(row) = rows::whole(|| map.get(&scope, 0).ok(), |row| row.sequence)
                 && row.flags & profiler_common::scope::ENDED != 0
                 && map.remove(&scope).is_ok()
             {
                 self.swept.insert(scope);
-                self.end(scope, row);
+                kept += usize::from(self.end(scope, row));
             }
         }
-        Ok(self.swept.len())
-    }
-
-    /// Ids that begin with one of these are one route each, of requests that keep their own times.
-    pub fn by_prefixes(&mut self, prefixes: Vec<Vec<u8>>) {
-        self.routes = Routes::by(prefixes);
+        Ok(kept)
     }
 
     /// Whether a request that was asked for by name is in flight.
@@ -196,12 +238,15 @@ impl Collector {
         collected.off_cpu.extend(self.off_cpu.iter().cloned().chain(open.off_cpu));
         collected.polls.extend(self.polls.iter().copied().chain(open.polls));
         collected.wakes.extend(self.wakes.iter().copied());
+        self.spawned.rename(&mut collected);
         Ok(collected)
     }
 
     /// As [`Collector::collect`], without what is much and in no table: samples, stretches off the CPU and their places, polls and wakes.
     pub fn collect_rows(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
-        Ok(self.collect_open(attached, at_ns)?.0)
+        let mut collected = self.collect_open(attached, at_ns)?.0;
+        self.spawned.rename(&mut collected);
+        Ok(collected)
     }
 
     /// The rows, and what has begun and not ended at `at_ns`.

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use profiler_common::limits::STACK_FRAMES;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, NO_SYSCALL, PollRecord, RecordKind, RequestRecord, STACK_RECORD_HEAD,
-    StackRecord, WakeRecord,
+    SpawnedRecord, StackRecord, WakeRecord,
 };
 use profiler_common::scope::ScopeRow;
 use profiler_common::task::TaskRow;
@@ -34,6 +34,8 @@ pub(super) enum Record {
     Begin(BeginRecord),
     /// A wait has ended.
     Await(AwaitRecord),
+    /// A child has a name.
+    Spawned(SpawnedRecord),
 }
 
 impl Record {
@@ -64,6 +66,7 @@ impl Record {
             _ if is(RecordKind::Wake) => read(bytes).map(Self::Wake),
             _ if is(RecordKind::Begin) => read(bytes).map(Self::Begin),
             _ if is(RecordKind::Await) => read(bytes).map(Self::Await),
+            _ if is(RecordKind::Spawned) => read(bytes).map(Self::Spawned),
             _ => None,
         }
     }

@@ -14,14 +14,21 @@ use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
 use profiler_daemon::{
     cli::{
-        Command, Exit, Invocation, Streams, args, color::Color, command::Names, manual, output::Output, progress::Progress,
+        Command, Exit, Invocation, Streams, args,
+        choice::{Choice, How, ModeArg},
+        color::Color,
+        command::Names,
+        manual,
+        output::Output,
+        progress::Progress,
+        value::RequestId,
         visible,
     },
     control::Format,
     export::table::{self, Colours},
     inspect::awaits::Progress as Reading,
     model::{AwaitSource, Metric, Report},
-    session::{ExecutorFrames, Session},
+    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -29,7 +36,8 @@ use profiler_daemon::{
 pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
     let color = invocation.color;
     match invocation.command {
-        Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
+        Command::Requests { daemon, format, routes: false } => ask::requests(&daemon, format, color),
+        Command::Requests { daemon, format, routes: true } => ask::routes(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
@@ -87,6 +95,26 @@ const fn format(format: args::Format) -> Format {
     }
 }
 
+/// Which requests a session is about.
+fn choice(choice: &Choice) -> WantedRequests {
+    let bytes = |ids: &[RequestId]| ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect();
+    WantedRequests {
+        ids: bytes(&choice.ids),
+        prefixes: bytes(&choice.prefixes),
+        next: choice.next,
+        one_in: choice.one_in,
+        tokens: false,
+        slower_than: choice.slower_than,
+    }
+}
+
+fn mode(how: How) -> Option<Mode> {
+    how.mode.map(|mode| match mode {
+        ModeArg::Request => Mode::Request,
+        ModeArg::Process => Mode::Process,
+    })
+}
+
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
 /// asked for: a wrong pid is a wrong pid for everyone.
 fn check_target(pid: u32) -> Result<()> {
@@ -112,6 +140,17 @@ fn say_attached(session: &Session) {
     eprintln!("attached to process {}: {} probe sites", session.target().pid(), plan.sites.len() + plan.scopes.len());
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
+    }
+    if session.mode() == Mode::Request {
+        eprintln!("only wanted requests reach a probe");
+    }
+    if session.mode() == Mode::Times {
+        eprintln!(
+            "every request keeps its own times and reaches one probe, at its end: no stacks, no awaits, no tasks; --mode process has them"
+        );
+    }
+    if let Some(why) = session.mode_sentence() {
+        eprintln!("note: {why}");
     }
     if let Some(sentence) = session.naming_key() {
         eprintln!("{}", visible(sentence));

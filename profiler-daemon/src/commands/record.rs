@@ -17,7 +17,7 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
     let output = order.shape.output.open()?;
     let subject = match &order.subject {
         command::Subject::AllTasks => Subject::AllTasks,
-        command::Subject::Request(id) => Subject::Requests(vec![id.as_str().as_bytes().to_vec()]),
+        command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
     let runtime = super::runtime()?;
     let recorded = runtime.block_on(async {
@@ -29,13 +29,16 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
             no_awaits: order.no_awaits,
             await_wakers: order.await_wakers,
             request_key: order.request_key.clone(),
+            mode: super::mode(order.how),
+            follow_spawns: order.how.follow_spawns,
+            routes: Vec::new(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         let words = format!("recording process {}", order.pid);
         let progress = Progress::countdown(&words, order.duration, streams);
-        let recorded = record(session, order.duration, subject.only_request(), interrupt).await?;
+        let recorded = record(session, order.duration, interrupt).await?;
         drop(progress);
         anyhow::Ok(recorded)
     })?;
@@ -56,17 +59,28 @@ fn finish(
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
-        command::Subject::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) },
+        command::Subject::Requests(choice) => match choice.ids.as_slice() {
+            [id] if choice.prefixes.is_empty() && choice.next == 0 && choice.one_in == 0 => {
+                Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) }
+            }
+            _ => Selection::Requests,
+        },
     };
-    if let Selection::Request { id } = &selection
-        && selection.requests(&capture).is_empty()
-    {
+    if selection != Selection::All && selection.requests(&capture).is_empty() {
+        let what = match &selection {
+            Selection::Request { id } => format!("request {id}"),
+            _ => "any of the wanted requests".to_owned(),
+        };
         let sentence = if target_lost {
-            format!("the process ended before request {id} came")
+            format!("the process ended before {what} came")
         } else if interrupted {
-            format!("interrupted before request {id} came")
+            format!("interrupted before {what} came")
         } else {
-            format!("request {id} did not come within {}", super::seconds(order.duration))
+            let waited = super::seconds(order.duration);
+            match &selection {
+                Selection::Request { id } => format!("request {id} did not come within {waited}"),
+                _ => format!("none of the wanted requests came within {waited}"),
+            }
         };
         // It may have come and been lost.
         super::tell_losses(&report(&capture, &Filter::All), color);

@@ -16,7 +16,7 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
     let subject = match &order.wanted {
         command::Wanted::Everything => Subject::AllTasks,
         command::Wanted::AllRequests => Subject::AllRequests,
-        command::Wanted::Only(ids) => Subject::Requests(ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect()),
+        command::Wanted::Only(choice) => Subject::Requests(super::choice(choice)),
     };
     super::check_target(order.pid)?;
     let runtime = super::runtime()?;
@@ -34,6 +34,9 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             no_awaits: order.no_awaits,
             await_wakers: order.await_wakers,
             request_key: order.request_key.clone(),
+            mode: super::mode(order.how),
+            follow_spawns: order.how.follow_spawns,
+            routes: order.routes.iter().map(|prefix| prefix.as_str().as_bytes().to_vec()).collect(),
         };
         let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

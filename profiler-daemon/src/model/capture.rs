@@ -266,9 +266,17 @@ pub struct RequestRow {
     pub task_id: Option<u64>,
     /// Tasks spawned while the request was current, in order of their spawn.
     pub children: Vec<ChildRow>,
+    /// The trace it is part of, W3C byte order. `None`: of none.
+    pub trace: Option<[u8; 16]>,
 }
 
 impl RequestRow {
+    /// Whether `id` is what it is called, or the trace that it is part of in hexadecimal digits.
+    #[must_use]
+    pub fn answers_to(&self, id: &RequestId) -> bool {
+        self.id == *id || self.trace.is_some_and(|trace| hex(&trace).as_bytes().eq_ignore_ascii_case(id.as_bytes()))
+    }
+
     /// What it is called, for people: `request order-42 #1`. Printable.
     #[must_use]
     pub fn title(&self) -> String {
@@ -300,6 +308,16 @@ pub struct RouteRow {
     pub polls: u64,
     /// Their longest poll.
     pub longest_poll_ns: u64,
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A task that a request spawned, alive or ended. A live one stands in [`Capture::tasks`] as well.
@@ -360,7 +378,15 @@ mod tests {
             task_type: None,
             task_id: None,
             children: Vec::new(),
+            trace: None,
         }
+    }
+
+    #[test]
+    fn a_request_answers_to_its_id_and_its_trace() {
+        let row = RequestRow { trace: Some([0xab; 16]), ..request("order-42", 1, 1) };
+        assert!(row.answers_to(&"order-42".into()) && row.answers_to(&"ab".repeat(16).as_str().into()));
+        assert!(row.answers_to(&"AB".repeat(16).as_str().into()) && !row.answers_to(&"ab".into()));
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn first() -> RequestRow {
             longest_poll_ns: 1_500_000,
             spawn_seen: true,
         }],
+        trace: None,
     }
 }
 

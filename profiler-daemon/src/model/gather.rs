@@ -201,8 +201,10 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         wakes: row.wakes,
         wake_unseen: row.wakes_unseen,
         longest_poll_ns: row.longest_poll_ns,
-        scheduled_known: row.flags & scope::TIMED != 0 || setting.wakes_seen && row.flags & scope::NO_TASK == 0,
+        scheduled_known: row.flags & (scope::OWN_WAKER | scope::TIMED) != 0
+            || setting.wakes_seen && row.flags & scope::NO_TASK == 0,
         kept_times: row.flags & scope::TIMED != 0,
+        trace: (row.trace_id != [0; 16]).then_some(row.trace_id),
         task_type: (row.task_type != u32::MAX).then_some(TypeIndex(row.task_type)),
         task_id: known(setting, row.task_id),
         children: Vec::new(),

@@ -14,6 +14,8 @@ pub enum Selection {
         /// The id, compared by bytes.
         id: RequestId,
     },
+    /// Every request that was seen.
+    Requests,
     /// One task, alive or known as a request's child.
     Task {
         /// Tokio's task id.
@@ -34,6 +36,9 @@ pub enum NothingSelected {
         /// What there is, as text.
         there_is: String,
     },
+    /// No request at all was seen.
+    #[error("no request was seen in this window")]
+    Requests,
     /// No task of that id is known.
     #[error("no task {id} is alive, and no request spawned it; {there_is}")]
     Task {
@@ -60,17 +65,19 @@ impl Selection {
         match self {
             Self::Request { id } => format!("request {id}"),
             Self::Task { id } => format!("task {id}"),
+            Self::Requests => "all requests".to_owned(),
             Self::All => "all tasks".to_owned(),
         }
     }
 
-    /// Requests that this selects by id, in start order. Empty for the other kinds.
+    /// Requests that this selects, in start order. Empty for tasks.
     #[must_use]
     pub fn requests<'c>(&self, capture: &'c Capture) -> Vec<&'c RequestRow> {
-        let Self::Request { id: wanted } = self else {
-            return Vec::new();
+        let mut rows: Vec<&RequestRow> = match self {
+            Self::Request { id: wanted } => capture.requests.iter().filter(|row| row.answers_to(wanted)).collect(),
+            Self::Requests => capture.requests.iter().collect(),
+            Self::Task { .. } | Self::All => Vec::new(),
         };
-        let mut rows: Vec<&RequestRow> = capture.requests.iter().filter(|row| row.id == *wanted).collect();
         rows.sort_by_key(|row| (row.instance, row.start_ns, row.scope));
         rows
     }
@@ -81,6 +88,7 @@ impl Selection {
             Self::Request { id } if self.requests(capture).is_empty() => {
                 Err(NothingSelected::Request { id: id.clone(), there_is: requests_there_are(capture) })
             }
+            Self::Requests if capture.requests.is_empty() => Err(NothingSelected::Requests),
             Self::Task { id } if !knows_task(capture, *id) => {
                 Err(NothingSelected::Task { id: *id, there_is: tasks_there_are(capture) })
             }

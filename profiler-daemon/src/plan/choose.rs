@@ -7,15 +7,23 @@ use super::missing::what_is_missing;
 use super::{LinkKind, Machine, MultiSupport, Plan, PlanError, PlannedScope, PlannedSite, PollEndMethod, ProbeKind, Wanted};
 use crate::inspect::{Inspection, Note, Placement, Role, Site, TaskKind};
 
-/// Chooses sites for everything wanted, and for the states of tasks always.
+/// The annotation's probe at which a request delivers the times that it has kept: reached by those alone that are asked for them.
+const TIMES: &str = "scope_times";
+
+/// Chooses sites for everything wanted.
 ///
 /// # Errors
 /// [`PlanError`] where some type's polls, or their ends, could not be seen at all.
 pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Result<Plan, PlanError> {
     let link = if machine.uprobe_multi == MultiSupport::Yes { LinkKind::Multi } else { LinkKind::Single };
     let mut chosen = Chosen { inspection, link, sites: Vec::new() };
-    chosen.starts()?;
-    let (poll_end, other_ends) = chosen.ends(machine)?;
+    let (poll_end, other_ends) = if wanted.tasks {
+        chosen.starts()?;
+        chosen.ends(machine)?
+    } else {
+        // Scopes say where their own polls end: inside them.
+        (PollEndMethod::BeforeRelease, Vec::new())
+    };
     if wanted.wakes {
         chosen.all_of(&[Role::WakeByVal, Role::WakeByRef, Role::Defer]);
     }
@@ -25,7 +33,7 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
     if wanted.wakers {
         chosen.all_of(&[Role::CloneWaker]);
     }
-    let probes = inspection.usdt.iter().filter(|_| wanted.scopes);
+    let probes = inspection.usdt.iter().filter(|probe| wanted.scopes && (probe.name == TIMES) == wanted.times);
     let scopes: Vec<PlannedScope> = probes.map(|probe| PlannedScope { probe: probe.clone(), link }).collect();
     let mut sites = chosen.sites;
     sites.sort_by_key(|planned| (planned.site.role, planned.site.vaddr));

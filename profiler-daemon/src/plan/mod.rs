@@ -49,12 +49,16 @@ pub enum MultiSupport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Wanted {
+    /// States of tasks: starts and ends of polls.
+    pub tasks: bool,
     /// Requests, by the annotation's probes.
     pub scopes: bool,
     /// Wakes, to tell `scheduled` from `suspended`.
     pub wakes: bool,
     /// Spawns, to know when a task began and whose child it is.
     pub spawns: bool,
+    /// Of the annotation's probes only the one at which a request delivers the times that it has kept.
+    pub times: bool,
     /// Stores of wakers, to know where a task waits whose futures have no layout.
     pub wakers: bool,
 }

@@ -66,6 +66,40 @@ pub enum SessionError {
          --request-key, add `profiler_annotate::scope`, or record every task with --all"
     )]
     NoAnnotation,
+    /// More rules than the annotation's table holds.
+    #[error(
+        "{rules} ids, prefixes and trace ids at once are more than the {most} that the program's table of wanted requests holds"
+    )]
+    TooManyRules {
+        /// How many were asked for.
+        rules: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Another daemon has asked for other requests of the same program.
+    #[error("profiler-daemon {daemon} measures requests of process {pid} already; end it first, or ask it")]
+    TableTaken {
+        /// The target.
+        pid: u32,
+        /// The other daemon.
+        daemon: u32,
+    },
+    /// The table could not be read or written.
+    #[error("the annotation's table in process {pid} cannot be reached through /proc/{pid}/mem: {source}")]
+    Table {
+        /// The target.
+        pid: u32,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What was asked for is decided in the program, and nothing there can.
+    #[error(
+        "this needs request mode: {why}; link profiler-annotate of this version, or ask for requests by their ids with --mode process"
+    )]
+    NeedsRequestMode {
+        /// Why there is none.
+        why: &'static str,
+    },
     /// The target's memory does not answer (userfaultfd(2), a file system that hangs).
     #[error("process {pid} did not let its memory be read within {seconds} s")]
     MemoryHangs {

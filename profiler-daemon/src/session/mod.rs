@@ -1,11 +1,13 @@
 //! One profiled target from start to end: the steps in their order, and nothing else. What `run` and `record` have in common.
 
-mod annotation;
 mod await_cache;
 mod awaits;
+mod choice;
 mod clock;
 mod error;
 mod keys;
+mod look;
+mod mode;
 mod probes;
 mod record;
 mod render;
@@ -14,21 +16,30 @@ mod run;
 mod service;
 mod snapshot;
 mod start;
+mod table;
+mod times;
 mod unwind;
 
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
+pub use choice::Choice;
 pub use error::SessionError;
+pub use look::{Look, look_at_file, look_at_process};
+pub use mode::Mode;
 pub use record::{Recorded, record};
 pub use render::{ExecutorFrames, holders, render};
 pub use run::{Ended, run};
-pub use start::{Look, Manner, Subject, look_at_file, look_at_process};
+pub use start::{Manner, Subject};
+pub use table::Tokens;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mode::ModeChosen;
 use snapshot::Snapshots;
+use table::Table;
+use times::Keeping;
 use unwind::Unwinding;
 
 use crate::attach::{Attached, AwaitsOf, monotonic_ns};
@@ -53,8 +64,16 @@ pub struct Session {
     target: Target,
     plan: Plan,
     inspection: Inspection,
+    /// How requests are measured, and why so.
+    mode: ModeChosen,
+    /// The annotation's table in the target, where there is one. Dropping it asks for nothing any more.
+    table: Option<Table>,
+    /// Whether requests keep their own times.
+    keeping: Keeping,
     /// Request ids that were asked for one by one.
     awaited: HashSet<Vec<u8>>,
+    /// How many requests have ended, and after how many a recording has what was asked for.
+    count: Count,
     /// Those of them that have ended at least once.
     ended: HashSet<Vec<u8>>,
     closed: bool,
@@ -117,10 +136,13 @@ impl Session {
 
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
     pub fn tick(&mut self) -> Result<(), SessionError> {
-        let _: usize = self.collector.drain(&mut self.attached)?;
+        self.count.ended += self.collector.drain(&mut self.attached)?;
         if !self.closed {
             self.attached.sample_fast(self.collector.is_request_in_flight())?;
-            self.follow_mappings()?;
+            self.keeping.begin(&mut self.attached, self.table.as_mut())?;
+            if self.mode.mode != Mode::Times {
+                self.follow_mappings()?;
+            }
         }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
         let Self { collector, awaited, ended, setting, .. } = self;
@@ -162,6 +184,34 @@ impl Session {
     #[must_use]
     pub fn has_ended(&self, id: &[u8]) -> bool {
         self.ended.contains(&self.shown(id))
+    }
+
+    /// Whether everything has ended that was asked for: each of the ids, or as many as were to come. Never where there is no end to it.
+    #[must_use]
+    pub fn has_what_was_asked(&self) -> bool {
+        match self.count.enough {
+            Enough::EachId => self.awaited.iter().all(|id| self.ended.contains(id)),
+            Enough::After(count) => self.count.ended >= count,
+            Enough::Never => false,
+        }
+    }
+
+    /// Tokens that the target has met since the attach; `None` where it has no table.
+    #[must_use]
+    pub fn tokens(&self) -> Option<Tokens> {
+        self.table.as_ref().map(Table::tokens)
+    }
+
+    /// How requests are measured.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode.mode
+    }
+
+    /// A sentence on how requests are measured, where that is not what was to be expected.
+    #[must_use]
+    pub const fn mode_sentence(&self) -> Option<&'static str> {
+        self.mode.why
     }
 
     /// An id as it is shown: of a number or a UUID there are several ways to write it.
@@ -210,11 +260,43 @@ impl Session {
             return Ok(());
         }
         self.refresh_modules();
+        // First, so that scopes stop reaching their probes while these still count.
+        if let Some(table) = &mut self.table {
+            table.disarm();
+        }
         self.setting.window.end_ns = self.attached.close()?;
         self.closed = true;
         self.tick()?;
         self.attached.detach();
         Ok(())
+    }
+}
+
+/// How many requests have ended, and how many are enough.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    ended: usize,
+    enough: Enough,
+}
+
+/// When a recording has what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enough {
+    /// Each id has ended once.
+    EachId,
+    /// So many requests have ended.
+    After(usize),
+    /// There is no end to it.
+    Never,
+}
+
+impl Enough {
+    fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::Requests(choice) if choice.next > 0 => Self::After(usize::try_from(choice.next).unwrap_or(usize::MAX)),
+            Subject::Requests(choice) if choice.is_by_id() && !choice.ids.is_empty() => Self::EachId,
+            Subject::Requests(_) | Subject::AllTasks | Subject::AllRequests => Self::Never,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ring::RingWatch;
-use super::{Detail, Session, SessionError, Subject, TICK};
+use super::{Detail, Session, SessionError, TICK};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -19,11 +19,10 @@ pub struct Recorded {
     pub interrupted: bool,
 }
 
-/// Records `session` until `duration` is over, `until_ended` (a request id) has ended, the target ends, or `interrupt` is done.
+/// Records `session` until `duration` is over, everything that was asked for has ended, the target ends, or `interrupt` is done.
 pub async fn record(
     mut session: Session,
     duration: Duration,
-    until_ended: Option<&[u8]>,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Recorded, SessionError> {
     let mut ticks = tokio::time::interval(TICK);
@@ -48,7 +47,7 @@ pub async fn record(
                 told = ring.told() => told?,
             }
             session.tick()?;
-            if until_ended.is_some_and(|id| session.has_ended(id)) {
+            if session.has_what_was_asked() {
                 break;
             }
         }
@@ -56,18 +55,4 @@ pub async fn record(
     session.finish()?;
     let capture = session.capture(Detail::Stacks)?;
     Ok(Recorded { session, capture, target_lost, interrupted })
-}
-
-impl Subject {
-    /// The id whose end ends a recording.
-    #[must_use]
-    pub fn only_request(&self) -> Option<&[u8]> {
-        match self {
-            Self::Requests(ids) => match ids.as_slice() {
-                [id] => Some(id),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
 }

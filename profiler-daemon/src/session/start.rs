@@ -1,6 +1,6 @@
 //! The way in: check the machine, the process and its program, plan, attach, open the window.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use profiler_common::awaits::RequestKey;
@@ -8,22 +8,26 @@ use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
+use super::choice::Choice;
 use super::keys::NamingKey;
+use super::look::{machine, wanted};
+use super::mode::{self, Mode, ModeChosen};
+use super::table::Table;
+use super::times::Keeping;
 use super::unwind::Unwinding;
-use super::{Session, SessionError, annotation, clock, modules_of, probes};
-use crate::attach::{self, Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate, UprobeMulti};
+use super::{Count, Enough, Session, SessionError, clock, modules_of, probes};
+use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
-use crate::plan::{self, Machine, MultiSupport, Plan, Wanted, plan};
+use crate::plan::{self, Plan, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
-use crate::target::program::Program;
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub enum Subject {
     /// Every request.
     AllRequests,
     /// These requests.
-    Requests(Vec<Vec<u8>>),
+    Requests(Choice),
 }
 
 /// How a session measures.
@@ -49,6 +53,12 @@ pub struct Manner {
     pub await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
+    /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
+    pub mode: Option<Mode>,
+    /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
+    pub follow_spawns: bool,
+    /// Beginnings of request ids that are a route each, where requests are folded by route.
+    pub routes: Vec<Vec<u8>>,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -62,69 +72,6 @@ impl Manner {
             (None, _) => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
         }
     }
-}
-
-/// A program seen through: what is in it and what can be done with it here.
-#[derive(Debug)]
-pub struct Look {
-    /// The program's path, for people.
-    pub path: String,
-    /// What is in it.
-    pub inspection: Inspection,
-    /// What can be probed on this machine.
-    pub plan: Plan,
-    /// Where its futures can be seen to wait.
-    pub awaits: AwaitSight,
-}
-
-/// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
-pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
-    let program = Program::open(path)?;
-    let debug = || debug_file(path, program.path(), None, &[]);
-    look(program.path().display().to_string(), program.bytes(), false, debug, progress)
-}
-
-/// Looks at the program of a process.
-pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
-    let target = Target::open(pid)?;
-    let program = target.program()?;
-    let filtered = target.seccomp()?.filtered > 0;
-    let modules = modules_of(pid)?;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
-    look(target.exe().display().to_string(), program.bytes(), filtered, debug, progress)
-}
-
-fn look(
-    path: String,
-    bytes: &[u8],
-    seccomp: bool,
-    debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Look, SessionError> {
-    let inspection = inspect(bytes)?;
-    let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
-    let kernel = KernelVersion::running()?;
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false))?;
-    Ok(Look { path, inspection, plan, awaits })
-}
-
-fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
-    let kernel = (kernel.major, kernel.minor);
-    Machine {
-        kernel,
-        uprobe_multi: match attach::uprobe_multi() {
-            UprobeMulti::Works => MultiSupport::Yes,
-            UprobeMulti::OneThreadOnly => MultiSupport::BrokenPidFilter,
-            UprobeMulti::Missing => MultiSupport::No,
-        },
-        uretprobe_safe: attach::return_probe_is_safe(kernel, seccomp),
-        virtual_machine: attach::is_virtual_machine(),
-    }
-}
-
-fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool) -> Wanted {
-    let wakers = source == AwaitSource::Wakers;
-    Wanted { scopes: !by_key && !inspection.usdt.is_empty(), wakes: true, spawns: true, wakers }
 }
 
 /// See [`Session::start`].
@@ -144,7 +91,7 @@ pub(super) fn start(
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
         Err(error) => Err(error),
-        Ok(parts) => Ok(parts.into_session(target, subject)),
+        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone())),
     }
 }
 
@@ -159,24 +106,35 @@ struct Parts {
     awaits: AwaitSight,
     await_table: Option<Arc<LoadedTable>>,
     key: Option<NamingKey>,
+    mode: ModeChosen,
+    table: Option<Table>,
+    keeping: Keeping,
 }
 
 impl Parts {
-    fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key } = self;
+    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>) -> Session {
+        let Self { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key, mode, table, keeping } =
+            self;
         Session {
             attached,
-            collector: Collector::default(),
+            collector: match subject {
+                Subject::Requests(Choice { slower_than: Some(least), .. }) => Collector::of_requests_slower_than(*least),
+                _ => Collector::by_routes(routes),
+            },
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
             modules,
             target,
             plan,
             inspection,
+            mode,
+            table,
+            keeping,
+            count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
-                Subject::Requests(ids) => {
+                Subject::Requests(choice) => {
                     let shown = |id: &Vec<u8>| key.as_ref().map_or_else(|| id.clone(), |key| key.format.shown(id));
-                    ids.iter().map(shown).collect()
+                    choice.ids.iter().map(shown).collect()
                 }
                 Subject::AllTasks | Subject::AllRequests => std::collections::HashSet::new(),
             },
@@ -203,24 +161,27 @@ fn attach_to(
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     let by_key = manner.request_key.is_some();
+    let seccomp = target.seccomp()?.filtered > 0;
+    let modules = modules_of(target.pid())?;
+    let bias = target.load_bias(&program)?;
+    let mut table = table_of(target, &inspection, bias)?;
+    let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
     if matches!(subject, Subject::Requests(_) | Subject::AllRequests) && inspection.usdt.is_empty() && !by_key {
         return Err(SessionError::NoAnnotation);
     }
-    let seccomp = target.seccomp()?.filtered > 0;
-    let modules = modules_of(target.pid())?;
-    let mut awaits = if manner.no_awaits && !by_key {
+    let times = mode.mode == Mode::Times;
+    let mut awaits = if manner.no_awaits && !by_key || times {
         AwaitSight::default()
     } else {
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && !manner.await_wakers {
+    if awaits.source == AwaitSource::Wakers && (!manner.await_wakers || mode.mode == Mode::Request) {
         awaits.source = AwaitSource::None;
     }
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key))?;
-    let bias = target.load_bias(&program)?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
-    let probes = probes::probes(&plan, false)?;
+    let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
@@ -235,10 +196,10 @@ fn attach_to(
             (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
         })
         .collect();
-    let wanted = match (subject, &key) {
-        (Subject::Requests(ids), Some(key)) => key.values(ids)?,
-        (Subject::Requests(ids), None) => ids.clone(),
-        _ => Vec::new(),
+    let (wanted, wanted_traces) = match (subject, &key) {
+        (Subject::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
+        (Subject::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
+        _ => (Vec::new(), Vec::new()),
     };
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject);
@@ -251,13 +212,19 @@ fn attach_to(
         types: &types,
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
-        rate: Some(rate),
-        all_requests: !matches!(subject, Subject::Requests(_)),
+        rate: (!times).then_some(rate),
+        all_requests: match subject {
+            Subject::Requests(choice) => choice.is_open(),
+            Subject::AllTasks | Subject::AllRequests => true,
+        },
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
+        requests_only: mode.mode == Mode::Request,
+        chosen_there: mode.through_table,
         wanted: &wanted,
+        wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
         awaits: whose(awaits.source, every_poll),
         await_tables: awaits.layouts.as_ref().map(|layouts| AwaitTables {
@@ -267,10 +234,16 @@ fn attach_to(
         }),
     })?;
     let mut unwinding = Unwinding::default();
-    let _: bool = unwinding.refresh(&mut attached, target.pid())?;
+    if !times {
+        let _: bool = unwinding.refresh(&mut attached, target.pid())?;
+    }
     let start_ns = attached.open()?;
-    let scopes_before =
-        inspection.annotation_table.and_then(|table| annotation::scopes_numbered(target, table.wrapping_add(bias)));
+    let scopes_before = table.as_ref().and_then(Table::scopes_numbered);
+    // Last: from here on wanted scopes reach the probes.
+    if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {
+        table.arm(&choice.asked(mode.mode)?)?;
+    }
+    let keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
     let setting = setting(
         target,
         &inspection,
@@ -286,11 +259,29 @@ fn attach_to(
         },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key })
+    let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
+    let mut parts =
+        Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key, mode, table, keeping };
+    parts.keeping.begin(&mut parts.attached, parts.table.as_mut())?;
+    Ok(parts)
+}
+
+/// The annotation's table, without what a daemon has left in it that was killed.
+fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
+    let Some(address) = inspection.annotation_table else { return Ok(None) };
+    let found = Table::find(target, address.wrapping_add(bias));
+    let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
+    if let Some(table) = &mut table
+        && !table.is_taken()
+    {
+        let _: bool = table.clean()?;
+    }
+    Ok(table)
 }
 
 fn links(plan: &Plan) -> LinkKind {
-    if plan.sites.iter().all(|planned| planned.link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
+    let mut links = plan.sites.iter().map(|planned| planned.link).chain(plan.scopes.iter().map(|planned| planned.link));
+    if links.all(|link| link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
 }
 
 /// What is known once the window is open.

@@ -54,11 +54,29 @@ impl Scope {
     }
 
     pub(crate) fn enter(&self) -> Move {
-        Move::of(|| triggers::trigger_scope_enter(self.record, self.sequence, self.future.0, self.future.1))
+        let frame = 0_u64;
+        let here = &raw const frame as u64;
+        Move::of(|| triggers::trigger_scope_enter(self.record, self.sequence, self.future.0, self.future.1, here))
     }
 
+    /// It is left, and has something to wait for.
     pub(crate) fn exit(&self) -> Move {
-        Move::of(|| triggers::trigger_scope_exit(self.record, self.sequence))
+        Move::of(|| triggers::trigger_scope_exit(self.record, self.sequence, 0))
+    }
+
+    /// It is left for good.
+    pub(crate) fn done(&self) -> Move {
+        Move::of(|| triggers::trigger_scope_exit(self.record, self.sequence, 1))
+    }
+
+    /// Its own waker is called.
+    pub(crate) fn wake(&self) -> Move {
+        Move::of(|| triggers::trigger_scope_wake(self.sequence))
+    }
+
+    /// It spawns `child`: 0 a task, 1 a closure, 2 a local task.
+    pub(crate) fn spawn(&self, child: &Self, kind: u64) -> Move {
+        Move::of(|| triggers::trigger_scope_spawn(self.record, child.sequence, self.sequence, kind))
     }
 
     pub(crate) fn end(&self) -> Move {

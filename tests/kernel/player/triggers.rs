@@ -31,11 +31,17 @@ triggers! {
     /// `OwnedTasks::bind_inner`.
     trigger_spawn(header);
     /// The annotation's probe of the same name.
-    trigger_scope_enter(record, sequence, future, poll);
+    trigger_scope_enter(record, sequence, future, poll, frame);
     /// The annotation's probe of the same name.
-    trigger_scope_exit(record, sequence);
+    trigger_scope_exit(record, sequence, done);
     /// The annotation's probe of the same name.
     trigger_scope_end(record, sequence);
+    /// The annotation's probe of the same name.
+    trigger_scope_wake(sequence);
+    /// The annotation's probe of the same name.
+    trigger_scope_spawn(record, sequence, parent, kind);
+    /// The annotation's probe of the same name.
+    trigger_scope_task(sequence, handle);
 }
 
 /// A wake at a long nop, which the kernel may replace by a call instead of a breakpoint.

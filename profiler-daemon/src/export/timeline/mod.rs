@@ -220,7 +220,7 @@ pub(super) const fn end_of(off: &OffCpu) -> u64 {
 fn stretch(capture: &Capture, selection: &Selection) -> Option<(u64, u64)> {
     let spans: Vec<(u64, u64)> = match selection {
         Selection::All => return Some((0, u64::MAX)),
-        Selection::Request { .. } => {
+        Selection::Request { .. } | Selection::Requests => {
             let rows = selection.requests(capture).into_iter();
             rows.map(|row| (row.start_ns, row.start_ns.saturating_add(row.states.wall_ns()))).collect()
         }

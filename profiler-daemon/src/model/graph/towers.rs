@@ -96,7 +96,7 @@ pub(super) struct Towers<'c> {
 
 pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric, stacks: &Stacks) -> Towers<'c> {
     match selection {
-        Selection::Request { .. } => {
+        Selection::Request { .. } | Selection::Requests => {
             let rows = selection.requests(capture);
             let index = StackIndex::of(capture);
             // No other graph draws it.

@@ -19,6 +19,8 @@ pub enum Filter {
     All,
     /// These requests and the live tasks that belong to them. No finished rows: those sum over other requests too.
     Requests(Vec<RequestId>),
+    /// Every request, and as above.
+    AllRequests,
     /// One live task, and the requests that it polled or that spawned it.
     Task(u64),
 }
@@ -27,6 +29,7 @@ impl From<&Selection> for Filter {
     fn from(selection: &Selection) -> Self {
         match selection {
             Selection::Request { id } => Self::Requests(vec![id.clone()]),
+            Selection::Requests => Self::AllRequests,
             Selection::Task { id } => Self::Task(*id),
             Selection::All => Self::All,
         }
@@ -36,8 +39,8 @@ impl From<&Selection> for Filter {
 impl Filter {
     fn takes_request(&self, row: &RequestRow) -> bool {
         match self {
-            Self::All => true,
-            Self::Requests(ids) => ids.contains(&row.id),
+            Self::All | Self::AllRequests => true,
+            Self::Requests(ids) => ids.iter().any(|id| row.answers_to(id)),
             Self::Task(id) => row.task_id == Some(*id) || row.children.iter().any(|child| child.task_id == Some(*id)),
         }
     }
@@ -45,7 +48,7 @@ impl Filter {
     fn takes_task(&self, row: &TaskRow, members: &Members) -> bool {
         match self {
             Self::All => true,
-            Self::Requests(_) => {
+            Self::Requests(_) | Self::AllRequests => {
                 row.parent_request.is_some_and(|scope| members.scopes.contains(&scope))
                     || row.id.is_some_and(|id| members.tasks.contains(&id))
             }
@@ -82,7 +85,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     live.sort_by_key(|row| (row.id.is_none(), row.id, row.task_type));
     let mut finished: Vec<&FinishedTypeRow> = match filter {
         Filter::All => capture.finished.iter().filter(|row| row.count > 0).collect(),
-        Filter::Requests(_) | Filter::Task(_) => Vec::new(),
+        Filter::Requests(_) | Filter::AllRequests | Filter::Task(_) => Vec::new(),
     };
     finished.sort_by_key(|row| row.task_type);
 

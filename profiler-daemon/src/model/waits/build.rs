@@ -35,7 +35,7 @@ pub fn waits(
         clamped_ns: accounted.clamped_ns,
     };
     Ok(match selection {
-        Selection::Request { .. } => {
+        Selection::Request { .. } | Selection::Requests => {
             let spans = Spans::of(capture);
             let rows = selection.requests(capture).into_iter();
             rows.map(|row| {

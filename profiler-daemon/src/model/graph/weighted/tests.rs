@@ -68,7 +68,7 @@ proptest! {
         times in prop::array::uniform5(0_u64..1_000_000_000_000),
         periods in prop::collection::vec(0_u64..20_000_000, 5),
         lasted in prop::collection::vec((0_u64..1 << 40, 0_u64..1 << 40), 4),
-        which in 0..3_usize,
+        which in 0..4_usize,
     ) {
         let mut capture = blocked();
         for row in &mut capture.requests {
@@ -81,9 +81,9 @@ proptest! {
         for (off, (blocked, preempted)) in capture.off_cpu.iter_mut().zip(lasted) {
             (off.blocked_ns, off.preempted_ns) = (blocked, preempted);
         }
-        let selection = [order_42(), Selection::All, Selection::Task { id: 12 }][which].clone();
+        let selection = [order_42(), Selection::All, Selection::Task { id: 12 }, Selection::Requests][which].clone();
         let exact = match &selection {
-            Selection::Request { .. } => selection.requests(&capture).iter().map(|row| row.states.wall_ns()).sum(),
+            Selection::Request { .. } | Selection::Requests => selection.requests(&capture).iter().map(|row| row.states.wall_ns()).sum(),
             Selection::Task { .. } => capture.tasks.iter().find(|row| row.id == Some(12)).unwrap().states.wall_ns(),
             Selection::All => {
                 let live = capture.tasks.iter().map(|row| row.states.wall_ns());

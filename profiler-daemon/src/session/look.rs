@@ -1,0 +1,80 @@
+//! A program seen through before anything is attached: what is in it, and what can be done with it on this machine.
+
+use std::path::Path;
+
+use super::awaits::{AwaitSight, debug_file};
+use super::mode::Mode;
+use super::{SessionError, modules_of};
+use crate::attach::{self, UprobeMulti};
+use crate::inspect::awaits::Progress;
+use crate::inspect::{Inspection, inspect};
+use crate::model::AwaitSource;
+use crate::plan::{Machine, MultiSupport, Plan, Wanted, plan};
+use crate::target::Target;
+use crate::target::kernel::KernelVersion;
+use crate::target::program::Program;
+
+/// A program seen through: what is in it and what can be done with it here.
+#[derive(Debug)]
+pub struct Look {
+    /// The program's path, for people.
+    pub path: String,
+    /// What is in it.
+    pub inspection: Inspection,
+    /// What can be probed on this machine.
+    pub plan: Plan,
+    /// Where its futures can be seen to wait.
+    pub awaits: AwaitSight,
+}
+
+/// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
+pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
+    let program = Program::open(path)?;
+    let debug = || debug_file(path, program.path(), None, &[]);
+    look(program.path().display().to_string(), program.bytes(), false, debug, progress)
+}
+
+/// Looks at the program of a process.
+pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
+    let target = Target::open(pid)?;
+    let program = target.program()?;
+    let filtered = target.seccomp()?.filtered > 0;
+    let modules = modules_of(pid)?;
+    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
+    look(target.exe().display().to_string(), program.bytes(), filtered, debug, progress)
+}
+
+fn look(
+    path: String,
+    bytes: &[u8],
+    seccomp: bool,
+    debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Look, SessionError> {
+    let inspection = inspect(bytes)?;
+    let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
+    let kernel = KernelVersion::running()?;
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false, Mode::Process))?;
+    Ok(Look { path, inspection, plan, awaits })
+}
+
+pub(super) fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
+    let kernel = (kernel.major, kernel.minor);
+    Machine {
+        kernel,
+        uprobe_multi: match attach::uprobe_multi() {
+            UprobeMulti::Works => MultiSupport::Yes,
+            UprobeMulti::OneThreadOnly => MultiSupport::BrokenPidFilter,
+            UprobeMulti::Missing => MultiSupport::No,
+        },
+        uretprobe_safe: attach::return_probe_is_safe(kernel, seccomp),
+        virtual_machine: attach::is_virtual_machine(),
+    }
+}
+
+pub(super) fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool, mode: Mode) -> Wanted {
+    let tasks = mode == Mode::Process;
+    let wakers = tasks && source == AwaitSource::Wakers;
+    let times = mode == Mode::Times;
+    Wanted { tasks, scopes: !by_key && !inspection.usdt.is_empty(), wakes: tasks, spawns: tasks, wakers, times }
+}

@@ -1,0 +1,215 @@
+//! The annotation's table in the target: what a program says of itself there, and what is asked of it. The one place of the target's memory
+//! that is ever written, and only after its magic, version and size were checked.
+//!
+//! The layout is that of `profiler-annotate/ABI.md`, version 2.
+
+mod asked;
+mod owner;
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+pub(super) use asked::{Asked, MAX_RULES, Rule};
+
+use super::SessionError;
+use crate::target::Target;
+use owner::Owner;
+
+const MAGIC: &[u8; 8] = b"PRFANNOT";
+const VERSION: u32 = 2;
+const SIZE: usize = 2624;
+
+/// Offsets of fields (bytes).
+const STATE: usize = 24;
+const TIMES_OFFSET: usize = 32;
+const GENERATION: usize = 64;
+const ASKED: usize = 68;
+const NEXT_LEFT: usize = 128;
+const TOKENS: usize = 136;
+const OWNER: usize = 192;
+/// The last generation that was in force: scopes may remember it longer than a daemon lives.
+const LAST_GENERATION: usize = 208;
+const RULES: usize = 256;
+const SCOPES: usize = 2560;
+
+/// The table of a running program.
+#[derive(Debug)]
+pub(super) struct Table {
+    memory: File,
+    /// Where it is.
+    address: u64,
+    pid: u32,
+    /// Rules of ours stand in it.
+    armed: bool,
+}
+
+/// How many tokens the program has met since the rules were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of these, requests are wanted.
+    pub good: u64,
+    /// Not signed with the shared key.
+    pub wrong: u64,
+    /// Good once.
+    pub expired: u64,
+    /// No token at all.
+    pub malformed: u64,
+}
+
+impl Table {
+    /// The table at `address`, if one of our version stands there.
+    pub(super) fn find(target: &Target, address: u64) -> io::Result<Option<Self>> {
+        let memory = File::options().read(true).write(true).open(target.proc_path("mem"))?;
+        let table = Self { memory, address, pid: target.pid(), armed: false };
+        let mut head = [0; 16];
+        table.read(0, &mut head)?;
+        Ok(is_ours(&head).then_some(table))
+    }
+
+    /// How many scopes the program has numbered so far.
+    pub(super) fn scopes_numbered(&self) -> Option<u64> {
+        self.word(SCOPES).ok()
+    }
+
+    /// Where each thread says which scope keeps its times, from the thread pointer (bytes, wrapping). `None` before the program's first
+    /// scope.
+    pub(super) fn times_offset(&self) -> Option<u64> {
+        let known = self.half(STATE).is_ok_and(|state| state == 1);
+        self.word(TIMES_OFFSET).ok().filter(|offset| known && *offset != 0)
+    }
+
+    /// Takes out what a daemon has left that was killed. Returns whether there was something.
+    pub(super) fn clean(&mut self) -> Result<bool, SessionError> {
+        let failed = |source| SessionError::Table { pid: self.pid, source };
+        let generation = self.half(GENERATION).map_err(failed)?;
+        if generation == 0 {
+            return Ok(false);
+        }
+        let owner = self.owner().map_err(failed)?;
+        if owner.is_another() {
+            return Err(SessionError::TableTaken { pid: self.pid, daemon: owner.pid });
+        }
+        self.clear(generation).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Whether a daemon that lives, and is not this one, has written it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.half(GENERATION).is_ok_and(|generation| generation != 0) && self.owner().is_ok_and(|owner| owner.is_another())
+    }
+
+    /// Asks for these requests, and no others.
+    pub(super) fn arm(&mut self, asked: &Asked) -> Result<(), SessionError> {
+        let _: bool = self.clean()?;
+        self.armed = true;
+        self.write_asked(asked).map_err(|source| SessionError::Table { pid: self.pid, source })
+    }
+
+    fn write_asked(&self, asked: &Asked) -> io::Result<()> {
+        self.write(RULES, &asked.rules())?;
+        self.write(NEXT_LEFT, &asked.next.to_ne_bytes())?;
+        self.write(TOKENS, &[0; 32])?;
+        self.write(OWNER, &Owner::us().bytes())?;
+        self.write(ASKED, &asked.head())?;
+        // Last: whoever sees it sees what was written before.
+        let generation = next_generation(self.half(LAST_GENERATION)?);
+        self.write(LAST_GENERATION, &generation.to_ne_bytes())?;
+        self.write(GENERATION, &generation.to_ne_bytes())
+    }
+
+    /// Asks for nothing any more. A target that has gone needs nothing.
+    pub(super) fn disarm(&mut self) {
+        if std::mem::take(&mut self.armed)
+            && let Ok(generation) = self.half(GENERATION)
+        {
+            let _ = self.clear(generation);
+        }
+    }
+
+    /// Writes zeros wherever a daemon writes, and remembers the generation.
+    fn clear(&self, generation: u32) -> io::Result<()> {
+        self.write(ASKED, &[0; NEXT_LEFT - ASKED])?;
+        self.write(NEXT_LEFT, &[0; 8])?;
+        self.write(GENERATION, &[0; 4])?;
+        self.write(RULES, &[0; SCOPES - RULES])?;
+        self.write(OWNER, &[0; 16])?;
+        self.write(LAST_GENERATION, &generation.max(self.half(LAST_GENERATION)?).to_ne_bytes())
+    }
+
+    /// Tokens met so far.
+    pub(super) fn tokens(&self) -> Tokens {
+        let count = |place: usize| self.word(TOKENS + place * 8).unwrap_or(0);
+        Tokens { good: count(0), wrong: count(1), expired: count(2), malformed: count(3) }
+    }
+
+    fn owner(&self) -> io::Result<Owner> {
+        let mut bytes = [0; 16];
+        self.read(OWNER, &mut bytes)?;
+        Ok(Owner::of(&bytes))
+    }
+
+    fn half(&self, at: usize) -> io::Result<u32> {
+        let mut bytes = [0; 4];
+        self.read(at, &mut bytes)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    fn word(&self, at: usize) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.read(at, &mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn read(&self, at: usize, bytes: &mut [u8]) -> io::Result<()> {
+        self.memory.read_exact_at(bytes, self.address.wrapping_add(at as u64))
+    }
+
+    fn write(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
+        self.memory.write_all_at(bytes, self.address.wrapping_add(at as u64))
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+fn is_ours(head: &[u8; 16]) -> bool {
+    let [magic @ .., v0, v1, v2, v3, s0, s1, s2, s3] = *head;
+    let (version, size) = (u32::from_ne_bytes([v0, v1, v2, v3]), u32::from_ne_bytes([s0, s1, s2, s3]));
+    magic == *MAGIC && version == VERSION && size as usize == SIZE
+}
+
+/// Never 0, which stands for nobody.
+const fn next_generation(last: u32) -> u32 {
+    match last.wrapping_add(1) {
+        0 => 1,
+        next => next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that only a table of this version and size is written to.
+    #[test]
+    fn knows_its_own_version_only() {
+        let head = |version: u32, size: u32| {
+            let mut head = [0; 16];
+            head[..8].copy_from_slice(MAGIC);
+            head[8..12].copy_from_slice(&version.to_ne_bytes());
+            head[12..].copy_from_slice(&size.to_ne_bytes());
+            head
+        };
+        assert!(is_ours(&head(2, 2624)));
+        assert!(!is_ours(&head(1, 384)) && !is_ours(&head(2, 2623)) && !is_ours(&[0; 16]));
+    }
+
+    #[test]
+    fn generations_pass_over_nobody() {
+        assert_eq!((next_generation(0), next_generation(7), next_generation(u32::MAX)), (1, 8, 1));
+    }
+}
