@@ -66,7 +66,7 @@ pub(crate) fn all(quick: bool) -> Result<Polls> {
         }
         bare.push(Spread::of(slices));
     }
-    let manner = Manner { rate_hz: None, timeline: false, no_awaits: false, await_wakers: false, request_key: None };
+    let manner = Manner::default();
     let mut session = Session::start(fixture.process.pid(), &Subject::AllTasks, &manner, &[], &mut |_| ()).map_err(wrong)?;
     let table = user::table(&session)?;
     let mut shapes = Vec::new();

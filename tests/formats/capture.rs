@@ -77,6 +77,7 @@ fn request(scope: u64, id: RequestId, task_id: u64) -> RequestRow {
         scheduled_known: true,
         task_type: Some(TypeIndex(0)),
         task_id: Some(task_id),
+        trace: None,
         children: Vec::new(),
     }
 }

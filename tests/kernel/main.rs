@@ -24,6 +24,8 @@ mod programs;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod request_mode;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod sampling;

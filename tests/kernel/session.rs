@@ -114,14 +114,18 @@ pub(crate) fn task_probes() -> Vec<Probe> {
     ]
 }
 
-/// The annotation's three.
+/// The annotation's.
 pub(crate) fn scope_probes() -> Vec<Probe> {
     let enter = probe(SiteRole::ScopeEnter, triggers::trigger_scope_enter as *const ());
+    let spawn = probe(SiteRole::ScopeSpawn, triggers::trigger_scope_spawn as *const ());
     let exit = probe(SiteRole::ScopeExit, triggers::trigger_scope_exit as *const ());
     vec![
         Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..enter.site }, ..enter },
         Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..exit.site }, ..exit },
         probe(SiteRole::ScopeEnd, triggers::trigger_scope_end as *const ()),
+        probe(SiteRole::ScopeWake, triggers::trigger_scope_wake as *const ()),
+        Probe { site: Site { pushed: more_registers(Register::Rdx, Register::Rcx, Register::R8), ..spawn.site }, ..spawn },
+        probe(SiteRole::ScopeTask, triggers::trigger_scope_task as *const ()),
     ]
 }
 

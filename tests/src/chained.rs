@@ -125,7 +125,7 @@ pub struct Profiled {
 /// Attaches to a fixture, lets it run some rounds, and leaves.
 pub fn profiled(fixture: &mut Chained, subject: &Subject, rate_hz: u32, rounds: usize) -> Result<Profiled> {
     let wrong = |error: profiler_daemon::session::SessionError| Failure::Wrong(vec![crate::failure::chain(&error)]);
-    let manner = Manner { rate_hz: Some(rate_hz), timeline: false, no_awaits: true, await_wakers: false, request_key: None };
+    let manner = Manner { rate_hz: Some(rate_hz), no_awaits: true, ..Manner::default() };
     let mut session = Session::start(fixture.pid(), subject, &manner, &[], &mut |_| ()).map_err(wrong)?;
     let mut phases = Vec::new();
     for _ in 0..rounds {

@@ -4,6 +4,7 @@
 //! [`report::Report`] against the rows that the fixture measured itself ([`expect`]). The harness is tested like anything
 //! else (`harness.rs`): what it accepts, and that it refuses what is wrong.
 
+pub mod annotation;
 pub mod awaits;
 pub mod binaries;
 pub mod cells;

@@ -3,7 +3,7 @@
 mod awaits;
 mod keys;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use profiler_common::loss::Loss as KernelLoss;
 use profiler_common::record::{POLL_OF_SCOPE, PollRecord, WakeRecord};
@@ -44,6 +44,8 @@ pub struct Setting {
     pub scopes_before: Option<u64>,
     /// What the values are of the key that names requests; `None` where the annotation does.
     pub key: Option<KeyFormat>,
+    /// Whether only wanted requests are seen: of children those that the annotation tells of.
+    pub requests_only: bool,
     /// Whether wakes have a site in this target.
     pub wakes_seen: bool,
     /// What await stacks are named by.
@@ -92,13 +94,29 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         await_sums: awaits::sums(&collected.awaits, &stacks),
         await_stacks: stacks.stacks,
         await_walks: awaits::walks(&collected.awaits.walks),
-        losses: collected.losses.iter().map(|(loss, count)| named(*loss, *count)).collect(),
+        losses: collected
+            .losses
+            .iter()
+            .map(|(loss, count)| named(*loss, *count + unfollowed(*loss, setting, collected)))
+            .collect(),
     };
     if setting.key.is_some() {
         keys::tie(&mut capture);
     }
     capture.number_instances();
     capture
+}
+
+/// Tasks that a request waited for, and that are no children it is known to have. In other modes every spawn is seen.
+fn unfollowed(loss: KernelLoss, setting: &Setting, collected: &Collected) -> u64 {
+    if loss != KernelLoss::ChildUnfollowed || !setting.requests_only {
+        return 0;
+    }
+    let live = collected.tasks.iter().map(|live| live.row.id);
+    let followed: HashSet<u64> = collected.ended_children.iter().map(|row| row.id).chain(live).collect();
+    let waits = collected.awaits.waits.iter().chain(&collected.awaits.open);
+    let awaited: HashSet<u64> = waits.map(|wait| wait.awaiting.task).filter(|task| *task != 0).collect();
+    u64::try_from(awaited.difference(&followed).count()).unwrap_or(u64::MAX)
 }
 
 fn named(loss: KernelLoss, count: u64) -> Loss {

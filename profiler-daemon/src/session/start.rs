@@ -256,6 +256,7 @@ fn attach_to(
             poll_record_ns,
             unwind_tables: unwinding.tables(),
             key: key.as_ref().map(|key| key.format),
+            requests_only: mode.mode == Mode::Request,
         },
         awaits.names(),
     );
@@ -294,13 +295,14 @@ struct Opened {
     poll_record_ns: u64,
     unwind_tables: UnwindTables,
     key: Option<KeyFormat>,
+    requests_only: bool,
 }
 
 fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key }: Opened,
+    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key, requests_only }: Opened,
     awaits: AwaitNames,
 ) -> Setting {
     use crate::inspect::Role;
@@ -337,6 +339,7 @@ fn setting(
         unwind_tables,
         scopes_before,
         key,
+        requests_only,
         awaits,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),

@@ -23,6 +23,7 @@ fn setting() -> Setting {
         scopes_before: Some(3),
         key: None,
         awaits: AwaitNames::default(),
+        requests_only: false,
         wakes_seen: true,
         ids_known: true,
     }
