@@ -123,6 +123,23 @@ global_asm!(
     ".text",
 );
 
+/// What the table says from the start of where the pointer to times is: the linker knows. On aarch64 there is no way to ask it in data, and
+/// it is written at the first scope.
+#[cfg(target_arch = "x86_64")]
+macro_rules! times_offset_in_data {
+    () => {
+        ".8byte profiler_annotate_times_v2@TPOFF"
+    };
+}
+
+/// See x86-64's.
+#[cfg(target_arch = "aarch64")]
+macro_rules! times_offset_in_data {
+    () => {
+        ".8byte 0"
+    };
+}
+
 global_asm!(
     ".ifndef profiler_annotate_table_v2",
     ".section .profiler_annotate,\"aw\",%progbits",
@@ -133,7 +150,9 @@ global_asm!(
     "profiler_annotate_table_v2:",
     ".8byte {magic}",
     ".4byte {version}, {size}",
-    ".zero {size} - 16",
+    ".zero 16",
+    times_offset_in_data!(),
+    ".zero {size} - 40",
     ".endif",
     ".text",
     magic = const table::MAGIC,

@@ -103,6 +103,7 @@ fn check(elf: &[u8]) {
     }
     let table = elf::writable_section(elf, ".profiler_annotate");
     assert_eq!(elf::bytes_at(elf, table, 8), b"PRFANNOT");
+    assert_ne!(elf::bytes_at(elf, table + 32, 8), [0; 8], "where times are is known before the first scope");
 }
 
 const SMALLEST: &str = "strip = true\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nopt-level = \"z\"";

@@ -21,7 +21,6 @@ const VERSION: u32 = 2;
 const SIZE: usize = 2624;
 
 /// Offsets of fields (bytes).
-const STATE: usize = 24;
 const TIMES_OFFSET: usize = 32;
 const GENERATION: usize = 64;
 const ASKED: usize = 68;
@@ -72,11 +71,10 @@ impl Table {
         self.word(SCOPES).ok()
     }
 
-    /// Where each thread says which scope keeps its times, from the thread pointer (bytes, wrapping). `None` before the program's first
-    /// scope.
+    /// Where each thread says which scope keeps its times, from the thread pointer (bytes, wrapping). `None` where the program does not know
+    /// before its first scope.
     pub(super) fn times_offset(&self) -> Option<u64> {
-        let known = self.half(STATE).is_ok_and(|state| state == 1);
-        self.word(TIMES_OFFSET).ok().filter(|offset| known && *offset != 0)
+        self.word(TIMES_OFFSET).ok().filter(|offset| *offset != 0)
     }
 
     /// Takes out what a daemon has left that was killed. Returns whether there was something.

@@ -14,7 +14,7 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Asks the program's scopes, once it is known where its threads say which scope they are in: that is after its first scope. Does
+    /// Asks the program's scopes, once it is known where its threads say which scope they are in: that may be after its first one. Does
     /// nothing where they have been asked, or are not to be.
     pub(super) fn begin(&mut self, attached: &mut Attached, table: Option<&mut Table>) -> Result<(), SessionError> {
         let (Some(since_ns), false, Some(table)) = (self.since_ns, self.armed, table) else { return Ok(()) };
