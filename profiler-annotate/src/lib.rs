@@ -16,6 +16,9 @@
 //!
 //! or, with the feature `tower`, adds a layer (`RequestIdLayer`) that takes the id from `x-request-id` or `traceparent`.
 //!
+//! With the feature `profile-header`, a request can ask to be profiled by a signed token in its `x-profile` header
+//! (`RequestIdLayer::profile_key`, or the module `profile_header` for anything else).
+//!
 //! # What it costs
 //!
 //! Nobody listening: a few nanoseconds a poll, no allocation, no lock, no system call. The profiler switches the probes on and
@@ -51,6 +54,8 @@ mod id;
 #[doc = include_str!("../ABI.md")]
 pub mod layout {}
 mod process_context;
+#[cfg(feature = "profile-header")]
+pub mod profile_header;
 mod record;
 mod scope;
 #[cfg(feature = "tokio")]

@@ -1,13 +1,15 @@
 //! Takes the request id of an HTTP request from its headers.
 
 mod ids;
+#[cfg(feature = "profile-header")]
+mod marks;
 mod traceparent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -48,6 +50,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestIdLayer {
     header: HeaderName,
     unusable: Arc<AtomicU64>,
+    #[cfg(feature = "profile-header")]
+    marks: marks::Marks,
 }
 
 impl RequestIdLayer {
@@ -60,7 +64,12 @@ impl RequestIdLayer {
     /// Takes the id from this header instead of `x-request-id`, else from `traceparent`.
     #[must_use]
     pub fn with_header(header: HeaderName) -> Self {
-        Self { header, unusable: Arc::default() }
+        Self {
+            header,
+            unusable: Arc::default(),
+            #[cfg(feature = "profile-header")]
+            marks: marks::Marks::default(),
+        }
     }
 
     /// How many requests had a header that could not be used, and so got a made-up id. Clones of a layer, and the services made
@@ -68,6 +77,23 @@ impl RequestIdLayer {
     #[must_use]
     pub fn unusable_headers(&self) -> u64 {
         self.unusable.load(Ordering::Relaxed)
+    }
+
+    /// The scope of a request with these headers.
+    #[cfg(feature = "profile-header")]
+    fn state(&self, record: Record, headers: &HeaderMap) -> State {
+        let mut state = State::new(record);
+        if self.marks.has(headers) {
+            state.mark();
+        }
+        state
+    }
+
+    /// The same where no request can ask.
+    #[cfg(not(feature = "profile-header"))]
+    #[expect(clippy::unused_self, reason = "the layer's key decides where it can have one")]
+    fn state(&self, record: Record, _: &HeaderMap) -> State {
+        State::new(record)
     }
 }
 
@@ -109,7 +135,8 @@ where
         if named.unusable_header {
             self.layer.unusable.fetch_add(1, Ordering::Relaxed);
         }
-        let state = State::new(Record::new(&named.id, named.trace, startup::request_id_key()));
+        let record = Record::new(&named.id, named.trace, startup::request_id_key());
+        let state = self.layer.state(record, request.headers());
         // What the inner services do in `call` itself (a tracing layer makes its span there) may ask for the current id too.
         let current = state.as_current();
         let future = self.inner.call(request);

@@ -47,6 +47,8 @@ pub enum SiteRole {
     ScopeTask = 15,
     /// A scope that has kept its own times is over; arguments: record, sequence number, address of the times.
     ScopeTimes = 16,
+    /// A task is put into its `LocalSet`'s queue, by its spawn or by a wake; first argument: header.
+    LocalScheduled = 20,
 }
 
 /// A general register of x86-64, numbered as in the instruction encoding.

@@ -95,6 +95,8 @@ pub struct TaskRow {
     pub key_hash: u64,
     /// The number that the request will have, if the poll that spawned it turns out to be the first of one; 0 for none.
     pub spawner: u64,
+    /// Id of the task that was being polled on the thread that spawned it, 0 for none.
+    pub parent: u64,
 }
 
 /// What a poll's start found.
@@ -136,6 +138,7 @@ impl TaskRow {
         keyed: 0,
         key_hash: 0,
         spawner: 0,
+        parent: 0,
     };
 
     /// The row of a task seen being spawned at `now_ns`: ready at once.

@@ -7,9 +7,11 @@ use profiler_daemon::{
     cli::{Exit, output::OutputError, visible},
     control::{AddressError, ClientError, ListenError, protocol::Code},
     inspect::InspectError,
+    launch::LaunchError,
     session::SessionError,
-    target::{TargetError, kernel::KernelError, privileges::PrivilegeError, program::ProgramFileError},
+    target::{TargetError, kernel::KernelError, listener::ListenerError, privileges::PrivilegeError, program::ProgramFileError},
 };
+use profiler_token::KeyError;
 
 /// An end that is decided in a command and has no error type of its own.
 #[derive(Debug)]
@@ -89,6 +91,9 @@ fn exit_of_one(error: &(dyn Error + 'static)) -> Option<Exit> {
         .or_else(|| error.downcast_ref().map(of_address))
         .or_else(|| error.downcast_ref().map(of_client))
         .or_else(|| error.downcast_ref().map(of_output))
+        .or_else(|| error.downcast_ref().map(of_launch))
+        .or_else(|| error.downcast_ref().map(of_key))
+        .or_else(|| error.downcast_ref().map(of_listener))
 }
 
 fn of_session(error: &SessionError) -> Exit {
@@ -195,6 +200,28 @@ const fn of_client(error: &ClientError) -> Exit {
         | ClientError::Connection { .. }
         | ClientError::Protocol { .. }
         | ClientError::TooLarge(_) => Exit::DaemonFailed,
+    }
+}
+
+const fn of_key(_: &KeyError) -> Exit {
+    Exit::NoKey
+}
+
+const fn of_listener(error: &ListenerError) -> Exit {
+    match error {
+        ListenerError::Hidden { .. } => Exit::NoPrivileges,
+        ListenerError::Unreadable(_) => Exit::Internal,
+        ListenerError::UnknownHost { .. }
+        | ListenerError::NotLocal { .. }
+        | ListenerError::Nobody { .. }
+        | ListenerError::Several { .. } => Exit::NotLocal,
+    }
+}
+
+const fn of_launch(error: &LaunchError) -> Exit {
+    match error {
+        LaunchError::CannotExecute { .. } | LaunchError::EndedAtOnce { .. } | LaunchError::Caller { .. } => Exit::CannotStart,
+        LaunchError::System { .. } => Exit::Internal,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod collect;
 pub mod control;
 pub mod export;
 pub mod inspect;
+pub mod launch;
 pub mod model;
 pub mod plan;
 pub mod session;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     };
     let (color, verbosity) = (invocation.color, invocation.verbosity);
     match commands::run(invocation, streams) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(error) => failure::report(&error, color.stderr, verbosity).into(),
     }
 }

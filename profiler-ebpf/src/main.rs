@@ -106,6 +106,13 @@ pub fn task_spawn(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// A task is put into the queue of its `LocalSet`.
+#[uprobe]
+pub fn local_scheduled(ctx: ProbeContext) -> u32 {
+    spawn::local(&Hit::new(&ctx));
+    0
+}
+
 /// A scope's poll starts.
 #[uprobe]
 pub fn scope_enter(ctx: ProbeContext) -> u32 {

@@ -47,6 +47,11 @@ pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES
 #[map]
 pub static TIMED: HashMap<u64, OffCpu> = HashMap::with_max_entries(MAX_TIMED, 0);
 
+/// The lowest id that is known to belong to a task that was spawned inside the window, 0 while none is. Written by the daemon as the window
+/// opens, if it can tell; lowered by spawns that are seen.
+#[map]
+pub static FIRST_ID: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Wanted request ids and trace ids, zero-padded: 1 for a request id, 2 for a trace id. Written by the daemon.
 #[map]
 pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);

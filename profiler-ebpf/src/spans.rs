@@ -11,8 +11,8 @@ use profiler_common::task::{CARRIER, TaskRow};
 use profiler_common::thread::ThreadRow;
 
 use crate::losses::lose;
-use crate::maps::{RECORDS, TASKS};
-use crate::threads;
+use crate::maps::RECORDS;
+use crate::{tasks, threads};
 
 /// Writes `record` into the ring buffer, or counts `full`. The daemon looks several times a second by itself, and a wake-up costs the target.
 #[inline(always)]
@@ -91,11 +91,7 @@ pub fn wake(gate: &Gate, address: u64, row: &TaskRow, now_ns: u64) {
     if gate.wake_all == 0 && !wanted {
         return;
     }
-    let mut by_task_id = 0;
-    if let Some(by) = TASKS.get_ptr_mut(by_task) {
-        // SAFETY: a map value lives as long as the program runs; the word is written once.
-        by_task_id = unsafe { (*by).id };
-    }
+    let by_task_id = tasks::id_of(by_task);
     let record = WakeRecord {
         kind: RecordKind::Wake as u32,
         tid,

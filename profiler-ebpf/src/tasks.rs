@@ -93,6 +93,18 @@ fn find(address: u64) -> Option<&'static mut TaskRow> {
     TASKS.get_ptr_mut(address).map(|row| unsafe { &mut *row })
 }
 
+/// The id of the task at `address`, 0 where it has no row.
+#[inline(always)]
+pub fn id_of(address: u64) -> u64 {
+    find(address).map_or(0, |row| row.id)
+}
+
+/// Whether the task has a row.
+#[inline(always)]
+pub fn is_known(header: &Header) -> bool {
+    find(header.address).is_some_and(|row| same_task(row, header))
+}
+
 /// What stands at the header decides the type, not the site: identical poll functions may be merged by the linker.
 #[inline(always)]
 fn same_task(row: &TaskRow, header: &Header) -> bool {

@@ -35,6 +35,28 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// The demo's service: axum, with the annotation's layer.
+pub fn demo() -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    once(&BUILT, || {
+        // As it is: its own tests have built it so already.
+        build("demo-service", &["--bin", "demo-service"])?;
+        Ok(target().join("debug/demo-service"))
+    })
+}
+
+/// A fixture with full debug information, hence with layouts of its futures, by the name of its binary.
+pub fn fixture_with_types(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let folder = once(&BUILT, || {
+        let folder = target().join("full");
+        let types = ["--config", "profile.release.debug=2", "--target-dir", &*folder.to_string_lossy()];
+        build("fixture-service", &[&["--bin", name, "--release"], &types[..]].concat())?;
+        Ok(folder.join("release"))
+    })?;
+    Ok(folder.join(name))
+}
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {

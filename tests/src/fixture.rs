@@ -43,6 +43,13 @@ impl Fixture {
         Self::ready(Process::start(&mut command)?)
     }
 
+    /// The same with full debug information.
+    pub fn start_with_types(line: &str) -> Result<Self> {
+        let mut command = Command::new(binaries::fixture_with_types("fixture-service")?);
+        command.args(line.split_whitespace());
+        Self::ready(Process::start(&mut command)?)
+    }
+
     /// Waits until a process that was started as a fixture is ready.
     pub fn ready(process: Process) -> Result<Self> {
         let mut fixture = Self { process, live: Vec::new() };

@@ -14,6 +14,7 @@ pub mod crowd;
 pub mod daemon;
 pub mod expect;
 pub mod failure;
+pub mod family;
 pub mod fixture;
 pub mod folded;
 pub mod lines;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::failure::all_right;
+use crate::family::CriticalPath;
 use crate::{Failure, Result, binaries};
 
 pub use held::{Behind, Blocking, Code, LongPolls, Place};
@@ -112,6 +113,8 @@ pub struct Request {
     pub scheduled_unrecorded_ns: u64,
     /// Tasks that it spawned.
     pub children: Vec<Child>,
+    /// What its wall time consisted of.
+    pub critical_path: CriticalPath,
 }
 
 /// A task that a request spawned.
@@ -122,6 +125,8 @@ pub struct Child {
     /// Name of the future's type.
     #[serde(rename = "type")]
     pub type_name: String,
+    /// Id of the task that spawned it.
+    pub parent_id: Option<u64>,
     /// Did it end inside the window?
     pub complete: bool,
     /// Does its wall start at its spawn?
@@ -191,6 +196,15 @@ impl Report {
             .iter()
             .flat_map(|row| row.children.iter().map(move |child| (format!("child {:?} of {}", child.id, row.id), child.times)));
         let tasks = self.tasks.iter().map(|row| (format!("task {:?} {}", row.id, row.type_name), row.times));
+        let paths = self.requests.iter().flat_map(|row| {
+            let off = (row.critical_path.wall_ns != row.times.wall_ns).then(|| {
+                format!(
+                    "request {}: {} ns of wall time, of its critical path {}",
+                    row.id, row.times.wall_ns, row.critical_path.wall_ns
+                )
+            });
+            row.critical_path.broken(&row.id).into_iter().chain(off)
+        });
         requests
             .chain(children)
             .chain(tasks)
@@ -199,6 +213,7 @@ impl Report {
                 let off = i128::from(times.sum()) - i128::from(times.wall_ns);
                 format!("{name}: the states are {off} ns off the wall time: {times:?}")
             })
+            .chain(paths)
             .collect()
     }
 

@@ -145,7 +145,7 @@ fn one_request_has_its_stacks() -> Result<()> {
     let _turn = turn();
     let cell = *tried().first().ok_or_else(|| Failure::Wrong(vec!["no cell is tried".to_owned()]))?;
     let mut fixture = Chained::start(cell, PHASE_MS)?;
-    let subject = Subject::Requests(vec![b"chain-twelve-spin".to_vec()]);
+    let subject = Subject::Requests(Choice::of_ids(vec![b"chain-twelve-spin".to_vec()]));
     let seen = profiled(&mut fixture, &subject, RATE_HZ, 1)?;
     fixture.end()?;
     let mut wrong = Vec::new();

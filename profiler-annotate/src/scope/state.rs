@@ -75,8 +75,7 @@ impl State {
     }
 
     /// Its request carries a good token.
-    #[cfg(feature = "tower")]
-    #[expect(dead_code, reason = "tokens are checked by the layer")]
+    #[cfg(feature = "profile-header")]
     pub(crate) fn mark(&mut self) {
         self.marked = true;
     }

@@ -192,6 +192,12 @@ impl Attached {
         wanted.insert(key, known | what, 0).map_err(|source| AttachError::Map { map: "WANTED", source })
     }
 
+    /// Says from which id on tasks were spawned inside the window.
+    pub fn first_id(&mut self, id: u64) -> Result<(), AttachError> {
+        let mut map: Array<_, u64> = typed(&mut self.ebpf, "FIRST_ID")?;
+        map.set(0, id, 0).map_err(|source| AttachError::Map { map: "FIRST_ID", source })
+    }
+
     /// Walks the awaits of others, or nobody's, from now on.
     pub fn walk_awaits(&mut self, of: AwaitsOf) -> Result<(), AttachError> {
         self.gate.awaits = of.number();

@@ -35,6 +35,7 @@ impl Probe {
             SiteRole::PollReturn => "poll_return",
             SiteRole::Wake | SiteRole::Woken => "task_wake",
             SiteRole::Spawn => "task_spawn",
+            SiteRole::LocalScheduled => "local_scheduled",
             SiteRole::Defer => "task_defer",
             SiteRole::WakerStored => "waker_stored",
             SiteRole::ScopeEnter => "scope_enter",
@@ -142,7 +143,7 @@ const fn rank(role: SiteRole) -> u8 {
         | SiteRole::WakerStored
         | SiteRole::ScopeWake
         | SiteRole::ScopeTask => 1,
-        SiteRole::PollStart | SiteRole::Spawn | SiteRole::ScopeSpawn => 2,
+        SiteRole::PollStart | SiteRole::Spawn | SiteRole::LocalScheduled | SiteRole::ScopeSpawn => 2,
         SiteRole::ScopeEnter => 3,
     }
 }

@@ -8,12 +8,15 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint
 
 use super::{
     choice::ChoiceArgs,
+    curl::CurlArgs,
     examples, exit,
+    launch::TargetArgs,
+    token::TokenArgs,
     value::{self, Rate, RequestId},
 };
 
 /// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
-const PID_MAX: i64 = 4 * 1024 * 1024;
+pub(super) const PID_MAX: i64 = 4 * 1024 * 1024;
 
 /// Profile one request of a running Tokio service, from outside, without restarting or rebuilding it.
 ///
@@ -44,12 +47,18 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum CommandArgs {
-    /// Stay attached to a service and answer `requests`, `tasks`, `blocking`, `waits` and `export`
+    /// Stay attached to a service and answer `requests`, `tasks`, `blocking`, `waits`, `family` and `export`
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Attach, wait, write one result and leave
     #[command(after_help = examples::RECORD)]
     Record(RecordArgs),
+    /// Send one request by curl, and profile it
+    #[command(after_help = examples::CURL)]
+    Curl(CurlArgs),
+    /// Print a token by which a request of any client asks to be profiled
+    #[command(after_help = examples::TOKEN)]
+    Token(TokenArgs),
     /// List the requests a running daemon has seen
     #[command(after_help = examples::REQUESTS)]
     Requests(RequestsArgs),
@@ -65,6 +74,9 @@ pub enum CommandArgs {
     /// List what a request, or each type of task, waited for: await points with their time
     #[command(after_help = examples::WAITS)]
     Waits(WaitsArgs),
+    /// Show a request's tree of tasks, and what its wall time consisted of: its awaits on tasks opened into those tasks' states
+    #[command(after_help = examples::FAMILY)]
+    Family(FamilyArgs),
     /// Tell what can be profiled in a program, and what is missing
     #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
@@ -82,12 +94,12 @@ pub enum CommandArgs {
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
 pub struct RunArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Measure every request: each keeps its own times where the program's annotation allows that, or, with --mode process, is seen in full;
     /// without this and any wanted ones: every task, and every request where the program names them
-    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "marked", "slower_than"])]
     pub all_requests: bool,
     /// With --all-requests: requests whose ids begin so are one route in the tables; may be given several times. The routes of others are
     /// their ids without numbers, hashes and UUIDs
@@ -120,11 +132,11 @@ pub struct RunArgs {
 /// Arguments of `record`.
 #[derive(Debug, ClapArgs)]
 pub struct RecordArgs {
-    /// The process to profile
-    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
-    pub pid: u32,
+    /// Whom to profile
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Record every task, no annotation needed; also the default where no request is wanted
-    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "slower_than"])]
+    #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "marked", "slower_than"])]
     pub all: bool,
     /// Record these, and end as soon as they have completed
     #[command(flatten)]
@@ -133,9 +145,9 @@ pub struct RecordArgs {
     /// change of the program
     #[arg(long, value_name = "PATH", value_parser = value::key_path)]
     pub request_key: Option<String>,
-    /// How long to record, at most; with --request or --next, how long to wait for them
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::duration)]
-    pub duration: Duration,
+    /// How long to record, at most; with --request or --next, how long to wait for them [default: 10s; of a started PROGRAM: until it ends]
+    #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
+    pub duration: Option<Duration>,
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
@@ -168,7 +180,7 @@ pub struct ShapeArgs {
     pub output: PathBuf,
 }
 
-/// How functions are named: shared by `run`, `record`, `export` and `waits`.
+/// How functions are named: shared by `run`, `record`, `export`, `waits` and `family`.
 #[derive(Debug, ClapArgs)]
 pub struct NamesArgs {
     /// Draw every frame of the executor, instead of one [tokio] or [std] for each run of them
@@ -290,6 +302,29 @@ pub struct WaitsArgs {
     /// List this many await points, those with the most time
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub top: u64,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t)]
+    pub format: Listing,
+    /// How functions are named
+    #[command(flatten)]
+    pub names: NamesArgs,
+}
+
+/// Arguments of `family`.
+#[derive(Debug, ClapArgs)]
+pub struct FamilyArgs {
+    /// Which daemon to ask
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// The request
+    #[arg(short, long, value_name = "ID")]
+    pub request: RequestId,
+    /// List this many parts of the critical path, those with the most time
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+    /// List the critical path step by step, in order of time; json always has both
+    #[arg(long, conflicts_with = "top")]
+    pub steps: bool,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,

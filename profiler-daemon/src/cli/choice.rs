@@ -23,6 +23,9 @@ pub struct ChoiceArgs {
     /// A sample of the requests: 1/1000 is one in a thousand
     #[arg(long, value_name = "SHARE")]
     pub sample: Option<Share>,
+    /// Requests that ask for it, by a token in their header x-profile; see `token`
+    #[arg(long)]
+    pub marked: bool,
     /// Keep only requests that took at least this long: of the others, or of all if no other is given. Each is measured, then kept or dropped
     #[arg(long, value_name = "TIME", value_parser = value::duration)]
     pub slower_than: Option<Duration>,
@@ -55,6 +58,8 @@ pub struct Choice {
     pub next: u32,
     /// One in so many; 0 for none.
     pub one_in: u64,
+    /// Those that carry a good token.
+    pub marked: bool,
     /// At least so long.
     pub slower_than: Option<Duration>,
 }
@@ -71,7 +76,7 @@ pub struct How {
 impl ChoiceArgs {
     /// The checked form; no choice if none was made. `all`: every request is wanted anyway, so that there may be a manner without a choice.
     pub(super) fn check(self, all: bool) -> Result<(Option<Choice>, How), UsageError> {
-        let Self { request, request_prefix, next, sample, slower_than, mode, follow_spawns } = self;
+        let Self { request, request_prefix, next, sample, marked, slower_than, mode, follow_spawns } = self;
         for (at, id) in request.iter().enumerate() {
             if request.iter().take(at).any(|earlier| earlier == id) {
                 return Err(UsageError::SameRequestTwice(id.clone()));
@@ -82,6 +87,7 @@ impl ChoiceArgs {
             prefixes: request_prefix,
             next: next.unwrap_or(0),
             one_in: sample.map_or(0, Share::one_in),
+            marked,
             slower_than,
         };
         let how = How { mode, follow_spawns };

@@ -4,19 +4,24 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     args::{
-        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, Format, InspectArgs, Listing, Metric, NamesArgs, RecordArgs,
-        RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
+        Args, BlockingArgs, CommandArgs, DaemonArgs, ExportArgs, FamilyArgs, Format, InspectArgs, Listing, Metric, NamesArgs,
+        RecordArgs, RunArgs, ShapeArgs, SortColumn, TasksArgs, WaitsArgs,
     },
     choice::{Choice, How},
     color::Color,
+    curl::Curl,
+    launch::Whom,
     manual::{self, Page},
     output::Output,
-    value::{Rate, RequestId},
+    token::Token,
+    value::{DURATION_MAX, Rate, RequestId, ValueError},
 };
 use thiserror::Error;
 
 /// Time between two prints of a live table where the user names none.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a recording of a process takes where the user does not say.
+const DURATION: Duration = Duration::from_secs(10);
 /// Shortest interval of a live table: below it the terminal is the load.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
@@ -49,6 +54,27 @@ pub enum UsageError {
     /// `man` with a command that does not exist.
     #[error("there is no command '{0}' to print the page of")]
     NoSuchPage(String),
+    /// `curl` without a URL.
+    #[error("name the URL of the request")]
+    NoUrl,
+    /// `curl` with two.
+    #[error("one request is profiled, and there are two URLs: '{0}' and '{1}'")]
+    SeveralUrls(String, String),
+    /// A URL that is none, or of another scheme.
+    #[error("'{0}' is no http or https URL")]
+    BadUrl(String),
+    /// An option of curl's that makes several requests of one, or names files by itself.
+    #[error("{0} cannot be had here: one request is profiled, and its answer goes to --body")]
+    NotWithCurl(String),
+    /// An option of curl's by which the URL does not say who answers.
+    #[error("with {0}, say by --pid which process answers")]
+    PidForDetour(String),
+    /// `-o - --body -`.
+    #[error("-o and --body cannot both go to standard output")]
+    BothToStdout,
+    /// `-H x-request-id:` with what is no request id.
+    #[error("the x-request-id header: {0}")]
+    RequestIdHeader(ValueError),
 }
 
 /// A checked command line.
@@ -69,6 +95,10 @@ pub enum Command {
     Run(Run),
     /// One shot.
     Record(Record),
+    /// Send one request and profile it.
+    Curl(Curl),
+    /// Print a token, or make a key.
+    Token(Token),
     /// List requests of a running daemon.
     Requests {
         /// Which daemon.
@@ -86,6 +116,8 @@ pub enum Command {
     Export(Export),
     /// List what was waited for.
     Waits(Waits),
+    /// See [`Family`].
+    Family(Family),
     /// Tell what can be profiled.
     Inspect {
         /// In what.
@@ -119,7 +151,7 @@ pub enum Wanted {
 #[derive(Debug, PartialEq)]
 pub struct Run {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to measure.
     pub wanted: Wanted,
     /// How.
@@ -153,7 +185,7 @@ pub enum Subject {
 #[derive(Debug, PartialEq)]
 pub struct Record {
     /// The target.
-    pub pid: u32,
+    pub target: Whom,
     /// What to record.
     pub subject: Subject,
     /// How.
@@ -278,6 +310,23 @@ pub struct Waits {
     pub names: Names,
 }
 
+/// `family`.
+#[derive(Debug, PartialEq)]
+pub struct Family {
+    /// Which daemon.
+    pub daemon: Daemon,
+    /// Whose.
+    pub request: RequestId,
+    /// Rows of the critical path.
+    pub top: u64,
+    /// Whether the path is listed step by step.
+    pub steps: bool,
+    /// Form of the answer.
+    pub format: Listing,
+    /// How functions are named.
+    pub names: Names,
+}
+
 /// What `inspect` looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -293,6 +342,8 @@ impl Invocation {
         let command = match args.command {
             CommandArgs::Run(run) => Command::Run(Run::check(run)?),
             CommandArgs::Record(record) => Command::Record(Record::check(record)?),
+            CommandArgs::Curl(curl) => Command::Curl(Curl::check(curl)?),
+            CommandArgs::Token(token) => Command::Token(Token::check(token)?),
             CommandArgs::Requests(requests) => {
                 Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format, routes: requests.routes }
             }
@@ -300,6 +351,7 @@ impl Invocation {
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
             CommandArgs::Export(export) => Command::Export(Export::check(export)?),
             CommandArgs::Waits(waits) => Command::Waits(Waits::check(waits)?),
+            CommandArgs::Family(family) => Command::Family(Family::check(family)?),
             CommandArgs::Inspect(inspect) => Command::Inspect { format: inspect.format, program: Program::check(inspect)? },
             CommandArgs::SystemInfo(info) => Command::SystemInfo { format: info.format },
             CommandArgs::Completions(completions) => Command::Completions(completions.shell),
@@ -312,7 +364,7 @@ impl Invocation {
     }
 }
 
-fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
+pub(super) fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, UsageError> {
     if path.as_os_str().is_empty() { Err(UsageError::EmptyPath(what)) } else { Ok(path) }
 }
 
@@ -327,7 +379,7 @@ impl Run {
         };
         let socket = args.socket.map(|path| not_empty(path, "--socket")).transpose()?;
         Ok(Self {
-            pid: args.pid,
+            target: args.target.into(),
             wanted,
             how,
             routes: args.route,
@@ -345,14 +397,20 @@ impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
         let (choice, how) = args.choice.check(false)?;
         let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
+        let target = args.target.into();
+        let duration = args.duration.unwrap_or(match target {
+            Whom::Pid(_) => DURATION,
+            // Until it ends.
+            Whom::Program(_) => DURATION_MAX,
+        });
         let shape = Shape::check(args.shape)?;
         let names = Names::check(args.names)?;
         Ok(Self {
-            pid: args.pid,
+            target,
             subject,
             how,
             request_key: args.request_key,
-            duration: args.duration,
+            duration,
             shape,
             rate: args.rate,
             no_awaits: args.no_awaits,
@@ -371,7 +429,7 @@ impl Shape {
 }
 
 impl Names {
-    fn check(args: NamesArgs) -> Result<Self, UsageError> {
+    pub(super) fn check(args: NamesArgs) -> Result<Self, UsageError> {
         let absolute = |path| {
             let path = not_empty(path, "--debug-dir")?;
             // It fails only without a working directory. Then the path goes on as it is, and what reads it says so.
@@ -443,6 +501,13 @@ impl Waits {
         let selection = args.request.map_or(Selection::All, Selection::Request);
         let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
         Ok(Self { daemon, selection, top: args.top, format: args.format, names })
+    }
+}
+
+impl Family {
+    fn check(args: FamilyArgs) -> Result<Self, UsageError> {
+        let (daemon, names) = (Daemon::check(args.daemon)?, Names::check(args.names)?);
+        Ok(Self { daemon, request: args.request, top: args.top, steps: args.steps, format: args.format, names })
     }
 }
 

@@ -24,8 +24,12 @@ Examples:
   sudo profiler-daemon run --pid 1234 --request-key shop::REQUEST_ID
   # A socket of your own
   sudo profiler-daemon run --pid 1234 --socket /run/shop.sock
+  # Start a service, and see it from its first instruction
+  sudo profiler-daemon run -- target/release/shop --port 8080
 
-Ends on SIGINT, SIGTERM, or with the target, and leaves the target as it was.";
+Ends on SIGINT, SIGTERM, or with the target, and leaves the target as it was. A service that it started gets these signals instead (not
+those of a key of the terminal, which it has already), and the profiler ends with it, by its exit code. Under sudo, the service runs as
+the user who called sudo.";
 
 /// Of `record`.
 pub(super) const RECORD: &str = "\
@@ -37,7 +41,35 @@ Examples:
   # What burns CPU, over every task, no annotation needed
   sudo profiler-daemon record --pid 1234 --all --metric cpu -o cpu.svg
   # The numbers, for a program
-  sudo profiler-daemon record --pid 1234 --all --duration 5s --format json -o - | jq .tasks";
+  sudo profiler-daemon record --pid 1234 --all --duration 5s --format json -o - | jq .tasks
+  # The first five seconds of a service, which is asked to end after them (SIGTERM)
+  sudo profiler-daemon record --duration 5s -o start.svg -- target/release/shop --port 8080";
+
+/// Of `curl`.
+pub(super) const CURL: &str = "\
+Examples:
+  # Where does the time of this request go? The service is found by the port
+  sudo profiler-daemon curl http://localhost:8080/orders/42 -o order-42.svg
+  # Any request that curl can send; the key is the service's own
+  sudo profiler-daemon curl -X POST -d @order.json -k --http2 https://localhost/orders -o post.svg --profile-key-file shop.key
+  # The answer's body too
+  sudo profiler-daemon curl http://localhost:8080/orders/42 -o order-42.json --body order.txt
+
+The request gets the headers x-request-id, unless you give it one, and x-profile with a token that is good until the request's time is
+over. curl gets `--globoff` and `-sS`, and everything that is not ours (`-o` and what is listed above; `-v` is curl's). A request that is
+redirected (`-L`) counts with each of its steps.";
+
+/// Of `token`.
+pub(super) const TOKEN: &str = "\
+Examples:
+  # A key, for the service (PROFILER_PROFILE_KEY_FILE, or RequestIdLayer::profile_key) and for us
+  profiler-daemon token --new-key --profile-key-file shop.key
+  # A token for any client
+  profiler-daemon token --profile-key-file shop.key --valid 10m
+  # The daemon that asks for requests with one
+  sudo profiler-daemon run --pid 1234 --marked
+
+Send it as the header x-profile while such a daemon, or `record --marked`, is attached.";
 
 /// Of `requests`.
 pub(super) const REQUESTS: &str = "\
@@ -88,6 +120,16 @@ Examples:
   sudo profiler-daemon waits --all --top 5
   # The stacks, for a program
   sudo profiler-daemon waits --request order-42 --format json | jq '.[].waits[].stack'";
+
+/// Of `family`.
+pub(super) const FAMILY: &str = "\
+Examples:
+  # Which tasks did this request spawn, and which of them was it waiting for?
+  sudo profiler-daemon family --request order-42
+  # What happened when?
+  sudo profiler-daemon family --request order-42 --steps
+  # The part of the wall time in which workers were not free, for a program
+  sudo profiler-daemon family --request order-42 --format json | jq '.[].critical_path.times.scheduled_ns'";
 
 /// Of `inspect`.
 pub(super) const INSPECT: &str = "\

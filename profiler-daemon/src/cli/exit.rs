@@ -55,6 +55,12 @@ exit_codes! {
     SeveralDaemons = 43, "several daemons run and none was named";
     NotFound = 44, "the daemon knows no such request or task";
     DaemonFailed = 45, "the daemon refused the command or failed at it";
+    NotLocal = 50, "no process of this machine listens where the URL points, or several do";
+    NoCurl = 51, "curl is not installed";
+    CurlFailed = 52, "curl failed: its own message and code are told";
+    NoKey = 53, "the key for tokens cannot be read or written";
+    TokenRefused = 54, "the service refused the token";
+    CannotStart = 60, "the program that was to be profiled cannot be started";
 }
 
 impl Exit {

@@ -8,15 +8,18 @@ pub mod args;
 pub mod choice;
 pub mod color;
 pub mod command;
+pub mod curl;
 mod escape;
 mod examples;
 pub mod exit;
 mod file_name;
+pub mod launch;
 pub mod manual;
 pub mod output;
 pub mod progress;
 #[cfg(test)]
 mod tests;
+pub mod token;
 pub mod value;
 
 use std::{
@@ -55,7 +58,7 @@ impl Streams {
 /// The error is also how `--help` and `--version` come out: [`clap::Error::print`] sends each to its stream, and [`exit_of`]
 /// tells the code.
 pub fn parse(args: impl IntoIterator<Item = OsString>, streams: Streams) -> Result<Invocation, clap::Error> {
-    let args: Vec<OsString> = args.into_iter().collect();
+    let args = curl::arrange(args.into_iter().collect());
     let mut definition = definition().color(color::before_parse(&args));
     let matches = definition.try_get_matches_from_mut(args)?;
     let low = args::Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;

@@ -6,6 +6,7 @@ use super::{
     args::{Format, Listing, Metric, SortColumn},
     choice::Choice,
     command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
+    launch::{Program as Started, Whom},
     output::Output,
     value::Rate,
     *,
@@ -78,7 +79,7 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn run_measures_everything_or_requests_or_the_named_ones() {
     let Command::Run(run) = command("run --pid 7") else { panic!() };
-    assert_eq!((run.pid, run.wanted, run.socket, run.rate), (7, Wanted::Everything, None, None));
+    assert_eq!((run.target, run.wanted, run.socket, run.rate), (Whom::Pid(7), Wanted::Everything, None, None));
     let Command::Run(run) = command("run --pid 7 --all-requests --rate 4000 --socket /x.sock") else { panic!() };
     assert_eq!(
         (run.wanted, run.socket, run.rate.map(Rate::hz)),
@@ -87,6 +88,24 @@ fn run_measures_everything_or_requests_or_the_named_ones() {
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };
     let ids = vec!["a".parse().unwrap(), "b".parse().unwrap()];
     assert_eq!(run.wanted, Wanted::Only(Choice { ids, ..Choice::default() }));
+}
+
+#[test]
+fn run_and_record_start_a_program() {
+    let Command::Run(run) = command("run --all-requests -- ./shop --pid 9 -o x -- y") else { panic!() };
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect();
+    let program = |as_root| {
+        Whom::Program(Started { name: "./shop".into(), arguments: words(&["--pid", "9", "-o", "x", "--", "y"]), as_root })
+    };
+    assert_eq!((run.target, run.wanted), (program(false), Wanted::AllRequests));
+    let Command::Record(record) = command("record --as-root -o x.svg -- ./shop --pid 9 -o x -- y") else { panic!() };
+    assert_eq!((record.target, record.duration), (program(true), value::DURATION_MAX));
+    let Command::Record(record) = command("record --duration 5s -o x.svg -- ./shop") else { panic!() };
+    assert_eq!(record.duration, Duration::from_secs(5));
+    assert!(refusal("run --pid 7 -- ./shop").contains("cannot be used with"));
+    assert!(refusal("run --pid 7 --as-root").contains("cannot be used with"));
+    assert!(refusal("run --as-root").contains("required arguments were not provided"));
+    assert!(refusal("run --").contains("required arguments were not provided"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use profiler_daemon::{
     },
     control::{Client, DaemonAddress, Names, Request, Selection, address},
     export::table,
-    model::{Blocking, Report, Waits},
+    model::{Blocking, Family, Report, Waits},
 };
 
 use super::{colours_if, print};
@@ -84,6 +84,23 @@ pub(super) fn waits(waits: &cli::command::Waits, color: Color) -> Result<Exit> {
             print_line(serde_json::to_vec(&told)?)
         }
         Listing::Table => print(table::waits(&told, top, colours_if(color.stdout)).as_bytes()),
+    }
+}
+
+/// `family`.
+pub(super) fn family(family: &cli::command::Family, color: Color) -> Result<Exit> {
+    let mut client = connect(&family.daemon)?;
+    let select = Selection::Request(family.request.as_str().to_owned());
+    let answer = client.ask_with_notes(&Request::Family { select, names: names(&family.names) })?;
+    super::tell_notes(&answer.notes);
+    match family.format {
+        Listing::Json => print_line(answer.payload),
+        Listing::Table => {
+            let told: Vec<Family> = serde_json::from_slice(&answer.payload)
+                .context(Failure::new(Exit::DaemonFailed, "the daemon's answer is of another version"))?;
+            let top = usize::try_from(family.top).unwrap_or(usize::MAX);
+            print(table::families(&told, top, family.steps, colours_if(color.stdout)).as_bytes())
+        }
     }
 }
 

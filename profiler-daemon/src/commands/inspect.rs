@@ -6,6 +6,7 @@ use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
     model::AwaitSource,
+    plan::{Children, children},
     session::{AwaitSummary, Look, look_at_file, look_at_process},
 };
 use serde_json::json;
@@ -20,8 +21,8 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
     drop(progress);
     match format {
         Listing::Json => {
-            let value =
-                json!({ "path": look.path, "inspection": look.inspection, "plan": look.plan, "awaits": look.awaits.summary() });
+            let value = json!({ "path": look.path, "inspection": look.inspection, "plan": look.plan, "awaits": look.awaits.summary(),
+                    "children": children(&look.inspection) });
             super::ask::print_line(serde_json::to_vec_pretty(&value)?)
         }
         Listing::Table => super::print(text(&look).as_bytes()),
@@ -46,9 +47,20 @@ fn text(look: &Look) -> String {
     for (name, value) in named {
         let _ = writeln!(text, "{name:<16} {value}");
     }
+    text.push_str(&followed(&children(inspection)));
     let _ = write!(text, "{}\n{plan}", seen_awaits(&awaits.summary()));
     for note in inspection.notes.iter().map(ToString::to_string).chain(awaits.notes.iter().cloned()) {
         let _ = writeln!(text, "note: {}", visible(&note));
+    }
+    text
+}
+
+/// Which children of a request are followed without any change in the program.
+fn followed(kinds: &[Children]) -> String {
+    let mut text = String::new();
+    for (kind, name) in kinds.iter().zip(std::iter::once("children").chain(std::iter::repeat(""))) {
+        let how = kind.why.map_or_else(|| "followed".to_owned(), |why| format!("not followed: {why}"));
+        let _ = writeln!(text, "{name:<16} {}: {how}", kind.spawned_by);
     }
     text
 }

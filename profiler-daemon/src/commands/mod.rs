@@ -1,14 +1,17 @@
 //! What each command does: glue between the checked arguments and the library.
 
+mod aim;
 mod ask;
+mod curl;
 mod inspect;
 mod live;
 mod record;
 mod run;
 mod signals;
 mod system_info;
+mod token;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use profiler_common::loss::Loss;
@@ -28,20 +31,26 @@ use profiler_daemon::{
     export::table::{self, Colours},
     inspect::awaits::Progress as Reading,
     model::{AwaitSource, Metric, Report},
-    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session},
+    session::{Choice as WantedRequests, ExecutorFrames, Mode, Session, Tokens},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
 /// Does what the command line says.
-pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
+pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> {
     let color = invocation.color;
-    match invocation.command {
+    let exit = match invocation.command {
+        // These may end by the exit code of a service that they started.
+        Command::Run(order) => return run::run(&order, streams, color, invocation.verbosity),
+        Command::Record(order) => return record::run(&order, streams, color, invocation.verbosity),
         Command::Requests { daemon, format, routes: false } => ask::requests(&daemon, format, color),
         Command::Requests { daemon, format, routes: true } => ask::routes(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
         Command::Waits(waits) => ask::waits(&waits, color),
+        Command::Curl(order) => curl::run(order, streams, color, invocation.verbosity),
+        Command::Token(order) => token::run(&order),
+        Command::Family(family) => ask::family(&family, color),
         Command::SystemInfo { format } => system_info::system_info(format),
         Command::Completions(shell) => {
             let mut script = Vec::new();
@@ -53,10 +62,9 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<Exit> {
             manual::man(&page, &mut roff)?;
             print(&roff)
         }
-        Command::Run(order) => run::run(&order, streams, color, invocation.verbosity),
-        Command::Record(order) => record::run(&order, streams, color, invocation.verbosity),
         Command::Inspect { program, format } => inspect::run(&program, format, streams),
-    }
+    };
+    exit.map(ExitCode::from)
 }
 
 /// Writes to standard output.
@@ -103,7 +111,7 @@ fn choice(choice: &Choice) -> WantedRequests {
         prefixes: bytes(&choice.prefixes),
         next: choice.next,
         one_in: choice.one_in,
-        tokens: false,
+        tokens: choice.marked,
         slower_than: choice.slower_than,
     }
 }
@@ -120,6 +128,13 @@ fn mode(how: How) -> Option<Mode> {
 fn check_target(pid: u32) -> Result<()> {
     KernelVersion::running()?.check()?;
     let _: Target = Target::open(pid)?;
+    Privileges::read()?.check()?;
+    Ok(())
+}
+
+/// The same where there is no target yet.
+fn check_machine() -> Result<()> {
+    KernelVersion::running()?.check()?;
     Privileges::read()?.check()?;
     Ok(())
 }
@@ -174,6 +189,13 @@ fn tell_kernel_said(lines: &[String], verbosity: u8) {
         for line in lines {
             eprintln!("kernel side: {}", visible(line));
         }
+    }
+}
+
+/// What became of the tokens of marked requests. Those of a target that has ended cannot be read any more.
+fn tell_tokens(tokens: Option<Tokens>) {
+    if let Some(Tokens { good, wrong, expired, malformed }) = tokens {
+        eprintln!("tokens: {good} good, {wrong} wrong, {expired} expired, {malformed} malformed");
     }
 }
 

@@ -1,27 +1,42 @@
 //! `record`: attach, wait, write one result, leave.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use profiler_daemon::{
-    cli::{Exit, Streams, color::Color, command, progress::Progress},
+    cli::{Exit, Streams, color::Color, command, launch::Whom, output::PendingOutput, progress::Progress},
     export::table,
     model::{Filter, Question, RequestId, Selection, name_waits, report},
     session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
-use super::signals;
+use super::aim::Aim;
 use crate::failure::Failure;
 
 /// `record`.
-pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbosity: u8) -> Result<Exit> {
+pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbosity: u8) -> Result<ExitCode> {
     // Before anything touches the target: a path that cannot be written is known at once.
     let output = order.shape.output.open()?;
+    let mut aim = Aim::take(&order.target)?;
+    let outcome = profile(order, &mut aim, output, streams, color, verbosity);
+    aim.end(outcome)
+}
+
+fn profile(
+    order: &command::Record,
+    aim: &mut Aim,
+    output: PendingOutput,
+    streams: Streams,
+    color: Color,
+    verbosity: u8,
+) -> Result<Exit> {
     let subject = match &order.subject {
         command::Subject::AllTasks => Subject::AllTasks,
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
     let runtime = super::runtime()?;
     let recorded = runtime.block_on(async {
-        let interrupt = signals::interrupt()?;
+        let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
         let manner = Manner {
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
@@ -33,11 +48,12 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
             follow_spawns: order.how.follow_spawns,
             routes: Vec::new(),
         };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
+        let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
-        let words = format!("recording process {}", order.pid);
-        let progress = Progress::countdown(&words, order.duration, streams);
+        aim.go()?;
+        let words = format!("recording process {}", aim.pid);
+        let progress = Progress::countdown(&words, order.duration, aim.streams(streams));
         let recorded = record(session, order.duration, interrupt).await?;
         drop(progress);
         anyhow::Ok(recorded)
@@ -49,18 +65,22 @@ pub(super) fn run(order: &command::Record, streams: Streams, color: Color, verbo
 /// Blocking places that a recording ends with.
 const WORST: usize = 3;
 
-fn finish(
+/// Writes the result and tells of it.
+pub(super) fn finish(
     order: &command::Record,
     recorded: Recorded,
-    output: profiler_daemon::cli::output::PendingOutput,
+    output: PendingOutput,
     streams: Streams,
     color: Color,
 ) -> Result<Exit> {
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
+    if matches!(&order.subject, command::Subject::Requests(choice) if choice.marked) && !target_lost {
+        super::tell_tokens(session.tokens());
+    }
     let selection = match &order.subject {
         command::Subject::AllTasks => Selection::All,
         command::Subject::Requests(choice) => match choice.ids.as_slice() {
-            [id] if choice.prefixes.is_empty() && choice.next == 0 && choice.one_in == 0 => {
+            [id] if choice.prefixes.is_empty() && choice.next == 0 && choice.one_in == 0 && !choice.marked => {
                 Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) }
             }
             _ => Selection::Requests,
@@ -112,7 +132,7 @@ fn finish(
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
-    if target_lost {
+    if target_lost && !matches!(order.target, Whom::Program(_)) {
         return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
     }
     Ok(Exit::Success)

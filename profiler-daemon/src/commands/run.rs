@@ -1,5 +1,7 @@
 //! `run`: stay attached and serve, until told to leave.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, progress::Progress},
@@ -9,23 +11,28 @@ use profiler_daemon::{
     session::{Manner, Session, Subject, run as serve},
 };
 
-use super::signals;
+use super::aim::Aim;
 
 /// `run`.
-pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosity: u8) -> Result<Exit> {
+pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosity: u8) -> Result<ExitCode> {
+    let mut aim = Aim::take(&order.target)?;
+    let outcome = profile(order, &mut aim, streams, color, verbosity);
+    aim.follow(outcome)
+}
+
+fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, verbosity: u8) -> Result<Exit> {
     let subject = match &order.wanted {
         command::Wanted::Everything => Subject::AllTasks,
         command::Wanted::AllRequests => Subject::AllRequests,
         command::Wanted::Only(choice) => Subject::Requests(super::choice(choice)),
     };
-    super::check_target(order.pid)?;
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
-        let interrupt = signals::interrupt()?;
+        let interrupt = aim.interrupt()?;
         // Before anything touches the target: two daemons on one target would each pay, and answer half.
         let listener = match &order.socket {
             Some(path) => ControlListener::bind(path)?,
-            None => ControlListener::bind_default(order.pid)?,
+            None => ControlListener::bind_default(aim.pid)?,
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
         let manner = Manner {
@@ -38,10 +45,11 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
             follow_spawns: order.how.follow_spawns,
             routes: order.routes.iter().map(|prefix| prefix.as_str().as_bytes().to_vec()).collect(),
         };
-        let session = Session::start(order.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
+        let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
+        aim.go()?;
         anyhow::Ok(serve(session, listener, super::executor_frames(&order.names), interrupt).await?)
     })?;
     // A client may still wait for names. Its connection is closed by now, and the end waits for no look-up.
@@ -53,12 +61,15 @@ pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosit
         told.requests.iter_mut().for_each(|row| row.waits.clear());
     }
     eprint!("{}", summary(&told, color));
+    if matches!(&order.wanted, command::Wanted::Only(choice) if choice.marked) && !ended.target_lost {
+        super::tell_tokens(ended.tokens);
+    }
     super::tell_losses(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
     if ended.target_lost {
-        eprintln!("process {} has ended", order.pid);
+        eprintln!("process {} has ended", aim.pid);
     } else {
-        eprintln!("detached from process {}", order.pid);
+        eprintln!("detached from process {}", aim.pid);
     }
     Ok(Exit::Success)
 }

@@ -19,10 +19,11 @@
 //! {"v":1,"cmd":"stop"}
 //! {"v":1,"cmd":"waits","select":{"request":"order-42"}}
 //! {"v":1,"cmd":"waits","select":"all","names":{"raw_frames":true}}
+//! {"v":1,"cmd":"family","select":{"request":"order-42"}}
 //! ```
 //!
 //! Names are lower case. An unknown or missing field is refused, so that a client never thinks it was understood when it
-//! was not. Only `names` of an export and of waits may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
+//! was not. Only `names` of an export, of waits and of a family may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
 //!
 //! The daemon answers each request by a header line and, if `ok`, exactly `bytes` bytes of payload after its `\n`:
 //!
@@ -44,6 +45,7 @@
 //! | `blocking` | a JSON object: the report's `blocking` |
 //! | `snapshot` | a JSON object: every live task with its await stack ([`crate::model::Snapshot`]); types and stacks stand in it once each |
 //! | `waits` | a JSON array: what each instance of the request, or each type of task, waited for |
+//! | `family` | a JSON array: of each instance of the request the tree of its tasks, and its critical path |
 //! | `stop` | nothing (`bytes` is 0); the daemon then leaves its target and ends |
 //!
 //! After `bad_request`, `version`, `line_too_long`, `timeout`, `busy` and `denied` the daemon closes the connection; after the
@@ -98,6 +100,13 @@ pub enum Request {
     Stop,
     /// Every live task, with what it waits for.
     Snapshot,
+    /// A request's tree of tasks, and its critical path.
+    Family {
+        /// Which; a request.
+        select: Selection,
+        /// How functions are named.
+        names: Names,
+    },
     /// What was waited for.
     Waits {
         /// By whom.
@@ -208,7 +217,7 @@ pub enum ProtocolError {
     /// Fields that the command does not take, or without which it says nothing.
     #[error(
         "`export` takes `select`, `metric`, `format` and perhaps `names`, `blocking` takes `threshold_ns` and `top`, `waits` takes `select` and \
-         perhaps `names`, the others take nothing"
+         perhaps `names`, `family` takes a request in `select` and perhaps `names`, the others take nothing"
     )]
     Fields,
     /// A request id of no bytes, or too many.
@@ -266,6 +275,7 @@ enum Command {
     Stop,
     Snapshot,
     Waits,
+    Family,
 }
 
 impl TryFrom<RequestLine> for Request {
@@ -283,6 +293,9 @@ impl TryFrom<RequestLine> for Request {
             (Command::Export, Some(select), Some(metric), Some(format)) => {
                 Self::Export { select, metric, format, names: names.unwrap_or_default() }
             }
+            (Command::Family, Some(select @ Selection::Request(_)), None, None) => {
+                Self::Family { select, names: names.unwrap_or_default() }
+            }
             (Command::Waits, Some(select), None, None) => Self::Waits { select, names: names.unwrap_or_default() },
             _ if names.is_some() => return Err(ProtocolError::Fields),
             (Command::Blocking, None, None, None) => question.ok_or(ProtocolError::Fields)?,
@@ -295,7 +308,9 @@ impl TryFrom<RequestLine> for Request {
             _ => return Err(ProtocolError::Fields),
         };
         match &request {
-            Self::Export { select: Selection::Request(id), .. } | Self::Waits { select: Selection::Request(id), .. }
+            Self::Export { select: Selection::Request(id), .. }
+            | Self::Waits { select: Selection::Request(id), .. }
+            | Self::Family { select: Selection::Request(id), .. }
                 if id.is_empty() || id.len() > ID_MAX =>
             {
                 Err(ProtocolError::RequestId)
@@ -327,6 +342,9 @@ impl From<&Request> for RequestLine {
                 names: said(names),
                 ..plain(Command::Export)
             },
+            Request::Family { select, names } => {
+                Self { select: Some(select.clone()), names: said(names), ..plain(Command::Family) }
+            }
             Request::Waits { select, names } => {
                 Self { select: Some(select.clone()), names: said(names), ..plain(Command::Waits) }
             }

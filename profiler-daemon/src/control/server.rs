@@ -35,6 +35,8 @@ pub trait Service: Send + Sync + 'static {
     fn snapshot(&self) -> Result<Vec<u8>, ServiceError>;
     /// A JSON array: what was waited for, by each instance of the request or each type of task; it may name functions, as an export.
     fn waits(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError>;
+    /// A JSON array: of each instance of the request the tree of its tasks and its critical path, as [`crate::model::Family`].
+    fn family(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError>;
     /// Makes the daemon leave its target and end, soon; returns at once.
     fn stop(&self);
 }
@@ -254,6 +256,7 @@ async fn ask<S: Service>(service: &Arc<S>, request: Request) -> Result<Answer, S
         Request::Snapshot => service.snapshot().map(Answer::from),
         Request::Blocking { threshold_ns, top } => service.blocking(threshold_ns, top),
         Request::Export { select, metric, format, names } => service.export(&select, metric, format, &names),
+        Request::Family { select, names } => service.family(&select, &names),
         Request::Waits { select, names } => service.waits(&select, &names),
         // Told to the service once the answer is out.
         Request::Stop => Ok(Answer::default()),

@@ -64,6 +64,9 @@ impl Service for Echo {
     fn waits(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError> {
         Ok(format!("{select:?} {}", names.raw_frames).into_bytes().into())
     }
+    fn family(&self, select: &Selection, names: &Names) -> Result<Answer, ServiceError> {
+        Ok(format!("{select:?} {}", names.raw_frames).into_bytes().into())
+    }
     fn stop(&self) {
         self.stopped.notify_one();
     }

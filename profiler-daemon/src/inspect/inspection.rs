@@ -33,6 +33,8 @@ pub struct Inspection {
     pub usdt: Vec<UsdtProbe>,
     /// Address of the annotation's table (`profiler-annotate/src/table.rs`), where the program links it.
     pub annotation_table: Option<u64>,
+    /// Address of the counter from which Tokio takes the ids of new tasks, where a symbol names it.
+    pub next_task_id: Option<u64>,
     /// What was skipped or is ambiguous, in sentences for the user.
     pub notes: Vec<Note>,
 }
@@ -180,6 +182,8 @@ pub enum Role {
     Spawn,
     /// A new blocking task is about to be queued for the blocking pool.
     SpawnBlocking,
+    /// A task is put into the queue of its `LocalSet`: by its spawn, or by a wake.
+    LocalScheduled,
     /// A waker is cloned: mostly by a leaf future, to store it.
     CloneWaker,
 }

@@ -91,6 +91,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
         sites,
         usdt,
         annotation_table: image.sections.iter().find(|section| section.name == ".profiler_annotate").map(|section| section.vaddr),
+        next_task_id: symbols::next_task_id(&image),
         notes,
     })
 }

@@ -98,6 +98,23 @@ pub(crate) fn demangle(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 
+/// `static NEXT_ID: AtomicU64` in `Id::next` (tokio `runtime/task/id.rs`, before 1.41 `runtime/task/mod.rs`). Both manglings write the path's end
+/// like this; the counter of thread ids is `ThreadId`'s.
+const NEXT_ID: &str = "2Id4next7NEXT_ID";
+
+/// Address of that counter, where there is exactly one in the file.
+pub(crate) fn next_task_id(image: &Image<'_>) -> Option<u64> {
+    let strings = image.file.elf_symbol_table().strings();
+    let named =
+        image.file.symbols().take(MAX_SYMBOLS).filter(|symbol| symbol.kind() == SymbolKind::Data && symbol.address() != 0);
+    let mut found = named.filter(|symbol| {
+        let name = symbol.elf_symbol().name(LittleEndian, strings).unwrap_or_default();
+        std::str::from_utf8(name).is_ok_and(|name| name.contains("5tokio") && name.contains(NEXT_ID))
+    });
+    let first = found.next()?.address();
+    found.all(|other| other.address() == first).then_some(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

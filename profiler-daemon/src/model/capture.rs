@@ -327,6 +327,10 @@ pub struct ChildRow {
     pub task_id: Option<u64>,
     /// Its future's type.
     pub task_type: TypeIndex,
+    /// Id of the task that was polled where it was spawned. `None`: outside of any, or the spawn was not seen.
+    pub parent_task: Option<u64>,
+    /// When its time begins: at its spawn (or first poll, see `spawn_seen`).
+    pub start_ns: u64,
     /// Whether it ended inside the window. A child may outlive its request.
     pub complete: bool,
     /// Time in each state, from its spawn (or first poll, see `spawn_seen`) on.

@@ -2,9 +2,11 @@
 
 mod awaits;
 mod blocked;
+mod family;
 
 pub(crate) use awaits::{awaits, wakers};
 pub(crate) use blocked::{blocked, samples_in_the_long_poll};
+pub(crate) use family::family;
 
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,
@@ -123,6 +125,8 @@ fn first() -> RequestRow {
         children: vec![ChildRow {
             task_id: Some(13),
             task_type: TypeIndex(1),
+            parent_task: Some(12),
+            start_ns: 2_012_500_000,
             complete: true,
             states: States { running_ns: 2_000_000, suspended_ns: 7_000_000, ..States::default() },
             polls: 2,

@@ -189,6 +189,8 @@ fn children(setting: &Setting, collected: &Collected) -> HashMap<u64, Vec<ChildR
         children.entry(row.request).or_default().push(ChildRow {
             task_id: known(setting, row.id),
             task_type: TypeIndex(row.task_type),
+            parent_task: known(setting, row.parent),
+            start_ns: row.first_ns,
             complete,
             states: states(&row.states),
             polls: row.polls,

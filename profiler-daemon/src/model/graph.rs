@@ -1,6 +1,7 @@
 //! What a flamegraph draws: towers of stacks with exact time, for a selection and a metric.
 
 mod methods;
+mod opened;
 mod towers;
 mod waiting;
 pub mod weighted;
@@ -142,7 +143,11 @@ pub fn graph(
 ) -> Result<Graph, NothingSelected> {
     selection.check(capture)?;
     let stacks = Stacks::of(capture, None);
-    let Towers { selected: mut towers, beside, unplaced } = towers(capture, selection, metric, &stacks);
+    let Towers { selected: mut towers, beside, unplaced } = {
+        // Where the tasks stand beside the request in time of their own, they would be drawn twice.
+        let open = (!options.children).then_some(options.keep);
+        towers(capture, selection, (metric, open), &stacks)
+    };
     let wall_ns = towers.iter().fold(0_u64, |sum, tower| sum.saturating_add(tower.states.wall_ns()));
     if metric != Metric::Wall || options.children {
         towers.extend(beside);
@@ -191,7 +196,8 @@ fn draw(towers: Vec<Shaped<'_>>, stacks: &Stacks, keep: Keep, mut graph: Graph, 
     let code = graph.frames.with_files().filter(|(name, _)| name.kind == FrameKind::Code);
     let methods = Methods::of(stacks.frames(), code.map(|(name, files)| (name.text.as_str(), files)));
     for Shaped { tower, polled, waiting } in towers {
-        let roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
+        let mut roots: Vec<FrameId> = tower.roots.iter().map(|name| graph.frames.id(name.clone())).collect();
+        roots.extend(tower.under.iter().map(|name| graph.frames.id(methods.named(name.clone()))));
         graph.cpu_ns = graph.cpu_ns.saturating_add(tower.states.running_ns);
         graph.blocked_ns = graph.blocked_ns.saturating_add(tower.states.blocked_ns);
         let aligned = if graph.metric == Metric::Wall { aligned(tower, stacks, keep, &methods) } else { None };

@@ -9,6 +9,7 @@ pub mod awaits;
 pub mod blocking;
 pub mod calls;
 pub mod capture;
+pub mod family;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod folding;
@@ -36,6 +37,7 @@ pub use capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow,
     TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
+pub use family::{CriticalPath, Family, Hop, Member, PathRow, PathState, PathStep, PathTimes, families};
 pub use graph::weighted::{Weighted, WeightedStack, weighted};
 pub use graph::{Graph, GraphOptions, Metric, Owner, graph};
 pub use report::{Filter, Report, report};

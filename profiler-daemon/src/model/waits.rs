@@ -13,8 +13,8 @@ mod tree;
 use serde::{Deserialize, Serialize};
 
 pub use account::{Accounted, Part, Spans, of_parts, of_sums};
-pub(crate) use build::of_types;
 pub use build::{name_waits, of_request, waits};
+pub(crate) use build::{of_child, of_types};
 pub(crate) use frames::addresses;
 pub use frames::{NamedStack, Place, Stacks, WaitFrame};
 pub use reading::{Keep, Reading, await_text};
@@ -48,8 +48,18 @@ pub struct Waits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
-    /// One instance of a request.
+    /// One instance of a request: its root scope.
     Request(RequestName),
+    /// The tasks of a type that one instance of a request spawned.
+    Spawned {
+        /// The request.
+        request: RequestName,
+        /// The type. Untrusted text.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// How many.
+        tasks: u64,
+    },
     /// All tasks of a type. Untrusted text.
     TaskType(String),
 }

@@ -28,7 +28,7 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
         chosen.all_of(&[Role::WakeByVal, Role::WakeByRef, Role::Defer]);
     }
     if wanted.spawns {
-        chosen.all_of(&[Role::Spawn, Role::SpawnBlocking]);
+        chosen.all_of(&[Role::Spawn, Role::SpawnBlocking, Role::LocalScheduled]);
     }
     if wanted.wakers {
         chosen.all_of(&[Role::CloneWaker]);

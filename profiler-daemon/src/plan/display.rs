@@ -82,6 +82,7 @@ fn name(role: Role) -> &'static str {
         Role::CloneWaker => "stored waker",
         Role::Spawn => "spawn",
         Role::SpawnBlocking => "spawn blocking",
+        Role::LocalScheduled => "local queue",
     }
 }
 

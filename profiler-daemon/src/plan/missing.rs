@@ -1,5 +1,6 @@
 //! What a plan cannot give, why, and what would give it.
 
+use super::children;
 use super::{Machine, Missing, MultiSupport, PollEndMethod, Wanted};
 use crate::inspect::{Inspection, NameSource, Note, Role, TaskKind, TokioVersion};
 
@@ -124,11 +125,12 @@ fn missing_spawns(inspection: &Inspection, add: &mut impl FnMut(&str, String, &s
         );
     }
     let kinds = || inspection.task_types.iter().map(|t| t.kind);
-    if kinds().any(|kind| kind == TaskKind::Local) && !old {
+    if kinds().any(|kind| kind == TaskKind::Local) && !old && !children::local_is_seen(inspection) {
         add(
             "spawns of spawn_local",
-            "LocalSet binds its tasks in a generic function that makes the task itself".to_owned(),
-            "nothing: wall time of such tasks starts at their first poll",
+            "the function that puts a task into its LocalSet's queue was not found, or nothing tells new tasks from old ones"
+                .to_owned(),
+            "build with symbols (strip = false); without, wall time of such tasks starts at their first poll",
         );
     }
     if kinds().any(|kind| kind == TaskKind::Blocking) && !has(Role::SpawnBlocking) {

@@ -6,6 +6,7 @@
 //! The end of a poll is taken from, in order: the exchanges to idle and complete (before the task is released), a return
 //! probe on the polling function where the kernel and the target's seccomp filter allow one, the `ret` instructions.
 
+mod children;
 mod choose;
 mod cost;
 mod display;
@@ -13,6 +14,7 @@ mod missing;
 #[cfg(test)]
 mod tests;
 
+pub use self::children::{Children, children};
 pub use self::choose::plan;
 pub use self::cost::{Cost, CostRange};
 

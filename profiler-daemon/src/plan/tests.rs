@@ -59,6 +59,7 @@ fn inspection() -> Inspection {
     Inspection {
         build_id: None,
         annotation_table: None,
+        next_task_id: None,
         pie: true,
         tokio: Some(TokioVersion { major: 1, minor: 54, patch: 1 }),
         has_symbols: true,

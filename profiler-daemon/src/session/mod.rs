@@ -17,6 +17,7 @@ mod service;
 mod snapshot;
 mod start;
 mod table;
+mod task_ids;
 mod times;
 mod unwind;
 

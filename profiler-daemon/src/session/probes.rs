@@ -33,6 +33,7 @@ fn site(planned: &PlannedSite) -> Probe {
                 Role::Defer => SiteRole::Defer,
                 Role::CloneWaker => SiteRole::WakerStored,
                 Role::Spawn | Role::SpawnBlocking => SiteRole::Spawn,
+                Role::LocalScheduled => SiteRole::LocalScheduled,
             },
             first: site.header.map_or(Number::Rdi, number),
             second: number(site.sp_base),

@@ -8,7 +8,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::ring::RingWatch;
 use super::service::SessionService;
-use super::{Detail, ExecutorFrames, Session, SessionError, TICK};
+use super::{Detail, ExecutorFrames, Session, SessionError, TICK, Tokens};
 use crate::control::server::Limits;
 use crate::control::{ControlListener, serve};
 use crate::model::Capture;
@@ -22,6 +22,8 @@ pub struct Ended {
     pub target_lost: bool,
     /// What the kernel side said.
     pub kernel_said: Vec<String>,
+    /// Tokens that the target has met; `None` where it has no table.
+    pub tokens: Option<Tokens>,
 }
 
 /// Serves until `interrupt` is done, a client says stop, or the target ends; then takes the probes out.
@@ -42,16 +44,16 @@ pub async fn run(
     let target_lost = watch(&session, &stop, exited, interrupt).await?;
 
     // First the target is left, then the clients are.
-    let (capture, kernel_said) = {
+    let (capture, kernel_said, tokens) = {
         let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
         session.finish()?;
-        (session.capture(Detail::Stacks)?, session.kernel_said().to_vec())
+        (session.capture(Detail::Stacks)?, session.kernel_said().to_vec(), session.tokens())
     };
     over.notify_one();
     server
         .await
         .map_err(|source| SessionError::Runtime { what: "end the control socket", source: std::io::Error::other(source) })?;
-    Ok(Ended { capture, target_lost, kernel_said })
+    Ok(Ended { capture, target_lost, kernel_said, tokens })
 }
 
 /// Waits for the target's end without holding the session.

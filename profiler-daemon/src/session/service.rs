@@ -9,7 +9,7 @@ use super::snapshot::snapshot_in_time;
 use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
-use crate::model::{Filter, Metric, Question, RequestId, Selection, name_waits, report, waits};
+use crate::model::{Filter, Metric, Question, RequestId, Selection, families, name_waits, report, waits};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
@@ -125,6 +125,17 @@ impl Service for SessionService {
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
         let told = waits(&capture, &selection, keep, &mut *symbols).map_err(SessionError::from)?;
+        Ok(Answer { payload: serde_json::to_vec(&told).map_err(failed)?, notes: symbols.warnings() })
+    }
+
+    fn family(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
+        let (capture, naming, selection) = {
+            let mut session = self.session();
+            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
+        };
+        let mut symbols = naming.lock(&names.debug_dirs);
+        let keep = self.executor_frames(names).kept();
+        let told = families(&capture, &selection, keep, &mut *symbols).map_err(SessionError::from)?;
         Ok(Answer { payload: serde_json::to_vec(&told).map_err(failed)?, notes: symbols.warnings() })
     }
 

@@ -15,7 +15,7 @@ use super::mode::{self, Mode, ModeChosen};
 use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
-use super::{Count, Enough, Session, SessionError, clock, modules_of, probes};
+use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
 use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -238,6 +238,7 @@ fn attach_to(
         let _: bool = unwinding.refresh(&mut attached, target.pid())?;
     }
     let start_ns = attached.open()?;
+    task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
     let scopes_before = table.as_ref().and_then(Table::scopes_numbered);
     // Last: from here on wanted scopes reach the probes.
     if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {

@@ -6,6 +6,7 @@
 pub mod code;
 pub mod error;
 pub mod kernel;
+pub mod listener;
 pub mod mapped;
 pub mod maps;
 pub mod memory;

@@ -47,7 +47,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     println!("listening on {}", listener.local_addr()?);
 
-    let app = app::routes(database.pool().clone());
+    let app = app::routes(database.pool().clone())?;
     axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()?).await?;
     database.close().await
 }

@@ -15,7 +15,7 @@ struct Layer {
     reason: &'static str,
 }
 
-const LAYERS: [Layer; 11] = [
+const LAYERS: [Layer; 12] = [
     Layer { folder: "target", knows: &[], reason: "it reads the process's facts from /proc, whatever they are used for" },
     Layer { folder: "inspect", knows: &[], reason: "bytes in, plain structs out: no process, no BPF" },
     Layer {
@@ -36,6 +36,11 @@ const LAYERS: [Layer; 11] = [
         reason: "a function from the model to a writer; where data came from is not its matter",
     },
     Layer { folder: "control", knows: &["model"], reason: "the socket carries what it is handed; no exporter's inside" },
+    Layer {
+        folder: "launch",
+        knows: &[],
+        reason: "it starts a program and holds it; what is done to it meanwhile is not its matter",
+    },
     Layer { folder: "cli", knows: &[], reason: "arguments to a checked struct; it does nothing itself" },
     Layer {
         folder: "session",
@@ -44,7 +49,7 @@ const LAYERS: [Layer; 11] = [
     },
     Layer {
         folder: "commands",
-        knows: &["session", "cli", "control", "export", "inspect", "model", "plan", "attach", "target"],
+        knows: &["session", "cli", "control", "export", "inspect", "launch", "model", "plan", "attach", "target"],
         reason: "glue between checked arguments and the library; what a kernel gave is read by a session alone",
     },
 ];

@@ -5,6 +5,7 @@
 
 mod awaits;
 mod blocking;
+mod family;
 mod fit;
 mod grid;
 mod losses;
@@ -15,6 +16,7 @@ mod waits;
 
 pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
+pub use family::families;
 pub use fit::fit;
 pub use grid::Colours;
 pub(super) use grid::{beginning, end};

@@ -157,6 +157,9 @@ fn table(told: &Waits, top: usize, colours: Colours) -> String {
 fn heading(told: &Waits) -> String {
     let whose = match &told.whose {
         Whose::Request(name) => format!("request {} #{}", beginning(&id(name), ID_WIDTH), name.instance),
+        Whose::Spawned { type_name, tasks, .. } => {
+            format!("{} that it spawned, {}", plural(*tasks, "task"), end(&shown(type_name), NAME_WIDTH))
+        }
         Whose::TaskType(name) => format!("tasks {}", end(&shown(name), NAME_WIDTH)),
     };
     format!("{whose}: {} between polls, of {} in all\n\n", ms(between_polls(told)), ms(told.wall_ns))
@@ -234,6 +237,12 @@ await point                                         place         in function   
 [await] tokio::time::sleep::Sleep                   orders.rs:35  orders::price       1     2.000       2.000      7.6 %
 [unknown]                                                                                   5.010                 19.0 %
 ... and 1 await point more
+
+1 task that it spawned, orders::audit: 7.000 ms between polls, of 9.000 ms in all
+
+await point                        place         in function    times  total ms  longest ms  % of wall  woken by
+[await] tokio::time::sleep::Sleep  orders.rs:60  orders::audit      1     6.000       6.000     66.7 %
+[unknown]                                                                 1.000                 11.1 %
 
 request order-42 #2: 0.900 ms between polls, of 0.940 ms in all
 

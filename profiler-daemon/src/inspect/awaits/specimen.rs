@@ -292,6 +292,7 @@ impl Program {
             sites: Vec::new(),
             usdt: Vec::new(),
             annotation_table: None,
+            next_task_id: None,
             notes: Vec::new(),
         }
     }

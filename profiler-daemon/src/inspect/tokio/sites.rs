@@ -61,6 +61,9 @@ pub(crate) fn collect(
     for function in spawns::blocking(symbols) {
         collector.add_entry(Role::SpawnBlocking, function, Iced::RSI, None);
     }
+    for function in spawns::local(symbols) {
+        collector.add_entry(Role::LocalScheduled, function, Iced::RSI, None);
+    }
     (collector.sites.into_values().collect(), notes)
 }
 

@@ -1,7 +1,7 @@
 //! The functions that hand a new task to its scheduler, the header in their second argument.
 //!
 //! * `OwnedTasks::bind_inner(&self, task, notified)`, `tokio/src/runtime/task/list.rs`, 1.38 on. Before, `bind` is generic and makes the task
-//!   itself; so does `LocalOwnedTasks::bind` to this day.
+//!   itself; so does `LocalOwnedTasks::bind` to this day, whose tasks are seen where their `LocalSet` queues them.
 //! * `Spawner::spawn_task(&self, task, rt)`, `tokio/src/runtime/blocking/pool.rs`, 1.28 on, whose `Task` is a pointer and a byte.
 //!
 //! Without symbols `bind_inner` is known by its beginning: it stores the list's id into the header (`owner_id`, offset 24) and
@@ -31,6 +31,11 @@ pub(crate) fn binds(image: &Image<'_>, functions: &Functions<'_>, symbols: &Symb
 /// Addresses of `spawn_task`.
 pub(crate) fn blocking(symbols: &Symbols<'_>) -> Vec<u64> {
     symbols.ending_with(&["Spawner", "spawn_task"])
+}
+
+/// Addresses of `Shared::schedule(&self, task)`, `tokio/src/task/local.rs`, 1.8 on: not generic, and every new task of a `LocalSet` passes it.
+pub(crate) fn local(symbols: &Symbols<'_>) -> Vec<u64> {
+    symbols.ending_with(&["local", "Shared", "schedule"])
 }
 
 fn begins_like_bind(image: &Image<'_>, start: u64) -> bool {

@@ -3,18 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Metric;
+use super::opened::opened;
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
+use crate::model::family::{Seen as Family, Unknown};
 use crate::model::held::{Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
 use crate::model::stacks::{FrameKind, FrameName};
 use crate::model::states::States;
-use crate::model::waits::{Accounted, Spans, Stacks, of_parts, of_sums, of_types};
+use crate::model::waits::{Accounted, Keep, Spans, Stacks, of_parts, of_sums, of_types};
 
 /// A root with the time on top of it, and what gives that a shape.
 #[derive(Default)]
 pub(super) struct Tower<'c> {
     pub(super) roots: Vec<FrameName>,
+    /// Frames between the roots and the stacks: those that await the task whose time it is.
+    pub(super) under: Vec<FrameName>,
     pub(super) owner: Owner,
     pub(super) states: States,
     pub(super) seen: Seen<'c>,
@@ -24,6 +28,8 @@ pub(super) struct Tower<'c> {
     pub(super) behind: Held,
     /// What it was suspended in. Of a graph that draws no time between polls: nothing.
     pub(super) waits: Accounted,
+    /// The part of its suspended time that stands for what is not known, and why.
+    pub(super) unknown: Vec<(Unknown, u64)>,
 }
 
 /// Whose time a tower is, for formats that say it beside the stack and not in it.
@@ -48,7 +54,7 @@ pub(super) struct Seen<'c> {
 
 /// One of them.
 #[derive(Clone, Copy)]
-enum Taken<'c> {
+pub(super) enum Taken<'c> {
     On(&'c Sample),
     Off(&'c OffCpu),
 }
@@ -58,6 +64,14 @@ impl<'c> Taken<'c> {
         match self {
             Self::On(sample) => &sample.stack,
             Self::Off(off) => &off.stack,
+        }
+    }
+
+    /// When it was taken; of a stretch off the CPU when that began.
+    pub(super) const fn at_ns(self) -> u64 {
+        match self {
+            Self::On(sample) => sample.ts_ns,
+            Self::Off(off) => off.start_ns,
         }
     }
 
@@ -94,7 +108,13 @@ pub(super) struct Towers<'c> {
     pub(super) unplaced: u64,
 }
 
-pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Metric, stacks: &Stacks) -> Towers<'c> {
+/// `open`: of a wall graph, whether a request's awaits on its tasks are opened into these tasks' time.
+pub(super) fn towers<'c>(
+    capture: &'c Capture,
+    selection: &Selection,
+    (metric, open): (Metric, Option<Keep>),
+    stacks: &Stacks,
+) -> Towers<'c> {
     match selection {
         Selection::Request { .. } | Selection::Requests => {
             let rows = selection.requests(capture);
@@ -106,6 +126,15 @@ pub(super) fn towers<'c>(capture: &'c Capture, selection: &Selection, metric: Me
             for row in rows {
                 let behind = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
                 add_request(&mut towers, capture, (&index, &awaits), row, behind, metric);
+            }
+            if let Some(keep) = open.filter(|_| metric == Metric::Wall) {
+                let family = (capture, &Family::of(capture), stacks, keep);
+                let of_task = |task| index.by_task.get(&task).cloned().unwrap_or_default();
+                let mut inner = Vec::new();
+                for (tower, row) in towers.selected.iter_mut().zip(selection.requests(capture)) {
+                    inner.extend(opened(tower, family, row, of_task));
+                }
+                towers.selected.extend(inner);
             }
             towers
         }
@@ -225,6 +254,7 @@ fn add_request<'c>(
         scope: Some(row.scope),
         behind,
         waits: awaits.of_scope(row.scope, &row.states),
+        ..Tower::default()
     });
     // On a CPU, or blocking one of the workers, a spawned task's time is work of the request; on the wall it passed beside it.
     let (owner, before) = match metric {

@@ -38,6 +38,10 @@ pub(super) fn waiting(capture: &Capture, tower: &Tower<'_>, stacks: &Stacks, kee
     lines.extend(tower.waits.parts.iter().map(|part| suspended(capture, part, stacks, keep)));
     let frames = vec![FrameName::state(State::Suspended)];
     lines.push(Waiting::of(State::Suspended, frames, tower.waits.suspended_rest_ns));
+    lines.extend(tower.unknown.iter().map(|(why, ns)| {
+        let frame = FrameName::new(FrameKind::Unseen, &format!("[{}]", why.meaning()));
+        Waiting::of(State::Suspended, vec![frame], *ns)
+    }));
     lines
 }
 

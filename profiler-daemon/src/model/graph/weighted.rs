@@ -80,7 +80,7 @@ pub fn weighted(
 ) -> Result<Weighted, NothingSelected> {
     selection.check(capture)?;
     let awaits = Stacks::of(capture, None);
-    let Towers { selected, beside, .. } = towers(capture, selection, Metric::Wall, &awaits);
+    let Towers { selected, beside, .. } = towers(capture, selection, (Metric::Wall, None), &awaits);
     let towers: Vec<(&Tower<'_>, Vec<(State, Merged)>)> =
         selected.iter().chain(&beside).map(|tower| (tower, shapes(tower, Metric::Wall))).collect();
     // Names are needed only where there is something to cut by them.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::stacks::{Awaits, Sampled, ScheduledBehind, Stacks, sampled};
 use super::{Child, Counts, Report, Request, RequestName, SCHEMA, Task, TaskRef};
 use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskKind, TaskRow, TypeIndex};
+use crate::model::family::{CriticalPath, Seen, Told, tell};
 use crate::model::held::{Behind, Held, held};
 use crate::model::request_id::RequestId;
 use crate::model::selection::Selection;
@@ -93,11 +94,14 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     let mut sampled = sampled(capture, &requests);
     let mut held = held(capture, &requests);
     let (await_stacks, spans) = (waits::Stacks::of(capture, None), waits::Spans::of(capture));
+    let (families, naming) = (Seen::of(capture), Told { capture, stacks: &await_stacks, keep: Keep::Own });
     let seen = |row: &&RequestRow| {
         let held = held.remove(&row.scope).unwrap_or_default().within(row.states.scheduled_ns);
         let (waits, waits_unknown_ns) = waits::of_request(row, &spans, &await_stacks, Keep::Own);
         let told = request(capture, row, sampled.remove(&row.scope).unwrap_or_default(), &held, &names);
-        Request { waits, waits_unknown_ns, ..told }
+        let mut told = Request { waits, waits_unknown_ns, ..told };
+        with_family(&mut told, row, (&families, &naming), &spans);
+        told
     };
     let live = live.iter().map(|row| live_task(capture, row, &names));
     let finished = finished.iter().map(|row| finished_tasks(capture, row));
@@ -117,6 +121,27 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
             lost
         }),
     }
+}
+
+/// What its children waited for, and the critical path.
+pub(crate) fn with_family(
+    told: &mut Request,
+    row: &RequestRow,
+    (seen, naming): (&Seen<'_>, &Told<'_>),
+    spans: &waits::Spans<'_>,
+) {
+    for (child, of) in told.children.iter_mut().zip(&row.children) {
+        let own = of.task_id.map(|_| spans.of_child(row.scope, of.task_id));
+        (child.waits, child.waits_unknown_ns) = waits::of_child(&of.states, own, naming.stacks, naming.keep);
+    }
+    let nodes = seen.nodes(row);
+    let family = tell(naming, row, &nodes);
+    for member in family.tree.iter().filter(|member| member.kind.is_some() && member.id.is_some()) {
+        if let Some(child) = told.children.iter_mut().find(|child| child.task.id == member.id) {
+            child.critical_ns = member.critical_ns;
+        }
+    }
+    told.critical_path = CriticalPath { steps: Vec::new(), ..family.critical_path };
 }
 
 /// What a request is called in a report.
@@ -153,6 +178,7 @@ fn request(
         children: row.children.iter().map(|child| child_of(capture, child)).collect(),
         waits: Vec::new(),
         waits_unknown_ns: 0,
+        critical_path: CriticalPath::default(),
     }
 }
 
@@ -170,11 +196,16 @@ fn behind(capture: &Capture, part: &Behind, names: &HashMap<ScopeSeq, RequestNam
 fn child_of(capture: &Capture, row: &ChildRow) -> Child {
     Child {
         task: task_ref(capture, row.task_id, row.task_type),
+        parent_id: row.parent_task,
+        start_ns: row.start_ns,
         complete: row.complete,
         spawn_seen: row.spawn_seen,
+        critical_ns: 0,
         times: row.states.into(),
         counts: Counts { polls: row.polls, wakes: row.wakes, wake_unseen: row.wake_unseen, longest_poll_ns: row.longest_poll_ns },
         yielded: row.yielded,
+        waits: Vec::new(),
+        waits_unknown_ns: 0,
     }
 }
 

@@ -15,12 +15,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use build::with_family;
 pub use build::{Filter, report, request_name};
 pub use routes::Route;
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
+use super::family::CriticalPath;
 use super::states::{State, States};
 use super::waits::Wait;
 
@@ -175,6 +177,8 @@ pub struct Request {
     pub waits: Vec<Wait>,
     /// The part of `suspended_ns` and `scheduled_ns` that no wait accounts for.
     pub waits_unknown_ns: u64,
+    /// What its wall time consisted of, its awaits on spawned tasks opened into those tasks' states. Without steps.
+    pub critical_path: CriticalPath,
 }
 
 /// A task named from another row.
@@ -195,10 +199,16 @@ pub struct Child {
     /// Which task.
     #[serde(flatten)]
     pub task: TaskRef,
+    /// Id of the task that was polled where it was spawned: the request's own, or another child. `None`: outside of any task, or not known.
+    pub parent_id: Option<u64>,
+    /// When its wall time starts, on the window's clock.
+    pub start_ns: u64,
     /// Whether it ended inside the window.
     pub complete: bool,
     /// Whether its wall starts at its spawn. If not, it starts at its first poll.
     pub spawn_seen: bool,
+    /// How much of its time is on the request's critical path.
+    pub critical_ns: u64,
     /// Its states.
     #[serde(flatten)]
     pub times: Times,
@@ -207,6 +217,10 @@ pub struct Child {
     pub counts: Counts,
     /// Polls that ended by `yield_now` or a spent coop budget.
     pub yielded: u64,
+    /// What it waited for, the most time first.
+    pub waits: Vec<Wait>,
+    /// The part of `suspended_ns` and `scheduled_ns` that no wait accounts for.
+    pub waits_unknown_ns: u64,
 }
 
 /// A live task, or all finished tasks of a type.

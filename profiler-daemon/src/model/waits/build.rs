@@ -1,14 +1,15 @@
 //! From a capture to the table.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::{Accounted, Part, Spans, of_parts, of_sums};
 use super::frames::{NamedStack, Stacks};
 use super::reading::{Keep, Reading};
 use super::{Wait, Waits, Whose, WokenBy};
-use crate::model::capture::{AwaitIndex, AwaitSource, Capture, RequestRow, TypeIndex};
-use crate::model::report::{Report, request_name};
+use crate::model::capture::{AwaitIndex, AwaitSource, AwaitSpan, Capture, RequestRow, TypeIndex};
+use crate::model::family::{Seen, Told};
+use crate::model::report::{Report, request_name, with_family};
 use crate::model::selection::{NothingSelected, Selection};
 use crate::model::states::States;
 use crate::model::symbols::Symbolize;
@@ -38,9 +39,19 @@ pub fn waits(
         Selection::Request { .. } | Selection::Requests => {
             let spans = Spans::of(capture);
             let rows = selection.requests(capture).into_iter();
-            rows.map(|row| {
+            rows.flat_map(|row| {
                 let accounted = of_parts([spans.of_scope(row.scope)], &row.states, &stacks);
-                told(Whose::Request(request_name(row)), &row.states, &accounted)
+                let own = told(Whose::Request(request_name(row)), &row.states, &accounted);
+                let spawned = spawned(row).into_iter().map(|(index, of)| {
+                    let (request, type_name) = (request_name(row), capture.type_name(index));
+                    let waits = of.ids.iter().map(|&id| spans.of_child(row.scope, Some(id)));
+                    told(
+                        Whose::Spawned { request, type_name, tasks: of.count },
+                        &of.states,
+                        &of_parts(waits, &of.states, &stacks),
+                    )
+                });
+                std::iter::once(own).chain(spawned).collect::<Vec<_>>()
             })
             .collect()
         }
@@ -62,10 +73,36 @@ pub fn waits(
     })
 }
 
+/// Tasks of one type that a request spawned.
+#[derive(Default)]
+struct Spawned {
+    count: u64,
+    states: States,
+    ids: BTreeSet<u64>,
+}
+
+fn spawned(row: &RequestRow) -> BTreeMap<TypeIndex, Spawned> {
+    let mut types: BTreeMap<TypeIndex, Spawned> = BTreeMap::new();
+    for child in &row.children {
+        let of = types.entry(child.task_type).or_default();
+        of.count = of.count.saturating_add(1);
+        of.states.add(&child.states);
+        of.ids.extend(child.task_id);
+    }
+    types
+}
+
 /// The waits of one request and its unknown time, for a report.
 #[must_use]
 pub fn of_request(row: &RequestRow, spans: &Spans<'_>, stacks: &Stacks, keep: Keep) -> (Vec<Wait>, u64) {
     let accounted = of_parts([spans.of_scope(row.scope)], &row.states, stacks);
+    (rows(&accounted, stacks, keep), accounted.suspended_rest_ns.saturating_add(accounted.scheduled_rest_ns))
+}
+
+/// The waits of a task that a request spawned, `None` where they are not told apart, and its unknown time.
+#[must_use]
+pub(crate) fn of_child(states: &States, spans: Option<Vec<&AwaitSpan>>, stacks: &Stacks, keep: Keep) -> (Vec<Wait>, u64) {
+    let accounted = of_parts(spans, states, stacks);
     (rows(&accounted, stacks, keep), accounted.suspended_rest_ns.saturating_add(accounted.scheduled_rest_ns))
 }
 
@@ -75,9 +112,11 @@ pub fn name_waits(told: &mut Report, capture: &Capture, symbols: &mut dyn Symbol
         return;
     }
     let (stacks, spans) = (Stacks::of(capture, Some(symbols)), Spans::of(capture));
+    let (families, naming) = (Seen::of(capture), Told { capture, stacks: &stacks, keep: Keep::Own });
     for request in &mut told.requests {
         if let Some(row) = capture.requests.iter().find(|row| request_name(row) == request.name) {
             (request.waits, request.waits_unknown_ns) = of_request(row, &spans, &stacks, Keep::Own);
+            with_family(request, row, (&families, &naming), &spans);
         }
     }
 }
@@ -93,7 +132,7 @@ pub(crate) fn of_types(capture: &Capture) -> BTreeMap<TypeIndex, States> {
     sums
 }
 
-type TaskWaits<'c> = (TypeIndex, States, Vec<Vec<&'c crate::model::capture::AwaitSpan>>);
+type TaskWaits<'c> = (TypeIndex, States, Vec<Vec<&'c AwaitSpan>>);
 
 /// A task's type, its times and its waits as a request's child: a task that no request spawned has its waits in its type's sums.
 fn of_task(capture: &Capture, id: u64) -> TaskWaits<'_> {

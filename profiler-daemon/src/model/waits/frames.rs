@@ -85,7 +85,7 @@ impl Stacks {
     }
 
     /// The number of the first stack that is equal to this one.
-    pub(super) fn first_of(&self, index: AwaitIndex) -> Option<AwaitIndex> {
+    pub(in crate::model) fn first_of(&self, index: AwaitIndex) -> Option<AwaitIndex> {
         self.same_as.get(usize::try_from(index.0).ok()?).copied()
     }
 }

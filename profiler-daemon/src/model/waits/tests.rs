@@ -22,7 +22,7 @@ fn brief(told: &Waits) -> Vec<(&str, Option<u32>, u64, u64)> {
 #[test]
 fn waits_of_a_request_by_stack() {
     let all = of(&fixture::awaits(), &order_42());
-    let [first, later] = &all[..] else { panic!("{all:#?}") };
+    let [first, spawned, later] = &all[..] else { panic!("{all:#?}") };
     assert_eq!(
         brief(first),
         [
@@ -35,6 +35,10 @@ fn waits_of_a_request_by_stack() {
     assert_eq!(first.waits[0].longest_ns, 5_020_000);
     assert_eq!(first.waits[1].woken_by, [WokenBy { name: "orders::load".into(), count: 1 }]);
     assert_eq!((first.suspended_ns, first.scheduled_ns, first.unknown_ns), (20_000_000, 60_000, 5_010_000));
+    let whose = serde_json::to_value(&spawned.whose).unwrap();
+    let request = serde_json::json!({ "id": "order-42", "instance": 1 });
+    assert_eq!(whose, serde_json::json!({ "spawned": { "request": request, "type": "orders::audit", "tasks": 1 } }));
+    assert_eq!((brief(spawned), spawned.unknown_ns), (vec![("tokio::time::sleep::Sleep", Some(60), 1, 6_000_000)], 1_000_000));
     assert_eq!(
         (brief(later), later.unknown_ns, later.clamped_ns),
         (vec![("tokio::sync::semaphore::Semaphore::acquire", Some(41), 1, 900_000)], 0, 0)

@@ -7,6 +7,7 @@ use crate::args::Args;
 pub mod churn;
 pub mod crowd;
 pub mod ends;
+pub mod family;
 pub mod holders;
 pub mod known_times;
 pub mod requests;
@@ -18,6 +19,7 @@ pub fn run(args: &Args) -> io::Result<()> {
         "known-times" => known_times::run(args),
         "runtimes" => runtimes::run(args),
         "ends" => ends::run(args),
+        "family" => family::run(args),
         "holders" => holders::run(args),
         "requests" => requests::run(args),
         "churn" => churn::run(args),

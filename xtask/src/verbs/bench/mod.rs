@@ -3,6 +3,7 @@
 mod document;
 mod grid;
 mod report;
+mod requests;
 mod setting;
 mod unwind;
 mod waits;
@@ -23,6 +24,7 @@ pub(crate) struct Arguments {
 enum What {
     Unwind(unwind::Arguments),
     Await(waits::Arguments),
+    Request(requests::Arguments),
 }
 
 /// Runs the verb.
@@ -30,5 +32,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Unwind(arguments) => unwind::run(arguments),
         What::Await(arguments) => waits::run(arguments),
+        What::Request(arguments) => requests::run(arguments),
     }
 }

@@ -23,7 +23,10 @@ fn a_request_reads_like_synchronous_code() {
     let lines: Vec<_> = below(&graph, ROOT).into_iter().filter(|(stack, _)| is_wait(stack)).collect();
     let expected = [
         ("[suspended]", 5_000_000),
-        ("orders::handle / [await] task orders::audit (orders.rs:16)", 1_000_000),
+        (
+            "orders::handle / [await] task orders::audit (orders.rs:16) / task orders::audit / [its polls were not recorded]",
+            1_000_000,
+        ),
         ("orders::handle / [await] tokio::join! of load, price (orders.rs:14) / woken by load", 4_000_000),
         (
             "orders::handle / orders::load_order / orders::query / [await] tokio::sync::semaphore::Semaphore::acquire (orders.rs:41)",
@@ -33,6 +36,31 @@ fn a_request_reads_like_synchronous_code() {
     ];
     assert_eq!(lines.iter().map(|(stack, ns)| (stack.as_str(), *ns)).collect::<Vec<_>>(), expected);
     assert_eq!((graph.total_ns(), graph.wall_ns), (27_250_001, 27_250_001));
+}
+
+/// Check that an await on a task is that task's time, and the graph no wider for it.
+#[test]
+fn an_await_on_a_task_is_opened() {
+    let graph = drawn(&fixture::family(), &Selection::Request { id: "order-42".into() }, Metric::Wall, false);
+    let audit = "orders::handle / [await] task orders::audit (orders.rs:16) / task orders::audit";
+    let inside: Vec<_> =
+        below(&graph, ROOT).into_iter().filter_map(|(stack, ns)| Some((stack.strip_prefix(audit)?.to_owned(), ns))).collect();
+    let hash = " / orders::handle / [await] task orders::audit (orders.rs:16) / task orders::hash::{closure 0}";
+    let expected = [
+        (format!("{hash} / [no stack] / [blocked]"), 2_000_000),
+        (format!("{hash} / [running, no sample]"), 1_000_000),
+        (format!("{hash} / [scheduled]"), 400_000),
+        (" / orders::handle / [await] task orders::audit (orders.rs:16)".to_owned(), 500_000),
+        (" / [running, no sample]".to_owned(), 2_000_000),
+    ];
+    assert_eq!(inside.iter().cloned().collect::<BTreeMap<_, _>>(), expected.into_iter().collect());
+    let own: u64 =
+        below(&graph, ROOT).iter().filter(|(stack, _)| !stack.starts_with(&format!("{audit} /"))).map(|(_, ns)| ns).sum();
+    assert_eq!(own, 1_700_000);
+    assert_eq!(graph.total_ns(), graph.wall_ns);
+    // Beside the request in time of its own, it is not drawn twice.
+    let beside = drawn(&fixture::family(), &order_42(), Metric::Wall, true);
+    assert!(below(&beside, ROOT).iter().all(|(stack, _)| !stack.contains("/ task orders::audit")), "{beside:?}");
 }
 
 /// Names as a release build with debug information has them, and what carries futures between.

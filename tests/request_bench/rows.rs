@@ -1,0 +1,158 @@
+//! Pairs of slices, detached and attached by turns, and what they come to.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use profiler_tests::Result;
+
+use crate::attached::{Attached, What};
+use crate::load::Load;
+use crate::quartiles::Quartiles;
+use crate::service::Service;
+use crate::wanted;
+
+/// One slice. Short, because the speed of a shared machine drifts within seconds.
+const SLICE: Duration = Duration::from_millis(400);
+/// After an attach or a detach, before a slice.
+const SETTLE: Duration = Duration::from_millis(60);
+/// Pairs of each row.
+const PAIRS: usize = 48;
+const QUICK_PAIRS: usize = 8;
+/// Turns of the wanted request's own cost.
+const TURNS: usize = 15;
+const QUICK_TURNS: usize = 3;
+/// A rig whose own quartiles lie further apart claims nothing.
+const MOST_SPREAD: f64 = 0.03;
+
+/// The report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    aa: Ratios,
+    request_mode: RequestMode,
+    all_requests_mode: AllRequestsMode,
+    process_mode: Ratios,
+    pairs: usize,
+    slice_ms: u64,
+    /// Requests a second without the profiler, the median.
+    requests_per_second: f64,
+    /// CPU time of a request without the profiler (ns).
+    cpu_per_request_ns: Quartiles,
+    /// Whether the rig is quiet enough for anything to be claimed.
+    claims: bool,
+}
+
+/// Attached against detached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ratios {
+    throughput_ratio: Quartiles,
+    cpu_per_request_ratio: Quartiles,
+    p99_ratio: Quartiles,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestMode {
+    #[serde(flatten)]
+    ratios: Ratios,
+    wanted_cost_us: Quartiles,
+    /// Wanted requests that the profiler saw, so that nobody measures one that does nothing.
+    wanted_seen: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct AllRequestsMode {
+    #[serde(flatten)]
+    ratios: Ratios,
+    ns_per_poll: Quartiles,
+    requests_seen: u64,
+}
+
+/// What one slice came to.
+#[derive(Clone, Copy)]
+struct Slice {
+    per_second: f64,
+    cpu_ns: f64,
+    p99_ns: f64,
+}
+
+#[derive(Default)]
+struct Row {
+    pairs: Vec<(Slice, Slice)>,
+    seen: u64,
+}
+
+pub(crate) fn measure(quick: bool) -> Result<Report> {
+    let (pairs, turns) = if quick { (QUICK_PAIRS, QUICK_TURNS) } else { (PAIRS, TURNS) };
+    let service = Service::start()?;
+    let wanted_cost_us = wanted::cost_us(&service, turns)?;
+    let load = Load::start(service.port);
+    std::thread::sleep(SLICE * 2);
+    let mut rows: [Row; 4] = Default::default();
+    for pair in 0..pairs {
+        for (row, what) in rows.iter_mut().zip(What::ALL) {
+            row.one(&service, &load, what, pair % 2 == 1)?;
+        }
+        eprintln!("pair {} of {pairs}", pair + 1);
+    }
+    load.end()?;
+    service.end()?;
+    Ok(report(&rows, wanted_cost_us, pairs))
+}
+
+impl Row {
+    /// One pair, the attached slice first or second.
+    fn one(&mut self, service: &Service, load: &Load, what: What, attached_first: bool) -> Result<()> {
+        let bare_before = if attached_first { None } else { Some(slice(service, load)?) };
+        let attached = Attached::start(service.pid(), what)?;
+        let with = slice(service, load)?;
+        if let Some(attached) = attached {
+            self.seen += attached.end()?;
+        }
+        let bare = bare_before.map_or_else(|| slice(service, load), Ok)?;
+        self.pairs.push((bare, with));
+        Ok(())
+    }
+
+    fn ratios(&self) -> Ratios {
+        let of = |part: fn(&Slice) -> f64| Quartiles::of(self.pairs.iter().map(|(bare, with)| part(with) / part(bare)).collect());
+        Ratios {
+            throughput_ratio: of(|slice| slice.per_second),
+            cpu_per_request_ratio: of(|slice| slice.cpu_ns),
+            p99_ratio: of(|slice| slice.p99_ns),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and times of half a second")]
+fn slice(service: &Service, load: &Load) -> Result<Slice> {
+    std::thread::sleep(SETTLE);
+    drop(load.take_latencies());
+    let (begun, requests, cpu) = (Instant::now(), load.requests(), service.cpu_ns()?);
+    std::thread::sleep(SLICE);
+    let (requests, cpu) = ((load.requests() - requests) as f64, (service.cpu_ns()? - cpu) as f64);
+    let took = begun.elapsed().as_secs_f64();
+    let mut latencies = load.take_latencies();
+    latencies.sort_unstable();
+    let p99 = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0);
+    Ok(Slice { per_second: requests / took, cpu_ns: cpu / requests.max(1.0), p99_ns: f64::from(p99) })
+}
+
+fn report(rows: &[Row; 4], wanted_cost_us: Quartiles, pairs: usize) -> Report {
+    let [aa, request, all, process] = rows;
+    let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|(bare, _)| *bare));
+    // A request of `/` is one poll of its scope.
+    let ns_per_poll = Quartiles::of(all.pairs.iter().map(|(bare, with)| with.cpu_ns - bare.cpu_ns).collect());
+    let aa = aa.ratios();
+    let claims = aa.throughput_ratio.spread() <= MOST_SPREAD && aa.cpu_per_request_ratio.spread() <= MOST_SPREAD;
+    Report {
+        request_mode: RequestMode { ratios: request.ratios(), wanted_cost_us, wanted_seen: request.seen },
+        all_requests_mode: AllRequestsMode { ratios: all.ratios(), ns_per_poll, requests_seen: all.seen },
+        process_mode: process.ratios(),
+        aa,
+        pairs,
+        slice_ms: u64::try_from(SLICE.as_millis()).unwrap_or(u64::MAX),
+        requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second).collect()).median,
+        cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns).collect()),
+        claims,
+    }
+}

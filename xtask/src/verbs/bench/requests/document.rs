@@ -1,0 +1,87 @@
+//! The benchmark's report as tables, and docs/request-costs.md around them.
+
+use super::super::grid::grid;
+use super::report::{Quartiles, Ratios, Report};
+
+/// What stands before the tables.
+const HEAD: &str = "\
+# What a profiled request costs, measured
+
+Written by `cargo xtask bench request`. Take ratios from it, not absolute times: shared machines drift.
+
+An axum service with one worker has a CPU of its own and answers as fast as it can; 32 connections ask for a route of one poll, and one more
+asks for the wanted request, which has four polls, every ten milliseconds. The rows say what is attached; each number is a slice with it
+against the slice beside it without, the median of all pairs with its quartiles. `nothing` attaches nothing: what its quartiles span, the rig
+cannot tell apart from no difference at all.
+";
+
+/// What stands after the tables.
+const TAIL: &str = "\
+The wanted request's own cost is CPU time of the service on an idle machine, attached less detached, a request of four polls. In
+`all requests` a scope keeps its own times: the cost of a poll holds the request's one trap as well, for a request has one poll here.
+";
+
+pub(super) fn document(report: &Report, setting: &str) -> String {
+    format!("{HEAD}\nMeasured on {setting}\n\n{}\n{TAIL}", tables(report))
+}
+
+pub(super) fn tables(report: &Report) -> String {
+    let head = ["attached", "throughput", "CPU per request", "p99"];
+    let rows = [
+        ("nothing", &report.aa),
+        ("one request", &report.request_mode.ratios),
+        ("all requests", &report.all_requests_mode.ratios),
+        ("every poll", &report.process_mode),
+    ]
+    .map(|(name, ratios)| row(name, ratios));
+    let claim = if report.claims {
+        String::new()
+    } else {
+        "\nThe quartiles of `nothing` lie more than 0.03 apart: this run claims nothing.\n".to_owned()
+    };
+    format!(
+        "{}\n{} pairs of slices of {} ms; {:.0} requests/s and {:.2} µs of CPU a request without the profiler.\n{claim}\n{}",
+        grid(&head, &rows),
+        report.pairs,
+        report.slice_ms,
+        report.requests_per_second,
+        report.cpu_per_request_ns.median / 1000.0,
+        sentences(report)
+    )
+}
+
+fn row(name: &str, ratios: &Ratios) -> Vec<String> {
+    let shown = |of: &Quartiles| format!("{:.3} ({:.3} to {:.3})", of.median, of.q1, of.q3);
+    vec![name.to_owned(), shown(&ratios.throughput_ratio), shown(&ratios.cpu_per_request_ratio), shown(&ratios.p99_ratio)]
+}
+
+fn sentences(report: &Report) -> String {
+    let (wanted, poll) = (report.request_mode.wanted_cost_us, report.all_requests_mode.ns_per_poll);
+    format!(
+        "The wanted request pays {:.1} µs ({:.1} to {:.1}); {} of them were seen.\nIn all-requests mode a request of one poll pays {:.0} ns \
+         ({:.0} to {:.0}); {} of them were seen.\n",
+        wanted.median,
+        wanted.q1,
+        wanted.q3,
+        report.request_mode.wanted_seen,
+        poll.median,
+        poll.q1,
+        poll.q3,
+        report.all_requests_mode.requests_seen,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Check that every row is there, and that a noisy rig says so.
+    #[test]
+    fn a_noisy_rig_claims_nothing() {
+        let text = tables(&Report::default());
+        for name in ["nothing", "one request", "all requests", "every poll", "claims nothing"] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+        assert!(!tables(&Report { claims: true, ..Report::default() }).contains("claims nothing"));
+    }
+}

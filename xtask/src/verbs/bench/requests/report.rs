@@ -1,0 +1,49 @@
+//! The request benchmark's report, as `tests/request_bench/rows.rs` writes it.
+
+use serde::Deserialize;
+
+/// A median and the quartiles around it.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Quartiles {
+    pub(super) q1: f64,
+    pub(super) median: f64,
+    pub(super) q3: f64,
+}
+
+/// Attached against detached.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Ratios {
+    pub(super) throughput_ratio: Quartiles,
+    pub(super) cpu_per_request_ratio: Quartiles,
+    pub(super) p99_ratio: Quartiles,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RequestMode {
+    #[serde(flatten)]
+    pub(super) ratios: Ratios,
+    pub(super) wanted_cost_us: Quartiles,
+    pub(super) wanted_seen: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AllRequestsMode {
+    #[serde(flatten)]
+    pub(super) ratios: Ratios,
+    pub(super) ns_per_poll: Quartiles,
+    pub(super) requests_seen: u64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Report {
+    pub(super) aa: Ratios,
+    pub(super) request_mode: RequestMode,
+    pub(super) all_requests_mode: AllRequestsMode,
+    pub(super) process_mode: Ratios,
+    pub(super) pairs: usize,
+    pub(super) slice_ms: u64,
+    pub(super) requests_per_second: f64,
+    pub(super) cpu_per_request_ns: Quartiles,
+    pub(super) claims: bool,
+}
