@@ -34,7 +34,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::Gate;
-use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
+use profiler_common::limits::{REQUEST_ID_BYTES, TIMED, TRACE_ID_BYTES};
 use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
@@ -44,6 +44,7 @@ use uprobes::Uprobes;
 
 /// What to attach to, and what to look for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub struct Order<'a> {
     /// The target's process id.
     pub pid: u32,
@@ -73,6 +74,8 @@ pub struct Order<'a> {
     pub requests_only: bool,
     /// Whether every scope that reaches a probe is wanted, because the target has chosen.
     pub chosen_there: bool,
+    /// Whether requests are to keep their own times.
+    pub keep_times: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
     /// Traces whose requests are wanted.
@@ -297,6 +300,7 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("INSTANCE_NEXT_OFFSET", &probes.map_or(0, |at| at.next), true)
         .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
         .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
+        .map_max_entries("TIMED", if order.keep_times { TIMED } else { 1 })
         .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
         .map_max_entries("AWAIT_NODES", nodes)
         .map_max_entries("AWAIT_EDGES", edges)

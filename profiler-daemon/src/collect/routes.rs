@@ -51,7 +51,7 @@ pub struct Route {
 pub(super) struct Routes {
     /// Prefixes that are routes, the longest first.
     prefixes: Vec<Vec<u8>>,
-    routes: HashMap<Vec<u8>, Sum>,
+    known: HashMap<Vec<u8>, Sum>,
     rest: Option<Sum>,
     slowest: BinaryHeap<Reverse<Kept>>,
 }
@@ -163,10 +163,10 @@ impl Routes {
     pub(super) fn end(&mut self, scope: u64, row: &ScopeRow) {
         self.keep_if_slow(scope, row);
         let name = self.name(row.id());
-        if let Some(sum) = self.routes.get_mut(&name) {
+        if let Some(sum) = self.known.get_mut(&name) {
             sum.add(scope, row);
-        } else if self.routes.len() < MAX_ROUTES {
-            self.routes.extend(Sum::of(scope, row).map(|sum| (name, sum)));
+        } else if self.known.len() < MAX_ROUTES {
+            self.known.extend(Sum::of(scope, row).map(|sum| (name, sum)));
         } else if let Some(sum) = &mut self.rest {
             sum.add(scope, row);
         } else {
@@ -194,15 +194,15 @@ impl Routes {
 
     /// Every route, by the time that its requests took.
     pub(super) fn told(&self) -> Vec<Route> {
-        let known = self.routes.iter().map(|(name, sum)| sum.told(name, false));
-        let mut told: Vec<Route> = known.chain(self.rest.iter().map(|sum| sum.told(b"", true))).collect();
+        let sums = self.known.iter().map(|(name, sum)| sum.told(name, false));
+        let mut told: Vec<Route> = sums.chain(self.rest.iter().map(|sum| sum.told(b"", true))).collect();
         told.sort_by(|a, b| (b.states.wall_ns(), &a.name).cmp(&(a.states.wall_ns(), &b.name)));
         told
     }
 
     /// The requests that are kept whole: the slowest, and the worst of each route.
     pub(super) fn kept(&self) -> Vec<(u64, ScopeRow)> {
-        let worst = self.routes.values().chain(&self.rest).map(|sum| &sum.worst);
+        let worst = self.known.values().chain(&self.rest).map(|sum| &sum.worst);
         let mut kept: Vec<(u64, ScopeRow)> =
             self.slowest.iter().map(|Reverse(kept)| kept).chain(worst).map(|kept| (kept.scope, *kept.row)).collect();
         kept.sort_by_key(|(scope, _)| *scope);

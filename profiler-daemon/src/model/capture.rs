@@ -233,6 +233,7 @@ pub struct FinishedTypeRow {
 /// One request: one root scope from its first poll to its end. Its states are those of the root scope only; the tasks
 /// it spawned stand in `children` with theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub struct RequestRow {
     /// The root scope's number.
     pub scope: ScopeSeq,

@@ -185,17 +185,7 @@ fn attach_to(
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
-    let types: Vec<(u64, TypeRow)> = (0_u32..)
-        .zip(&inspection.task_types)
-        .map(|(task_type, found)| {
-            let vtable = found.vtable.wrapping_add(bias);
-            // Polls whose end is seen too late must not be walked.
-            let late = plan.other_ends.iter().any(|(other, _)| *other == task_type);
-            let root = await_table.as_ref().filter(|_| !late).and_then(|table| table.tasks.get(&vtable)?.node);
-            let await_root = root.map_or(0, |node| node.saturating_add(1));
-            (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
-        })
-        .collect();
+    let types = types(&inspection, &plan, await_table.as_deref(), bias);
     let (wanted, wanted_traces) = match (subject, &key) {
         (Subject::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
         (Subject::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
@@ -223,6 +213,7 @@ fn attach_to(
         wake_all: manner.timeline && every_poll,
         requests_only: mode.mode == Mode::Request,
         chosen_there: mode.through_table,
+        keep_times: times,
         wanted: &wanted,
         wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
@@ -266,6 +257,21 @@ fn attach_to(
         Parts { attached, setting, modules, plan, inspection, unwinding, awaits, await_table, key, mode, table, keeping };
     parts.keeping.begin(&mut parts.attached, parts.table.as_mut())?;
     Ok(parts)
+}
+
+/// The task types by their vtables, with where a walk of their awaits begins.
+fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>, bias: u64) -> Vec<(u64, TypeRow)> {
+    (0_u32..)
+        .zip(&inspection.task_types)
+        .map(|(task_type, found)| {
+            let vtable = found.vtable.wrapping_add(bias);
+            // Polls whose end is seen too late must not be walked.
+            let late = plan.other_ends.iter().any(|(other, _)| *other == task_type);
+            let root = await_table.filter(|_| !late).and_then(|table| table.tasks.get(&vtable)?.node);
+            let await_root = root.map_or(0, |node| node.saturating_add(1));
+            (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
+        })
+        .collect()
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.

@@ -140,6 +140,7 @@ pub struct Counts {
 
 /// One instance of a request: its root scope's states, and the tasks it spawned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub struct Request {
     /// Its id and instance.
     #[serde(flatten)]
