@@ -3,7 +3,7 @@
 use profiler_common::loss::Loss;
 use profiler_common::unwind::End;
 use profiler_daemon::model::Stack;
-use profiler_daemon::session::Subject;
+use profiler_daemon::session::{Choice, Subject};
 use profiler_tests::cells::tried;
 use profiler_tests::chained::{Chained, Profiled, profiled};
 use profiler_tests::failure::all_right;
