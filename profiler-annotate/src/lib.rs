@@ -14,7 +14,8 @@
 //! # }
 //! ```
 //!
-//! or, with the feature `tower`, adds a layer (`RequestIdLayer`) that takes the id from `x-request-id` or `traceparent`.
+//! or adds what its framework calls a layer, which takes the id from `x-request-id` or `traceparent`: `RequestIdLayer` with the
+//! feature `tower` (axum, tonic, hyper), `RequestIdTransform` with the feature `actix` (actix-web).
 //!
 //! With the feature `profile-header`, a request can ask to be profiled by a signed token in its `x-profile` header
 //! (`RequestIdLayer::profile_key`, or the module `profile_header` for anything else).
@@ -50,9 +51,13 @@
 //! [`profiler-daemon`]: https://docs.rs/profiler-daemon
 
 mod abi;
+#[cfg(feature = "actix")]
+mod actix;
 mod id;
 #[doc = include_str!("../ABI.md")]
 pub mod layout {}
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod naming;
 mod process_context;
 #[cfg(feature = "profile-header")]
 pub mod profile_header;
@@ -68,6 +73,8 @@ mod tower;
 mod waker;
 mod wanted;
 
+#[cfg(feature = "actix")]
+pub use actix::{RequestIdMiddleware, RequestIdTransform};
 pub use id::{InvalidRequestId, MAX_REQUEST_ID_LEN, RequestId};
 pub use scope::{Scope, current_request_id, scope};
 #[cfg(feature = "tokio")]

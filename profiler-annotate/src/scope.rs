@@ -36,6 +36,23 @@ use crate::waker::OwnWaker;
 /// # Ok(()) }
 /// ```
 ///
+/// What no layer fits, a consumer of a queue or a job, names each message or run by hand, in whichever task it is handled:
+///
+/// ```
+/// use profiler_annotate::{RequestId, request_id, scope};
+///
+/// struct Message { key: Vec<u8>, payload: Vec<u8> }
+/// async fn handle(message: Message) {}
+///
+/// # async fn consume(mut next: impl AsyncFnMut() -> Option<Message>) {
+/// while let Some(message) = next().await {
+///     // A key is any bytes; one that is empty or longer than 64 is no reason to drop a message.
+///     let id = RequestId::new(&message.key).unwrap_or(request_id!("no-usable-key"));
+///     scope(id, handle(message)).await;
+/// }
+/// # }
+/// ```
+///
 /// # What is one request
 ///
 /// * A scope inside a scope **with the same id** is the same request: only the outer one is seen from outside. This is decided

@@ -1,23 +1,17 @@
 //! Takes the request id of an HTTP request from its headers.
 
-mod ids;
 #[cfg(feature = "profile-header")]
 mod marks;
-mod traceparent;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, HeaderName, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::naming::{Unusable, X_REQUEST_ID};
 use crate::record::Record;
 use crate::scope::{Scope, State};
-use crate::startup;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A tower layer that makes each HTTP request a [`scope`](crate::scope).
 ///
@@ -27,8 +21,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// 2. the trace id of a W3C `traceparent`, 32 hexadecimal digits;
 /// 3. a made-up one, `gen-` and 16 hexadecimal digits, unique in the process.
 ///
-/// A header that is there but cannot be used (empty, longer than 64 bytes, not UTF-8, a malformed `traceparent`) never fails a
-/// request: the request gets a made-up id, and [`RequestIdLayer::unusable_headers`] counts it. Whatever the id, a valid
+/// A header that is there but cannot be used (empty, longer than 64 bytes, a malformed `traceparent`) never fails a request: the
+/// request gets a made-up id, and [`RequestIdLayer::unusable_headers`] counts it. Whatever the id, a valid
 /// `traceparent` also puts its trace and span id into the record.
 ///
 /// Outermost is the best place: what the other layers do then belongs to the request too.
@@ -49,7 +43,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct RequestIdLayer {
     header: HeaderName,
-    unusable: Arc<AtomicU64>,
+    unusable: Unusable,
     #[cfg(feature = "profile-header")]
     marks: marks::Marks,
 }
@@ -58,7 +52,7 @@ impl RequestIdLayer {
     /// Takes the id from `x-request-id`, else from `traceparent`.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_header(X_REQUEST_ID)
+        Self::with_header(HeaderName::from_static(X_REQUEST_ID))
     }
 
     /// Takes the id from this header instead of `x-request-id`, else from `traceparent`.
@@ -66,7 +60,7 @@ impl RequestIdLayer {
     pub fn with_header(header: HeaderName) -> Self {
         Self {
             header,
-            unusable: Arc::default(),
+            unusable: Unusable::default(),
             #[cfg(feature = "profile-header")]
             marks: marks::Marks::default(),
         }
@@ -76,7 +70,7 @@ impl RequestIdLayer {
     /// by them, count together.
     #[must_use]
     pub fn unusable_headers(&self) -> u64 {
-        self.unusable.load(Ordering::Relaxed)
+        self.unusable.count()
     }
 
     /// The scope of a request with these headers.
@@ -131,12 +125,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Scope<S::Future> {
-        let named = ids::name(request.headers(), &self.layer.header);
-        if named.unusable_header {
-            self.layer.unusable.fetch_add(1, Ordering::Relaxed);
-        }
-        let record = Record::new(&named.id, named.trace, startup::request_id_key());
-        let state = self.layer.state(record, request.headers());
+        let headers = request.headers();
+        let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+        let record = self.layer.unusable.record(value, self.layer.header.as_str());
+        let state = self.layer.state(record, headers);
         // What the inner services do in `call` itself (a tracing layer makes its span there) may ask for the current id too.
         let current = state.as_current();
         let future = self.inner.call(request);

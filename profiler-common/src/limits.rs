@@ -66,6 +66,8 @@ pub const AWAIT_PENDING: usize = 32;
 pub const AWAIT_STEPS: u32 = 512;
 /// Different await stacks of one target.
 pub const AWAIT_STACKS: u32 = 32_768;
+/// Shapes of stacks in which wakers are stored.
+pub const WAKER_SHAPES: u32 = 2048;
 /// Pairs of a task type and an await stack.
 pub const AWAIT_SUMS: u32 = 32_768;
 /// Vtables of `dyn` futures, and poll functions of scopes' futures.

@@ -30,6 +30,8 @@ pub const START_SEEN: u32 = 8;
 pub const OWN_WAKER: u32 = 16;
 /// When it was left last, its future had something to wait for.
 pub const LEFT_PENDING: u32 = 32;
+/// It may have been entered before, when there was no room for it: its times begin later than it did.
+pub const TURNED_AWAY: u32 = 64;
 
 /// It has kept its times itself: nothing is known of its task, its stacks or its awaits.
 pub const TIMED: u32 = 256;
@@ -43,7 +45,7 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TIMED`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TURNED_AWAY`], [`TIMED`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,

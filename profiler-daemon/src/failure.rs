@@ -265,7 +265,7 @@ mod tests {
     fn a_daemons_words_cannot_steer_the_terminal() {
         let message = "no request \u{1b}[2J".to_owned();
         let error = anyhow::Error::new(ClientError::Refused { code: Code::NotFound, message });
-        assert_eq!(sentence(&error), "no request \\u{1b}[2J");
+        assert_eq!(sentence(&error), "no request \\x1b[2J");
         assert_eq!(exit_of(&error), Exit::NotFound);
     }
 

@@ -313,7 +313,7 @@ fn a_running_daemon_is_asked() {
             assert!(!tasks.stdout.contains(&0x1b));
             text(&tasks.stdout).lines().nth(1).unwrap().to_owned()
         };
-        assert!(row("running").contains("\\u{1b}[2J"), "{}", row("running"));
+        assert!(row("running").contains("\\x1b[2J"), "{}", row("running"));
         assert!(row("id").contains("shop::pay"), "{}", row("id"));
     });
 }
@@ -348,9 +348,9 @@ fn what_tasks_wait_for_is_asked() {
 1 task shop::pay (spawned): suspended, for 2.500 ms
   task 17
   shop::pay    src/pay.rs:7
-    \\u{1b}[2J  src/pay.rs:7
+    \\x1b[2J  src/pay.rs:7
 
-not \\u{1b}[2J everything
+not \\x1b[2J everything
 "
         );
         let listed = run(&["tasks", "--awaits", "--socket", socket, "--format", "json"]);
@@ -369,7 +369,7 @@ fn what_was_waited_for_is_asked() {
         let shown = text(&listed.stdout);
         assert!(shown.starts_with("tasks shop::pay: 5.000 ms between polls, of 10.000 ms in all\n"), "{shown}");
         assert!(
-            shown.contains("[await] sleep\\u{1b}[2J  orders.rs:41  -                2     3.000       3.000     30.0 %\n"),
+            shown.contains("[await] sleep\\x1b[2J  orders.rs:41  -                2     3.000       3.000     30.0 %\n"),
             "{shown}"
         );
         assert!(shown.ends_with("... and 1 await point more\n"), "{shown}");
@@ -391,7 +391,7 @@ fn an_export_goes_to_its_file_or_to_standard_output() {
         assert!(written.status.success() && written.stdout.is_empty());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "All Wall Json");
         let noted = run(&["export", "--all", "--raw-frames", "--debug-dir", "/srv/debug", "--socket", socket, "-o", "-"]);
-        assert_eq!(text(&noted.stderr), "note: \\u{1b}[2Jtrue /srv/debug\n");
+        assert_eq!(text(&noted.stderr), "note: \\x1b[2Jtrue /srv/debug\n");
         let error = refused(&["export", "--task", "5", "--socket", socket, "-o", "-"], Exit::NotFound);
         assert_eq!(error, "error: no task 5 is alive");
     });

@@ -25,7 +25,7 @@ use crate::maps::{
     TYPES,
 };
 use crate::memory::{User, read_user};
-use crate::{globals, keys, spans, threads};
+use crate::{globals, keys, spans, threads, unwind};
 
 /// The layout table in its maps.
 struct Layouts;
@@ -90,14 +90,28 @@ pub fn own(tid: u32) -> Option<&'static mut AwaitWalk> {
 /// The walk of this thread, made now if it has none.
 #[inline(always)]
 fn own_or_new(tid: u32) -> Option<&'static mut AwaitWalk> {
-    if let Some(walk) = own(tid) {
-        return Some(walk);
-    }
-    if AWAIT_WALKS.insert(tid, &NEW_AWAIT_WALK, 0).is_err() {
-        lose(Loss::AwaitNoRoom);
-        return None;
-    }
+    prepare(tid);
     own(tid)
+}
+
+/// Makes room for the walks of thread `tid`, if it has none yet.
+#[inline(always)]
+pub fn prepare(tid: u32) {
+    if AWAIT_WALKS.get_ptr_mut(tid).is_none() && AWAIT_WALKS.insert(tid, &NEW_AWAIT_WALK, 0).is_err() {
+        lose(Loss::AwaitNoRoom);
+    }
+}
+
+/// Makes room for whatever walks thread `tid` will need, before its first poll is measured: an allocation can take tens of microseconds.
+#[inline(always)]
+pub fn prepare_thread(tid: u32, gate: &Gate) {
+    if gate.awaits == AWAITS_OFF {
+        return;
+    }
+    prepare(tid);
+    if gate.await_layouts == 0 {
+        unwind::prepare(tid);
+    }
 }
 
 /// The walk of this thread, begun with nothing to walk: what is kept comes from elsewhere.
@@ -149,12 +163,18 @@ pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
     own(tid).map_or(0, |walk| keep(walk))
 }
 
+/// Whether the stack of this id is kept.
+#[inline(always)]
+pub fn is_kept(id: u64) -> bool {
+    // SAFETY: the value is not read here.
+    unsafe { AWAIT_STACKS.get(id) }.is_some()
+}
+
 /// Keeps the walk's stack under its id, if it is a new one. The id, or 0 where there is no room for it.
 #[inline(always)]
 pub fn keep(walk: &AwaitWalk) -> u64 {
     let id = walk.id;
-    // SAFETY: the value is not read here.
-    if unsafe { AWAIT_STACKS.get(id) }.is_some() {
+    if is_kept(id) {
         return id;
     }
     // From the map value itself: it is larger than the stack of a program.

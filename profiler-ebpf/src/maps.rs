@@ -4,14 +4,18 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array as BtfArray, ArrayOfMaps};
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use profiler_common::awaits::{AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey};
+use profiler_common::awaits::{
+    AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey, WakerKey, WakerShape,
+};
 use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, REQUEST_ID_BYTES,
     RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
-use profiler_common::limits::{THREADS as MAX_THREADS, TIMED as MAX_TIMED, WANTED as MAX_WANTED};
+use profiler_common::limits::{
+    THREADS as MAX_THREADS, TIMED as MAX_TIMED, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED,
+};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
@@ -52,6 +56,10 @@ pub static TIMED: HashMap<u64, OffCpu> = HashMap::with_max_entries(MAX_TIMED, 0)
 #[map]
 pub static FIRST_ID: Array<u64> = Array::with_max_entries(1, 0);
 
+/// The highest number of a scope for which there was no room: up to it, a new one may have been entered before.
+#[map]
+pub static TURNED_AWAY: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Wanted request ids and trace ids, zero-padded: 1 for a request id, 2 for a trace id. Written by the daemon.
 #[map]
 pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entries(MAX_WANTED, 0);
@@ -87,6 +95,11 @@ pub static WALK: PerCpuArray<Walk> = PerCpuArray::with_max_entries(1, 0);
 /// The walk under way on a thread whose future stores its waker, by thread id: a uprobe program can be preempted by another thread's.
 #[map]
 pub static WAKER_WALKS: HashMap<u32, Walk> = HashMap::with_max_entries(MAX_THREADS, BPF_F_NO_PREALLOC);
+
+/// Where return addresses lay in stacks in which wakers were stored. Full, it costs walks and no data. Allocated before use: an allocation in
+/// a poll can raise an interrupt of its own (kernel/bpf/memalloc.c, `irq_work_raise`).
+#[map]
+pub static WAKER_SHAPES: HashMap<WakerKey, WakerShape> = HashMap::with_max_entries(MAX_WAKER_SHAPES, 0);
 
 /// What walks came to.
 #[map]

@@ -8,7 +8,7 @@ use profiler_common::record::RecordKind;
 use profiler_common::thread::OffReason;
 
 use crate::losses::lose;
-use crate::maps::THREADS;
+use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
 use crate::memory::read_kernel;
 use crate::stack::{self, Event};
 use crate::{globals, threads, times};
@@ -77,7 +77,9 @@ pub fn wakeup(task: *const c_void) {
 pub fn exit() {
     let (tid, tgid) = threads::current();
     if tgid == globals::target_tgid() {
-        // A thread that never polled has no row.
+        // A thread that never polled has no rows.
         let _ = THREADS.remove(tid);
+        let _ = AWAIT_WALKS.remove(tid);
+        let _ = WAKER_WALKS.remove(tid);
     }
 }

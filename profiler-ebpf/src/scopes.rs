@@ -8,15 +8,17 @@ use profiler_common::gate::{AWAITS_OFF, Gate};
 use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
-use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, ScopeRow};
+use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, ScopeRow, TURNED_AWAY};
 use profiler_common::task::CARRIER;
+use profiler_common::totals::SharedWord as _;
 
+use crate::atomics::Shared;
 use crate::losses::{lose, lose_many};
 use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{atomics, awaits, children, spans, threads};
+use crate::{atomics, awaits, children, maps, spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -122,6 +124,9 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     }
     if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
         lose(Loss::ScopeMapFull);
+        if let Some(highest) = turned_away() {
+            Shared::raise(highest, sequence);
+        }
         return None;
     }
     if gate.all_requests == 0 {
@@ -130,6 +135,9 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     let row = find(sequence)?;
     row.id = id;
     row.id_len = u32::from(length);
+    if turned_away().is_some_and(|highest| sequence <= *highest) {
+        row.flags |= TURNED_AWAY;
+    }
     row.trace_id = trace_id;
     if gate.requests_only != 0 {
         row.flags |= OWN_WAKER;
@@ -142,6 +150,12 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         row.task_id = task.id;
     }
     Some(row)
+}
+
+#[inline(always)]
+fn turned_away() -> Option<&'static mut u64> {
+    // SAFETY: a map value lives as long as the program runs; it is written atomically.
+    maps::TURNED_AWAY.get_ptr_mut(0).map(|highest| unsafe { &mut *highest })
 }
 
 /// Whether the request of this id, padded with zeros, or the trace that it is part of, was asked for.

@@ -15,7 +15,7 @@ use crate::losses::lose;
 use crate::maps::{GATE, NEW_THREAD, THREADS};
 use crate::memory::read_kernel;
 use crate::registers::Hit;
-use crate::spans;
+use crate::{awaits, spans};
 
 /// The time (ns, `CLOCK_MONOTONIC`).
 #[inline(always)]
@@ -65,6 +65,9 @@ pub fn row(hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
         lose(Loss::ThreadMapFull);
         warn!(hit, "no row for thread {}: the map of threads is full", tid);
         return None;
+    }
+    if let Some(gate) = GATE.get(0) {
+        awaits::prepare_thread(tid, gate);
     }
     info!(hit, "thread {} polls tasks", tid);
     known(tid)

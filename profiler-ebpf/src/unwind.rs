@@ -9,6 +9,7 @@ use core::mem::offset_of;
 
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_loop, bpf_task_pt_regs};
+use profiler_common::awaits::WakerShape;
 use profiler_common::gate::Gate;
 use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
 use profiler_common::loss::Loss;
@@ -35,12 +36,21 @@ pub struct Walk {
     end: u32,
     /// What it is for: the frames go there.
     pub record: StackRecord,
+    /// Of a thread's walk: where the frames' addresses lay.
+    pub shape: WakerShape,
 }
 
 impl Walk {
     /// A walk that has not begun.
-    pub const NEW: Self =
-        Self { cursor: Cursor::NOWHERE, first: Cursor::NOWHERE, poll_sp: 0, table: 0, end: 0, record: StackRecord::EMPTY };
+    pub const NEW: Self = Self {
+        cursor: Cursor::NOWHERE,
+        first: Cursor::NOWHERE,
+        poll_sp: 0,
+        table: 0,
+        end: 0,
+        record: StackRecord::EMPTY,
+        shape: WakerShape::NONE,
+    };
 
     #[inline(always)]
     fn begin(&mut self, cursor: Cursor, poll_sp: u64, gate: &Gate) {
@@ -112,16 +122,23 @@ pub fn walk(registers: *const c_void, poll_sp: u64, gate: &Gate) {
 #[inline(always)]
 pub fn walk_of_thread(tid: u32, cursor: Cursor, poll_sp: u64, gate: &Gate) -> Option<&'static mut Walk> {
     let started_ns = threads::now_ns();
-    if WAKER_WALKS.get_ptr_mut(tid).is_none() && WAKER_WALKS.insert(tid, &NEW_WALK, 0).is_err() {
-        lose(Loss::AwaitNoRoom);
-    }
+    prepare(tid);
     own(tid)?.begin(cursor, poll_sp, gate);
     let mut context = tid;
     // SAFETY: the body is a function of this object, and the context lives until it has ended.
     unsafe { bpf_loop(STEPS, frame_of_thread as *mut c_void, (&raw mut context).cast(), 0) };
     let walk = own(tid)?;
     walk.end(started_ns);
+    walk.shape.frames = if walk.end == End::Poll as u32 { walk.record.frames } else { 0 };
     Some(walk)
+}
+
+/// Makes room for the walks of thread `tid`, if it has none yet.
+#[inline(always)]
+pub fn prepare(tid: u32) {
+    if WAKER_WALKS.get_ptr_mut(tid).is_none() && WAKER_WALKS.insert(tid, &NEW_WALK, 0).is_err() {
+        lose(Loss::AwaitNoRoom);
+    }
 }
 
 /// The walk of thread `tid`, if it has one.
@@ -135,10 +152,11 @@ fn own(tid: u32) -> Option<&'static mut Walk> {
 extern "C" fn frame_of_thread(_index: u64, context: *mut c_void) -> i64 {
     // SAFETY: what `walk_of_thread` handed over.
     let tid = unsafe { *context.cast::<u32>() };
-    match own(tid) {
-        Some(walk) => going(walk),
-        None => 1,
-    }
+    let Some(walk) = own(tid) else { return 1 };
+    let (frame, sp) = (walk.record.frames, walk.cursor.sp);
+    // What lies right below a frame is the address it was returned to by.
+    walk.shape.note(frame, walk.first.sp, sp.wrapping_sub(8));
+    going(walk)
 }
 
 /// One frame. 1 ends the loop.

@@ -2,14 +2,17 @@
 //!
 //! A leaf future that has to wait clones the waker it was polled with and keeps it, somewhere below the awaits that lead to it. The stack at
 //! that moment is what the task waits for, until the next such moment. A leaf that holds the waker already does not clone it again, and
-//! then an older stack stands.
+//! then an older stack stands. A stack is walked once; from then on it is told by its return addresses.
 
+use profiler_common::awaits::WakerKey;
 use profiler_common::awaits::end::AwaitEnd;
 use profiler_common::awaits::word::{WordKind, address_word};
-use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF};
+use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
 use profiler_common::limits::{AWAIT_WORDS, STACK_FRAMES};
+use profiler_common::unwind::Cursor;
 
-use crate::maps::TASKS;
+use crate::maps::{TASKS, WAKER_SHAPES};
+use crate::memory::{User, read_user};
 use crate::registers::Hit;
 use crate::{awaits, threads, unwind};
 
@@ -28,8 +31,34 @@ pub fn stored(hit: &Hit) {
     if top.task != header || gate.awaits != AWAITS_ALL && top.request == 0 {
         return;
     }
-    let Some(walk) = unwind::walk_of_thread(tid, hit.cursor(), top.sp, &gate) else { return };
-    let Some(kept) = awaits::begin(tid) else { return };
+    let cursor = hit.cursor();
+    let caller = read_user(hit.entry_stack_pointer()).unwrap_or(0);
+    let key = WakerKey { caller, depth: top.sp.wrapping_sub(cursor.sp) };
+    let id = match known(&key, &cursor) {
+        Some(id) => id,
+        None => walked(tid, key, cursor, top.sp, &gate),
+    };
+    if let Some(task) = TASKS.get_ptr_mut(header) {
+        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
+        unsafe { (*task).waker_stack = id };
+    }
+}
+
+/// The id of the stack, if one of its shape was walked before and it is known.
+#[inline(always)]
+fn known(key: &WakerKey, cursor: &Cursor) -> Option<u64> {
+    // SAFETY: a map value lives as long as the program runs. Another thread may be writing another shape of this key: then what is read is of
+    // neither, and no stack that is kept.
+    let shape = unsafe { WAKER_SHAPES.get(key) }?;
+    let id = shape.id(cursor.pc, cursor.sp, &User)?;
+    if awaits::is_kept(id) { Some(id) } else { None }
+}
+
+/// The id of the stack, by a walk; 0 where there is no room for it.
+#[inline(always)]
+fn walked(tid: u32, key: WakerKey, cursor: Cursor, poll_sp: u64, gate: &Gate) -> u64 {
+    let Some(walk) = unwind::walk_of_thread(tid, cursor, poll_sp, gate) else { return 0 };
+    let Some(kept) = awaits::begin(tid) else { return 0 };
     let frames = walk.record.frames as usize;
     for place in 0..AWAIT_WORDS {
         if place >= frames {
@@ -43,9 +72,9 @@ pub fn stored(hit: &Hit) {
     if frames > AWAIT_WORDS {
         kept.fail(AwaitEnd::TooDeep);
     }
-    let id = awaits::keep(kept);
-    if let Some(task) = TASKS.get_ptr_mut(header) {
-        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
-        unsafe { (*task).waker_stack = id };
+    if walk.shape.is_of_use() {
+        // Without room for it the next one is walked as well.
+        let _ = WAKER_SHAPES.insert(key, &walk.shape, 0);
     }
+    awaits::keep(kept)
 }

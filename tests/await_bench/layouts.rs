@@ -14,8 +14,8 @@ use profiler_tests::failure::chain;
 use profiler_tests::recipe::Recipe;
 use profiler_tests::{Failure, Result, binaries};
 
-use crate::polls;
 use crate::report::Layouts;
+use crate::{polls, stored};
 
 /// Names programs to be measured too, with colons between them.
 const PROGRAM_VARIABLE: &str = "PROFILER_PROGRAM";
@@ -25,6 +25,7 @@ const RUNS: usize = 3;
 /// Builds what is measured, so that whoever measures as root need not.
 pub(crate) fn build() -> Result<()> {
     let _: PathBuf = polls::program()?;
+    let _: PathBuf = stored::program()?;
     let _: PathBuf = daemon()?;
     Ok(())
 }

@@ -8,6 +8,7 @@ mod layouts;
 mod polls;
 mod report;
 mod spread;
+mod stored;
 mod user;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
         [] => run(false),
         ["--quick"] => run(true),
+        // What stored wakers cost, alone.
+        ["--stored"] => stored::all(polls::ROUNDS).and_then(|rows| json(&rows)),
         _ => Err(Failure::Wrong(vec![format!("no such arguments: {words:?}")])),
     };
     match done {
@@ -45,6 +48,7 @@ fn run(quick: bool) -> Result<String> {
         rounds: polls.rounds,
         slice_polls: polls.in_slice,
         shapes: polls.shapes,
+        stored: polls.stored,
         layouts: layouts::all(quick)?,
     })
 }

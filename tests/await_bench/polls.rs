@@ -16,12 +16,12 @@ use profiler_tests::{Failure, Result, binaries};
 
 use crate::report;
 use crate::spread::{Spread, each};
-use crate::user;
+use crate::{stored, user};
 
 /// Longer than a slice takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Slices of each kind.
-const ROUNDS: usize = 24;
+pub(crate) const ROUNDS: usize = 24;
 const QUICK_ROUNDS: usize = 4;
 /// Polls in one: some 20 ms.
 const SLICE_POLLS: u64 = 4000;
@@ -33,18 +33,24 @@ pub(crate) struct Polls {
     pub(crate) rounds: usize,
     pub(crate) in_slice: u64,
     pub(crate) shapes: Vec<report::Shape>,
+    pub(crate) stored: Vec<report::Stored>,
 }
 
 /// The fixture, in release mode with full debug information; built where it is not.
 pub(crate) fn program() -> Result<PathBuf> {
+    built("chain-fixture", "full")
+}
+
+/// The fixture with so much debug information, in a folder of its own.
+pub(crate) fn built(folder: &str, debug: &'static str) -> Result<PathBuf> {
     let recipe = Recipe {
         packages: &["chain-fixture"],
         files: &["chain-fixture"],
         sources: &["tests/chain-fixture", "tests/fixture-service/src"],
-        folder: binaries::target().join("await-costs/chain-fixture"),
+        folder: binaries::target().join("await-costs").join(folder),
         is_release: true,
         settings: vec![
-            ("CARGO_PROFILE_RELEASE_DEBUG", "full"),
+            ("CARGO_PROFILE_RELEASE_DEBUG", debug),
             ("CARGO_PROFILE_RELEASE_STRIP", "none"),
             ("CARGO_PROFILE_RELEASE_LTO", "false"),
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
@@ -56,7 +62,7 @@ pub(crate) fn program() -> Result<PathBuf> {
 
 pub(crate) fn all(quick: bool) -> Result<Polls> {
     let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
-    let mut fixture = Fixture::start()?;
+    let mut fixture = Fixture::start(program()?)?;
     let mut bare = Vec::new();
     for shape in &ALL {
         let mut slices = Vec::new();
@@ -76,7 +82,8 @@ pub(crate) fn all(quick: bool) -> Result<Polls> {
     }
     session.finish().map_err(wrong)?;
     fixture.end()?;
-    Ok(Polls { rounds, in_slice: SLICE_POLLS, shapes })
+    let stored = stored::all(rounds)?;
+    Ok(Polls { rounds, in_slice: SLICE_POLLS, shapes, stored })
 }
 
 /// The kinds of slices. The second without a walk shows what the first and the second differ by, where nothing does.
@@ -187,26 +194,30 @@ fn plus(sum: &AwaitWalks, more: &AwaitWalks) -> AwaitWalks {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]
-fn wrong(error: SessionError) -> Failure {
+pub(crate) fn wrong(error: SessionError) -> Failure {
     Failure::Wrong(vec![profiler_tests::failure::chain(&error)])
 }
 
 /// The running fixture.
-struct Fixture {
+pub(crate) struct Fixture {
     process: Process,
 }
 
 impl Fixture {
-    fn start() -> Result<Self> {
-        let mut process = Process::start(&mut Command::new(program()?))?;
+    pub(crate) fn start(program: PathBuf) -> Result<Self> {
+        let mut process = Process::start(&mut Command::new(program))?;
         process.stdout.wait("`ready` of the chain fixture", LIMIT, |line| {
             matches!(serde_json::from_str(line), Ok(Event::Ready { .. })).then_some(())
         })?;
         Ok(Self { process })
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// One slice.
-    fn beat(&mut self, shape: &Shape) -> Result<Beaten> {
+    pub(crate) fn beat(&mut self, shape: &Shape) -> Result<Beaten> {
         self.process.tell(&format!("beat {} {SLICE_POLLS}", shape.name))?;
         self.process.stdout.wait("`beaten` of the chain fixture", LIMIT, |line| match serde_json::from_str(line) {
             Ok(Event::Beaten(beaten)) => Some(beaten),
@@ -214,7 +225,7 @@ impl Fixture {
         })
     }
 
-    fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<()> {
         let status = self.process.end(LIMIT)?;
         if status.success() {
             return Ok(());

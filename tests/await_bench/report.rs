@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) slice_polls: u64,
     /// What a task waits at, a row for each.
     pub(crate) shapes: Vec<Shape>,
+    /// Leaves that store their wakers, where there are no layouts.
+    pub(crate) stored: Vec<Stored>,
     /// Layouts, a row for each program.
     pub(crate) layouts: Vec<Layouts>,
 }
@@ -46,6 +48,23 @@ pub(crate) struct Shape {
     pub(crate) difference: Spread,
     /// What two slices without differ by.
     pub(crate) error: Spread,
+}
+
+/// A task whose leaf stores its waker at each poll.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stored {
+    /// What it is.
+    pub(crate) what: String,
+    /// A poll without the profiler.
+    pub(crate) bare: Spread,
+    /// A poll with the profiler attached, and no probe where wakers are stored.
+    pub(crate) attached: Spread,
+    /// A poll with the probe, in which nothing is told.
+    pub(crate) probed: Spread,
+    /// A poll with the probe, in which the stack is told.
+    pub(crate) told: Spread,
+    /// What slices of the last took more than those of the one before beside them.
+    pub(crate) difference: Spread,
 }
 
 /// The layouts of one program.

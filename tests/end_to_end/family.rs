@@ -59,7 +59,7 @@ fn await_stacks_lead_into_the_children() -> Result<()> {
 fn compare(fixture: &mut Fixture, told: impl Fn(&Family) -> bool) -> Result<()> {
     let mut attempts = Attempts::default();
     for _ in 0..ATTEMPTS {
-        let daemon = Daemon::attach(fixture.pid(), &["--request", "family", "--request", "local"])?;
+        let daemon = Daemon::attach(fixture.pid(), &["--mode", "process", "--request", "family", "--request", "local"])?;
         let round = fixture.round()?;
         let ask = |id: &str| {
             let ended = daemon.ask(&["family", "--request", id, "--format", "json"])?;
@@ -166,7 +166,7 @@ fn the_report_has_the_family() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("family")?;
-    let (report, _) = record(&mut fixture, &["--request", "family"])?;
+    let (report, _) = record(&mut fixture, &["--mode", "process", "--request", "family"])?;
     let request = only(&report.instances("family"))?;
     let child = |step: &str| request.children.iter().find(|child| is_of(&child.type_name, step));
     let (Some(first), Some(grand), Some(left)) = (child("first_step"), child("grand_step"), child("left_step")) else {

@@ -67,9 +67,9 @@ impl Service {
     fn ask(&self, headers: &[String]) -> Result<String> {
         let mut curl = Command::new("curl");
         curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &self.url("17")]);
-        headers.iter().for_each(|header| {
+        for header in headers {
             curl.args(["-H", header]);
-        });
+        }
         let output = curl.output().map_err(Failure::io("curl"))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -20,7 +20,7 @@ pub(crate) fn hostile_bytes() -> Vec<u8> {
 }
 
 /// The hostile id as every format must show it.
-pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'&;\\\\\\n\\r\\t\\u{0}\\u{1b}[31m\\xff{}";
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'&;\\\\\\x0a\\x0d\\x09\\x00\\x1b[31m\\xff{}";
 
 /// A function's name with the same in it, and 10,000 letters more.
 pub(crate) fn hostile_function() -> String {
@@ -29,7 +29,7 @@ pub(crate) fn hostile_function() -> String {
 
 /// The same as it is to be shown.
 pub(crate) fn hostile_function_shown() -> String {
-    format!("</script><b>\"\\n\\u{{1b}}]0;\\u{{202e}}{}", "long".repeat(2500))
+    format!("</script><b>\"\\x0a\\x1b]0;\\xe2\\x80\\xae{}", "long".repeat(2500))
 }
 
 /// The plain request.

@@ -23,6 +23,8 @@ fn fits() -> u64 {
 const KEPT: u64 = 20_000;
 /// Requests that end behind the last that fits.
 const MORE: u64 = 100;
+/// Requests whose place may be taken by polls' records, and by those of switches inside polls: there are more of them on a busy machine.
+const SWITCHED: u64 = 500;
 
 /// Check that requests that end while the ring buffer is full keep their rows in the map, and are handed over like the others, once; that
 /// a child that ends then is only in its type's sums; and that everything goes on as before once it is drained.
@@ -44,16 +46,20 @@ fn a_full_ring_keeps_ended_requests() -> Result<()> {
     let view = session.collect();
     // Polls of the requests that no longer fit take the last of the room, which costs a few of those that would; a child's record is shorter
     // than a request's and may find room behind the last of them.
-    let kept_in_map = view.0.losses.iter().find(|(loss, _)| *loss == Loss::RingFullRequest).map_or(0, |(_, count)| *count);
-    assert!((MORE..=MORE + 10).contains(&kept_in_map), "{kept_in_map}");
+    let count = |wanted| view.0.losses.iter().find(|(loss, _)| *loss == wanted).map_or(0, |(_, count)| *count);
+    let kept_in_map = count(Loss::RingFullRequest);
+    assert!((MORE..=MORE + SWITCHED).contains(&kept_in_map), "{kept_in_map}");
     let children = view.0.ended_children.len();
     assert!(children <= 1);
     let mut losses = vec![(Loss::RingFullRequest, kept_in_map)];
     losses.extend((children == 0).then_some((Loss::RingFullChild, 1)));
     losses.push((Loss::RequestDropped, fits() + MORE - KEPT));
+    // On a busy machine some poll is interrupted then.
+    let off_cpu = count(Loss::RingFullOffCpu);
+    losses.extend((off_cpu != 0).then_some((Loss::RingFullOffCpu, off_cpu)));
     // A poll's record is shorter still: some find room behind the last request. The parent and its child were polled too.
-    let polls = view.0.losses.iter().find(|(loss, _)| *loss == Loss::RingFullPoll).map_or(0, |(_, count)| *count);
-    assert!((MORE - 50..=MORE + 12).contains(&polls), "{polls}");
+    let polls = count(Loss::RingFullPoll);
+    assert!((MORE - 50..=MORE + 2 + SWITCHED).contains(&polls), "{polls}");
     losses.push((Loss::RingFullPoll, polls));
     assert_eq!(view.0.ended_requests.len() as u64, KEPT);
     (fits() + 1..=fits() + MORE).for_each(|sequence| assert_eq!(view.ended(&Scope::new(&record, sequence)).polls, 1));

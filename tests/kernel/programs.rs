@@ -12,14 +12,15 @@ use profiler_tests::serial::turn;
 use profiler_tests::{Result, needs_root, skip};
 
 use crate::player::clock::{MS, spin};
-use crate::player::poll::{complete, defer, enter, idle, pending, poll, spawn, store_waker, wake};
+use crate::player::poll::{complete, defer, enter, idle, pending, poll, queue, spawn, store_waker, wake};
 use crate::player::scope::{Record, Scope};
 use crate::player::task::{Kind, Task};
 use crate::player::triggers;
 use crate::session::{Session, Wish, all_probes, probe};
 
 /// Names as the kernel keeps them, cut to 15 bytes.
-const UPROBE_PROGRAMS: [&str; 12] = [
+const UPROBE_PROGRAMS: [&str; 13] = [
+    "local_scheduled",
     "poll_idle",
     "poll_return",
     "poll_returned",
@@ -77,6 +78,7 @@ fn runs() -> BTreeMap<String, u64> {
 /// Hits the site of every program a known number of times.
 fn play(task: &Task, scope: &Scope) {
     spawn(task);
+    queue(task);
     pending(task, || {
         scope.polled(|| ());
         scope.end();
@@ -92,7 +94,8 @@ fn play(task: &Task, scope: &Scope) {
 }
 
 /// How often [`play`] does that.
-const PLAYED: [(&str, u64); 12] = [
+const PLAYED: [(&str, u64); 13] = [
+    ("local_scheduled", 1),
     ("poll_idle", 2),
     ("poll_return", 1),
     ("poll_returned", 1),

@@ -112,6 +112,7 @@ pub(crate) fn task_probes() -> Vec<Probe> {
         probe(SiteRole::Defer, triggers::trigger_defer as *const ()),
         probe(SiteRole::WakerStored, triggers::trigger_waker_stored as *const ()),
         probe(SiteRole::Spawn, triggers::trigger_spawn as *const ()),
+        probe(SiteRole::LocalScheduled, triggers::trigger_local_scheduled as *const ()),
     ]
 }
 

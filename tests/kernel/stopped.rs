@@ -59,11 +59,16 @@ fn a_stopped_poll_is_blocked_and_says_why() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let task = Task::new(Kind::First, 7);
-    let child = Child::which_will(|| _ = ready(&task, || spin(60 * MS)));
+    let stopped = || {
+        spin(5 * MS);
+        // SAFETY: a signal to itself, which takes no memory.
+        unsafe { libc::raise(libc::SIGSTOP) };
+        spin(55 * MS);
+    };
+    let child = Child::which_will(|| _ = ready(&task, stopped));
     let mut session = Session::open_with(&Wish { pid: child.pid.cast_unsigned(), ..Wish::default() });
     child.go();
-    sleep(10);
-    child.signal(libc::SIGSTOP);
+    // It stops itself, so that it is in its poll then, whatever else the machine does.
     child.wait(libc::WUNTRACED);
     // Beside it, polls of our own at the same sites.
     let own = Task::new(Kind::Second, 8);

@@ -44,6 +44,7 @@ pub(crate) struct Report {
 
 /// Attached against detached.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the report")]
 pub(crate) struct Ratios {
     throughput_ratio: Quartiles,
     cpu_per_request_ratio: Quartiles,

@@ -1,6 +1,6 @@
 //! The programs the tests run: built once by cargo, or named by the environment.
 //!
-//! `PROFILER_DAEMON_BIN` names the profiler, `PROFILER_FIXTURES` the folder with the fixtures. Where they are not set,
+//! `PROFILER_DAEMON_BIN` names the profiler, `PROFILER_FIXTURES` the folder with the fixtures and examples. Where they are not set,
 //! cargo builds both: the profiler as it is, the fixtures in release mode, since that is how services run.
 
 use std::env;
@@ -30,6 +30,19 @@ pub fn fixture(name: &str) -> Result<PathBuf> {
             return Ok(PathBuf::from(path));
         }
         build("fixture-service", &["--bins", "--release"])?;
+        Ok(target().join("release"))
+    })?;
+    Ok(folder.join(name))
+}
+
+/// A service of `examples`, by the name of its binary. Built like the fixtures, and found where they are.
+pub fn example(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let folder = once(&BUILT, || {
+        if let Some(path) = env::var_os("PROFILER_FIXTURES") {
+            return Ok(PathBuf::from(path));
+        }
+        build("annotated-services", &["--bins", "--release"])?;
         Ok(target().join("release"))
     })?;
     Ok(folder.join(name))

@@ -92,6 +92,10 @@ pub struct Request {
     pub instance: u64,
     /// Did it end inside the window?
     pub complete: bool,
+    /// Was its first poll seen?
+    pub start_seen: bool,
+    /// When its wall time starts, on the window's clock, ns.
+    pub start_ns: u64,
     /// Its times.
     #[serde(flatten)]
     pub times: Times,

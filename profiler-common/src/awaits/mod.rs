@@ -11,6 +11,7 @@ pub mod gap;
 pub mod key;
 pub mod node;
 pub mod stack;
+pub mod stored;
 pub mod walk;
 pub mod word;
 
@@ -19,4 +20,5 @@ pub use gap::{Awaiting, Gap};
 pub use key::{KeyKind, KeyValue, RequestKey};
 pub use node::{Edge, Node, NodeKind};
 pub use stack::{AwaitKey, AwaitStack, AwaitSum};
+pub use stored::{WakerKey, WakerShape};
 pub use walk::{AwaitWalk, Step, Tables};

@@ -12,6 +12,7 @@ mod machine;
 mod object;
 mod perf;
 mod programs;
+mod stock;
 mod sys;
 mod unwind;
 mod uprobes;
@@ -44,7 +45,7 @@ use uprobes::Uprobes;
 
 /// What to attach to, and what to look for.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Order<'a> {
     /// The target's process id.
     pub pid: u32,
@@ -121,6 +122,7 @@ impl Attached {
         if let Some(tables) = &order.await_tables {
             tables.fill(&mut ebpf)?;
         }
+        stock::up(&ebpf);
         let mut attached = Self {
             uprobes: None,
             samplers: None,

@@ -213,6 +213,56 @@ pub(super) fn lookup_batch<K: aya::Pod>(
     }
 }
 
+/// Puts an entry into a map; key and value are as long as the map's.
+pub(super) fn put(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let element = unsafe { &mut attr.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = key.as_ptr() as u64;
+    element.__bindgen_anon_1.value = value.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+}
+
+/// Removes an entry from a map; the key is as long as the map's.
+pub(super) fn remove(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let element = unsafe { &mut attr.__bindgen_anon_2 };
+    element.map_fd = map.as_raw_fd().cast_unsigned();
+    element.key = key.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr).map(drop)
+}
+
+/// The CPUs that the calling thread may run on; none where the kernel does not tell.
+pub(super) fn allowed_cpus() -> Vec<usize> {
+    let mut set = no_cpu();
+    // SAFETY: the set is live and of the size given; 0 is the calling thread.
+    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } != 0 {
+        return Vec::new();
+    }
+    let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or(0);
+    // SAFETY: the numbers are those that a set has places for.
+    all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
+}
+
+/// Lets the calling thread run on `cpu` only, one of [`allowed_cpus`].
+pub(super) fn run_on(cpu: usize) -> io::Result<()> {
+    let mut set = no_cpu();
+    // SAFETY: a number that a set has a place for.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: the set is live and of the size given; 0 is the calling thread.
+    if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+fn no_cpu() -> libc::cpu_set_t {
+    // SAFETY: an array of integers; all zeros is the empty set.
+    unsafe { zeroed() }
+}
+
 /// `CLOCK_MONOTONIC` (ns), the clock of `bpf_ktime_get_ns`.
 pub(crate) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

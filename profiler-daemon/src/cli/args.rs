@@ -121,9 +121,10 @@ pub struct RunArgs {
     /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
     #[arg(long)]
     pub no_awaits: bool,
-    /// Where the program has no layouts of its futures, note the stack in which each waker is stored; a poll then takes 10 to 100 µs longer
-    #[arg(long, conflicts_with = "no_awaits")]
-    pub await_wakers: bool,
+    /// Where the program has no layouts of its futures, do not note the stacks in which wakers are stored either: suspended time then has its
+    /// task's type alone, and storing a waker costs nothing
+    #[arg(long)]
+    pub no_await_wakers: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -157,9 +158,10 @@ pub struct RecordArgs {
     /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
     #[arg(long)]
     pub no_awaits: bool,
-    /// Where the program has no layouts of its futures, note the stack in which each waker is stored; a poll then takes 10 to 100 µs longer
-    #[arg(long, conflicts_with = "no_awaits")]
-    pub await_wakers: bool,
+    /// Where the program has no layouts of its futures, do not note the stacks in which wakers are stored either: suspended time then has its
+    /// task's type alone, and storing a waker costs nothing
+    #[arg(long)]
+    pub no_await_wakers: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -269,7 +271,7 @@ pub struct ExportArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Only this task, by the id that `tasks` shows
@@ -293,7 +295,7 @@ pub struct WaitsArgs {
     /// Which daemon to ask
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// Only this request
+    /// Only this request (`\xff` is a byte, `\\` a backslash, as in outputs)
     #[arg(short, long, value_name = "ID")]
     pub request: Option<RequestId>,
     /// Every task, by type

@@ -11,7 +11,7 @@ use super::value::{self, RequestId, Share};
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Wanted requests")]
 pub struct ChoiceArgs {
-    /// This request (1 to 64 bytes), or this trace (32 hexadecimal digits); may be given several times
+    /// This request (1 to 64 bytes; `\xff` is a byte, `\\` a backslash, as in outputs), or this trace (32 hexadecimal digits); may be given several times
     #[arg(short, long, value_name = "ID")]
     pub request: Vec<RequestId>,
     /// Requests whose ids begin so; may be given several times

@@ -166,8 +166,8 @@ pub struct Run {
     pub rate: Option<Rate>,
     /// Where tasks wait is left out.
     pub no_awaits: bool,
-    /// Stacks of stored wakers stand in for layouts.
-    pub await_wakers: bool,
+    /// Stacks of stored wakers are left out.
+    pub no_await_wakers: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -200,8 +200,8 @@ pub struct Record {
     pub rate: Option<Rate>,
     /// Where tasks wait is left out.
     pub no_awaits: bool,
-    /// Stacks of stored wakers stand in for layouts.
-    pub await_wakers: bool,
+    /// Stacks of stored wakers are left out.
+    pub no_await_wakers: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -387,7 +387,7 @@ impl Run {
             socket,
             rate: args.rate,
             no_awaits: args.no_awaits,
-            await_wakers: args.await_wakers,
+            no_await_wakers: args.no_await_wakers,
             names: Names::check(args.names)?,
         })
     }
@@ -414,7 +414,7 @@ impl Record {
             shape,
             rate: args.rate,
             no_awaits: args.no_awaits,
-            await_wakers: args.await_wakers,
+            no_await_wakers: args.no_await_wakers,
             names,
         })
     }

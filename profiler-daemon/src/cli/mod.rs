@@ -9,7 +9,6 @@ pub mod choice;
 pub mod color;
 pub mod command;
 pub mod curl;
-mod escape;
 mod examples;
 pub mod exit;
 mod file_name;
@@ -31,9 +30,10 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use self::{
     command::{Command, Invocation, Streams},
-    escape::visible,
     exit::Exit,
 };
+
+pub use crate::text::visible;
 
 /// The program's definition, as clap has it.
 #[must_use]

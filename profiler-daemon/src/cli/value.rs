@@ -1,8 +1,13 @@
 //! Single values of the command line, each checked where it is read: request id, sampling rate, duration.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::{fmt, str::FromStr, time::Duration};
 
+use clap::builder::{OsStringValueParser, TryMapValueParser, TypedValueParser as _, ValueParserFactory};
 use thiserror::Error;
+
+use crate::text::{EscapeError, bytes, printable};
 
 /// Longest request id, in bytes: what the annotation's record holds.
 pub const REQUEST_ID_MAX: usize = 64;
@@ -20,6 +25,9 @@ pub enum ValueError {
     /// A request id longer than [`REQUEST_ID_MAX`].
     #[error("a request id has at most {REQUEST_ID_MAX} bytes, this one has {0}")]
     LongRequestId(usize),
+    /// A backslash that stands for nothing.
+    #[error(transparent)]
+    Escape(#[from] EscapeError),
     /// A rate that is no number or out of range.
     #[error("the rate must be a whole number from 1 to {RATE_MAX} Hz")]
     Rate,
@@ -40,15 +48,37 @@ pub enum ValueError {
     LongDuration,
 }
 
-/// A request id of 1 to 64 bytes.
+/// A request id of 1 to 64 bytes, written as every output writes it: `\xff` for a byte, `\\` for a backslash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(String);
+pub struct RequestId(Vec<u8>);
 
 impl RequestId {
-    /// The id as it was given.
+    /// The id that is meant.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    fn of(text: &[u8]) -> Result<Self, ValueError> {
+        Self::new(bytes(text)?)
+    }
+
+    /// An id that is not written in any form, as a header has it.
+    pub fn new(id: Vec<u8>) -> Result<Self, ValueError> {
+        match id.len() {
+            0 => Err(ValueError::EmptyRequestId),
+            1..=REQUEST_ID_MAX => Ok(Self(id)),
+            long => Err(ValueError::LongRequestId(long)),
+        }
+    }
+}
+
+/// Arguments are bytes; an id that is not UTF-8 may stand there as it is.
+impl ValueParserFactory for RequestId {
+    type Parser = TryMapValueParser<OsStringValueParser, fn(OsString) -> Result<Self, ValueError>>;
+
+    fn value_parser() -> Self::Parser {
+        OsStringValueParser::new().try_map(|text| Self::of(text.as_bytes()))
     }
 }
 
@@ -56,17 +86,13 @@ impl FromStr for RequestId {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text.len() {
-            0 => Err(ValueError::EmptyRequestId),
-            1..=REQUEST_ID_MAX => Ok(Self(text.to_owned())),
-            long => Err(ValueError::LongRequestId(long)),
-        }
+        Self::of(text.as_bytes())
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&printable(&self.0))
     }
 }
 
@@ -158,11 +184,16 @@ mod tests {
     #[test]
     fn request_ids_of_1_to_64_bytes() {
         assert_eq!("".parse::<RequestId>(), Err(ValueError::EmptyRequestId));
-        assert_eq!("a".parse::<RequestId>().unwrap().as_str(), "a");
+        assert_eq!("a".parse::<RequestId>().unwrap().as_bytes(), b"a");
         assert!("x".repeat(64).parse::<RequestId>().is_ok());
         assert_eq!("x".repeat(65).parse::<RequestId>(), Err(ValueError::LongRequestId(65)));
         // Bytes, not characters.
         assert_eq!("é".repeat(33).parse::<RequestId>(), Err(ValueError::LongRequestId(66)));
+        // Those that are meant, not those that are typed.
+        let longest = r"\xff".repeat(64).parse::<RequestId>().unwrap();
+        assert_eq!((longest.as_bytes(), longest.to_string()), (&[0xff; 64][..], r"\xff".repeat(64)));
+        assert_eq!(r"a\\\x0a".parse::<RequestId>().unwrap().as_bytes(), b"a\\\n");
+        assert_eq!(r"a\n".parse::<RequestId>(), Err(ValueError::Escape(EscapeError)));
     }
 
     #[test]

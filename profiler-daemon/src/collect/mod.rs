@@ -153,7 +153,7 @@ impl Collector {
                     ended += 1;
                     self.routes.end(scope, &row);
                 }
-                Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, *row)),
+                Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, &row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
                 Some(Record::Off(stack, syscall)) => drop(self.away.insert(stack.tid, (stack, syscall))),
@@ -185,7 +185,7 @@ impl Collector {
     }
 
     /// A request has ended. Whether it is kept.
-    fn end(&mut self, scope: u64, row: ScopeRow) -> bool {
+    fn end(&mut self, scope: u64, row: &ScopeRow) -> bool {
         self.in_flight.remove(&scope);
         if self.threshold.is_too_fast(scope, row.states.wall_ns()) {
             self.lose(Loss::RequestTooFast);
@@ -195,7 +195,7 @@ impl Collector {
         if row.trace_id != [0; TRACE_ID_BYTES] {
             self.ended_ids.push(row.trace_id.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect());
         }
-        self.requests.push((scope, row));
+        self.requests.push((scope, *row));
         true
     }
 
@@ -211,7 +211,7 @@ impl Collector {
                 && map.remove(&scope).is_ok()
             {
                 self.swept.insert(scope);
-                kept += usize::from(self.end(scope, row));
+                kept += usize::from(self.end(scope, &row));
             }
         }
         Ok(kept)

@@ -74,11 +74,11 @@ mod tests {
         assert!(spawned.note(&named));
         let row = |id, task_type| TaskRow { id, task_type, ..TaskRow::default() };
         let mut collected = Collected {
-            ended_children: vec![row(CHILD | 9, u32::MAX), row(CHILD | 10, u32::MAX), row(9, 1)],
+            ended_children: vec![row(CHILD | 9, u32::MAX), row(CHILD | 8, u32::MAX), row(9, 1)],
             ..Collected::default()
         };
         spawned.rename(&mut collected);
         let seen: Vec<(u64, u32)> = collected.ended_children.iter().map(|row| (row.id, row.task_type)).collect();
-        assert_eq!(seen, [(77, 3), (CHILD | 10, u32::MAX), (9, 1)]);
+        assert_eq!(seen, [(77, 3), (CHILD | 8, u32::MAX), (9, 1)]);
     }
 }

@@ -90,7 +90,7 @@ pub(super) fn waits(waits: &cli::command::Waits, color: Color) -> Result<Exit> {
 /// `family`.
 pub(super) fn family(family: &cli::command::Family, color: Color) -> Result<Exit> {
     let mut client = connect(&family.daemon)?;
-    let select = Selection::Request(family.request.as_str().to_owned());
+    let select = Selection::Request(family.request.to_string());
     let answer = client.ask_with_notes(&Request::Family { select, names: names(&family.names) })?;
     super::tell_notes(&answer.notes);
     match family.format {
@@ -136,7 +136,7 @@ fn names(names: &cli::command::Names) -> Names {
 fn selection(selection: &cli::command::Selection) -> Selection {
     match selection {
         cli::command::Selection::All => Selection::All,
-        cli::command::Selection::Request(id) => Selection::Request(id.as_str().to_owned()),
+        cli::command::Selection::Request(id) => Selection::Request(id.to_string()),
         cli::command::Selection::Task(id) => Selection::Task(*id),
     }
 }

@@ -82,7 +82,7 @@ struct Request {
 
 impl Request {
     fn id(&self) -> &[u8] {
-        self.id.as_str().as_bytes()
+        self.id.as_bytes()
     }
 
     /// Attaches so that the request of this id is seen.
@@ -116,7 +116,7 @@ impl Request {
             shape: order.shape,
             rate: None,
             no_awaits: false,
-            await_wakers: false,
+            no_await_wakers: false,
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;
@@ -135,12 +135,12 @@ fn how_it_failed(curl: ExitStatus) -> Option<String> {
 
 /// The id under which the request was seen: its own, or, where the service takes ids from elsewhere, that of the only one with a good token.
 fn seen(recorded: &Recorded, id: RequestId) -> Option<RequestId> {
-    let own = Selection::Request { id: ModelId::new(recorded.session.shown(id.as_str().as_bytes())) };
+    let own = Selection::Request { id: ModelId::new(recorded.session.shown(id.as_bytes())) };
     if !own.requests(&recorded.capture).is_empty() {
         return Some(id);
     }
     match recorded.capture.requests.as_slice() {
-        [only] => str::from_utf8(only.id.as_bytes()).ok()?.parse().ok(),
+        [only] => RequestId::new(only.id.as_bytes().to_vec()).ok(),
         _ => None,
     }
 }

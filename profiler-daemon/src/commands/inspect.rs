@@ -70,7 +70,7 @@ fn seen_awaits(awaits: &AwaitSummary) -> String {
     let (way, better) = match awaits.source {
         AwaitSource::Layouts => ("exact, from the layouts of its futures", None),
         AwaitSource::Wakers => (
-            "with --await-wakers, by the stack in which a future last stored its waker: not always the wait that goes on",
+            "by the stack in which a future last stored its waker: not always the wait that goes on (--no-await-wakers: not at all)",
             awaits.why.as_ref(),
         ),
         AwaitSource::None => ("not seen: a suspended task is known by its type", awaits.why.as_ref()),

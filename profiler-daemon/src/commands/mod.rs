@@ -105,7 +105,7 @@ const fn format(format: args::Format) -> Format {
 
 /// Which requests a session is about.
 fn choice(choice: &Choice) -> WantedRequests {
-    let bytes = |ids: &[RequestId]| ids.iter().map(|id| id.as_str().as_bytes().to_vec()).collect();
+    let bytes = |ids: &[RequestId]| ids.iter().map(|id| id.as_bytes().to_vec()).collect();
     WantedRequests {
         ids: bytes(&choice.ids),
         prefixes: bytes(&choice.prefixes),

@@ -42,7 +42,7 @@ fn profile(
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
-            await_wakers: order.await_wakers,
+            no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
@@ -81,7 +81,7 @@ pub(super) fn finish(
         command::Subject::AllTasks => Selection::All,
         command::Subject::Requests(choice) => match choice.ids.as_slice() {
             [id] if choice.prefixes.is_empty() && choice.next == 0 && choice.one_in == 0 && !choice.marked => {
-                Selection::Request { id: RequestId::new(session.shown(id.as_str().as_bytes())) }
+                Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) }
             }
             _ => Selection::Requests,
         },

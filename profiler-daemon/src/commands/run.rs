@@ -39,11 +39,11 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: false,
             no_awaits: order.no_awaits,
-            await_wakers: order.await_wakers,
+            no_await_wakers: order.no_await_wakers,
             request_key: order.request_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
-            routes: order.routes.iter().map(|prefix| prefix.as_str().as_bytes().to_vec()).collect(),
+            routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

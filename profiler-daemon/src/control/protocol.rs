@@ -23,7 +23,8 @@
 //! ```
 //!
 //! Names are lower case. An unknown or missing field is refused, so that a client never thinks it was understood when it
-//! was not. Only `names` of an export, of waits and of a family may be left out, and each field in it. Request ids are text here; an id that is not UTF-8 is written as the report shows it.
+//! was not. Only `names` of an export, of waits and of a family may be left out, and each field in it. Request ids are text here,
+//! written as every output shows them: `\xff` for a byte that is not printable UTF-8, `\\` for a backslash.
 //!
 //! The daemon answers each request by a header line and, if `ok`, exactly `bytes` bytes of payload after its `\n`:
 //!
@@ -57,6 +58,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::Metric;
+use crate::text;
 
 /// The version that is spoken here.
 pub const VERSION: u32 = 1;
@@ -64,8 +66,8 @@ pub const VERSION: u32 = 1;
 pub const LINE_MAX: usize = 4096;
 /// Longest header line of an answer with its newline, in bytes.
 pub const HEADER_MAX: usize = 64 * 1024;
-/// Longest request id, in bytes, in its text form: 64 bytes, each at worst written as `\xff`.
-pub const ID_MAX: usize = 4 * 64;
+/// Longest request id, in bytes.
+pub const ID_MAX: usize = 64;
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +124,7 @@ pub enum Request {
 pub enum Selection {
     /// Everything measured.
     All,
-    /// Every instance of a request id.
+    /// Every instance of a request id, written as outputs write it.
     Request(String),
     /// A task, by Tokio's id.
     Task(u64),
@@ -220,8 +222,8 @@ pub enum ProtocolError {
          perhaps `names`, `family` takes a request in `select` and perhaps `names`, the others take nothing"
     )]
     Fields,
-    /// A request id of no bytes, or too many.
-    #[error("a request id has 1 to 64 bytes")]
+    /// A request id of no bytes, or too many, or with a backslash that stands for nothing.
+    #[error(r"a request id has 1 to 64 bytes, where `\\` is one and `\xff` is one")]
     RequestId,
 }
 
@@ -311,7 +313,7 @@ impl TryFrom<RequestLine> for Request {
             Self::Export { select: Selection::Request(id), .. }
             | Self::Waits { select: Selection::Request(id), .. }
             | Self::Family { select: Selection::Request(id), .. }
-                if id.is_empty() || id.len() > ID_MAX =>
+                if !text::bytes(id.as_bytes()).is_ok_and(|id| (1..=ID_MAX).contains(&id.len())) =>
             {
                 Err(ProtocolError::RequestId)
             }

@@ -233,14 +233,14 @@ mod tests {
         let (_, _, plain) = parsed(&svg(&fixture::capture(), &order_42(), Metric::Cpu));
         let with_symbol = svg(&capture, &order_42(), Metric::Cpu);
         let (texts, _, elements) = parsed(&with_symbol);
-        let symbol = "<script>alert(1)</script>\\n\\u{1b}[31m\"'&\u{a0}42 (";
+        let symbol = "<script>alert(1)</script>\\x0a\\x1b[31m\"'&\u{a0}42 (";
         assert!(texts.iter().any(|text| text.starts_with(symbol)), "{texts:?}");
         assert_eq!(elements["script"], plain["script"], "no script but inferno's own");
 
         let id = capture.requests[2].id.clone();
         let with_id = svg(&capture, &Selection::Request { id }, Metric::Wall);
         let (texts, _, elements) = parsed(&with_id);
-        let request = "request <script>\\x3b\\u{1b}[31m\\xff\"'\\n 7 #1 (";
+        let request = "request <script>\\x3b\\x1b[31m\\xff\"'\\x0a 7 #1 (";
         assert!(texts.iter().any(|text| text.starts_with(request)), "{texts:?}");
         assert_eq!(elements["script"], plain["script"]);
         for svg in [with_symbol, with_id] {

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn lines_are_sorted_and_a_hostile_symbol_is_one_frame() {
-        let hostile = "<script>alert(1)</script>\\n\\u{1b}[31m\"'&\u{a0}42";
+        let hostile = "<script>alert(1)</script>\\x0a\\x1b[31m\"'&\u{a0}42";
         assert_eq!(
             folded("order-42".into(), Metric::Cpu),
             format!(
@@ -90,7 +90,7 @@ request order-42 #2 (not ended);task orders::handle;[running, no sample] 40000
             assert!(ns.parse::<u64>().is_ok(), "{line}");
             let frames: Vec<&str> = stack.split(';').collect();
             assert_eq!(frames.len(), 3, "{line}");
-            assert_eq!(frames[0], "request <script>\\x3b\\u{1b}[31m\\xff\"'\\n 7 #1");
+            assert_eq!(frames[0], "request <script>\\x3b\\x1b[31m\\xff\"'\\x0a 7 #1");
         }
     }
 

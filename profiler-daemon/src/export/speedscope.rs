@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_hostile_id_is_text() {
         let file = written(blocked().requests[2].id.clone(), &[Metric::Wall]);
-        let expected = "request <script>\\x3b\\u{1b}[31m\\xff\"'\\n 7 #1";
+        let expected = "request <script>\\x3b\\x1b[31m\\xff\"'\\x0a 7 #1";
         assert!(file["shared"]["frames"].as_array().unwrap().iter().any(|frame| frame["name"] == expected));
     }
 }

@@ -79,6 +79,7 @@ impl Launched {
                 if let Some(identity) = &become_caller {
                     identity.assume()?;
                 }
+                signals::let_through()?;
                 Ok(ptrace::traceme()?)
             })
         };

@@ -25,7 +25,7 @@ impl Signals {
     /// Keeps the signals from this thread and from those that it makes from now on: to be called before any is made.
     pub fn catch() -> Result<Self, LaunchError> {
         let failed = |errno: nix::Error| LaunchError::System { what: "catch signals", source: errno.into() };
-        let set: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        let set = caught();
         set.thread_block().map_err(failed)?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).map_err(failed)?))
     }
@@ -40,6 +40,15 @@ impl Signals {
         thread::Builder::new().name("signals".to_owned()).spawn(move || hand_on_all(&self.0, &handle)).map_err(failed)?;
         Ok(())
     }
+}
+
+/// Lets the signals come to this thread again: a child inherits what its parent has blocked, also over execve(2).
+pub(super) fn let_through() -> io::Result<()> {
+    Ok(caught().thread_unblock()?)
+}
+
+fn caught() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }
 
 fn hand_on_all(signals: &SignalFd, service: &OwnedFd) {

@@ -53,3 +53,15 @@ fn dropped_before_it_ran_it_is_killed() {
     drop(launched);
     assert!(!fs::exists(format!("/proc/{pid}")).unwrap());
 }
+
+/// Check that a signal that we keep for a service reaches it, once it is sent there.
+#[test]
+fn what_is_caught_here_is_not_blocked_there() {
+    // Of this thread only, which ends with the test.
+    let _signals = Signals::catch().unwrap();
+    let mut launched = start("sleep", &["100"]).unwrap();
+    assert!(status(launched.pid()).contains("SigBlk:\t0000000000000000"), "{}", status(launched.pid()));
+    launched.go().unwrap();
+    launched.ask_to_end().unwrap();
+    assert_eq!(code_of(launched.wait().unwrap()), 143);
+}

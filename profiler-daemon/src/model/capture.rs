@@ -330,6 +330,8 @@ pub struct ChildRow {
     pub task_type: TypeIndex,
     /// Id of the task that was polled where it was spawned. `None`: outside of any, or the spawn was not seen.
     pub parent_task: Option<u64>,
+    /// Whether the annotation said that the request's own scope spawned it.
+    pub spawned_by_root: bool,
     /// When its time begins: at its spawn (or first poll, see `spawn_seen`).
     pub start_ns: u64,
     /// Whether it ended inside the window. A child may outlive its request.

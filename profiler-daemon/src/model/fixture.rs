@@ -126,6 +126,7 @@ fn first() -> RequestRow {
             task_id: Some(13),
             task_type: TypeIndex(1),
             parent_task: Some(12),
+            spawned_by_root: false,
             start_ns: 2_012_500_000,
             complete: true,
             states: States { running_ns: 2_000_000, suspended_ns: 7_000_000, ..States::default() },

@@ -22,6 +22,7 @@ use crate::collect::{Collected, Doing};
 
 /// What does not come from the maps.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Setting {
     /// Whom it is about.
     pub target: Target,
@@ -189,7 +190,9 @@ fn children(setting: &Setting, collected: &Collected) -> HashMap<u64, Vec<ChildR
         children.entry(row.request).or_default().push(ChildRow {
             task_id: known(setting, row.id),
             task_type: TypeIndex(row.task_type),
-            parent_task: known(setting, row.parent),
+            // The annotation names the scope that spawned a child of a child.
+            parent_task: known(setting, if row.flags & task::CHILD_SCOPE == 0 { row.parent } else { row.spawner }),
+            spawned_by_root: row.flags & task::CHILD_SCOPE != 0 && row.spawner == 0,
             start_ns: row.first_ns,
             complete,
             states: states(&row.states),
@@ -211,7 +214,7 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         instance: 0,
         complete,
         start_seen: if number & KEYED == 0 && row.flags & scope::TIMED == 0 {
-            setting.scopes_before.is_some_and(|before| number > before)
+            setting.scopes_before.is_some_and(|before| number > before) && row.flags & scope::TURNED_AWAY == 0
         } else {
             row.flags & scope::START_SEEN != 0
         },

@@ -27,9 +27,10 @@ pub mod stacks;
 pub mod states;
 pub mod symbols;
 pub mod syscalls;
-pub mod text;
 pub mod waits;
 
+// Of the crate, since what the user types is of the same form.
+pub use crate::text;
 pub use blocking::{Blocking, Question, blocking};
 pub use calls::{CallGraph, call_graph};
 pub use capture::{

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::text::printable;
+use crate::text::{EscapeError, bytes, printable};
 
 /// A request id as the target wrote it: 1 to 64 bytes, not necessarily UTF-8.
 ///
@@ -15,6 +15,11 @@ impl RequestId {
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
+    }
+
+    /// The id that an output, or the command line, writes so.
+    pub fn from_text(text: &str) -> Result<Self, EscapeError> {
+        bytes(text.as_bytes()).map(Self)
     }
 
     /// The bytes as the target wrote them.

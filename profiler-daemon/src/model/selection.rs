@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_unknown_request_is_shown_escaped() {
         let error = Selection::Request { id: "\u{1b}[2J".into() }.check(&Capture::default()).unwrap_err();
-        assert_eq!(error.to_string(), "no request \"\\u{1b}[2J\" was seen in this window; there is no request at all");
+        assert_eq!(error.to_string(), "no request \"\\x1b[2J\" was seen in this window; there is no request at all");
     }
 
     #[test]

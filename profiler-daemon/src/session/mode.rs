@@ -64,8 +64,7 @@ pub(super) fn choose(
         (None, Some(Mode::Process)) => Ok(ModeChosen { mode: Mode::Process, through_table: !choice.is_by_id(), why: None }),
         (None, _) => Ok(ModeChosen { mode: Mode::Request, through_table: true, why: None }),
         (Some(why), order) if order == Some(Mode::Request) || !choice.is_by_id() => Err(SessionError::NeedsRequestMode { why }),
-        (Some(_), Some(Mode::Process)) => Ok(ModeChosen::process(None)),
-        (Some(BY_KEY), _) => Ok(ModeChosen::process(None)),
+        (Some(_), Some(Mode::Process)) | (Some(BY_KEY), _) => Ok(ModeChosen::process(None)),
         (Some(_), _) => Ok(ModeChosen::process(Some(FALLEN_BACK))),
     }
 }

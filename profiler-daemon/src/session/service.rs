@@ -37,7 +37,11 @@ impl SessionService {
 fn selected(select: &AskedSelection, session: &Session) -> Selection {
     match select {
         AskedSelection::All => Selection::All,
-        AskedSelection::Request(id) => Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) },
+        AskedSelection::Request(text) => {
+            // The protocol lets no other text through.
+            let id = RequestId::from_text(text).unwrap_or_else(|_| RequestId::new(text.as_bytes()));
+            Selection::Request { id: RequestId::new(session.shown(id.as_bytes())) }
+        }
         AskedSelection::Task(id) => Selection::Task { id: *id },
     }
 }

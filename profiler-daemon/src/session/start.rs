@@ -42,6 +42,7 @@ pub enum Subject {
 
 /// How a session measures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Manner {
     /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight.
     pub rate_hz: Option<u32>,
@@ -49,8 +50,8 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
-    /// Whether stacks of stored wakers stand in where there are no layouts: they cost polls tens of microseconds.
-    pub await_wakers: bool,
+    /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
+    pub no_await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
     /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
@@ -176,7 +177,7 @@ fn attach_to(
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && (!manner.await_wakers || mode.mode == Mode::Request) {
+    if awaits.source == AwaitSource::Wakers && (manner.no_await_wakers || mode.mode == Mode::Request) {
         awaits.source = AwaitSource::None;
     }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;

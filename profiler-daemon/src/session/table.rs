@@ -94,7 +94,7 @@ impl Table {
 
     /// Whether a daemon that lives, and is not this one, has written it.
     pub(super) fn is_taken(&self) -> bool {
-        self.half(GENERATION).is_ok_and(|generation| generation != 0) && self.owner().is_ok_and(|owner| owner.is_another())
+        self.half(GENERATION).is_ok_and(|generation| generation != 0) && self.owner().is_ok_and(Owner::is_another)
     }
 
     /// Asks for these requests, and no others.

@@ -49,7 +49,7 @@ fn serve() -> io::Result<()> {
             return Err(io::Error::other(format!("no such command: {line:?}")));
         };
         let polls = polls.parse().map_err(io::Error::other)?;
-        let shape = shapes::ALL.iter().find(|shape| shape.name == name);
+        let shape = shapes::ALL.iter().chain(&shapes::STORING).find(|shape| shape.name == name);
         let shape = shape.ok_or_else(|| io::Error::other(format!("no such shape: {name:?}")))?;
         let (sender, beaten) = mpsc::channel();
         staying = Some((shape.spawn)(&runtime, counted::Beats::of(polls, sender)));

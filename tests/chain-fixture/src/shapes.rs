@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -40,6 +40,14 @@ pub const ALL: [Shape; 10] = [
     shape("unordered-32", "`FuturesUnordered` of 32", 6, |runtime, beats| spawn(runtime, beats, unordered_32())),
 ];
 
+/// Those whose leaf stores its waker at each poll.
+pub const STORING: [Shape; 4] = [
+    shape("storing-1", "in one function", 3, |runtime, beats| spawn(runtime, beats, Storing(None))),
+    shape("storing-8", "below 8 boxed futures", 11, |runtime, beats| spawn(runtime, beats, storing_below(8))),
+    shape("storing-16", "below 16 boxed futures", 19, |runtime, beats| spawn(runtime, beats, storing_below(16))),
+    shape("storing-32", "below 32 boxed futures", 35, |runtime, beats| spawn(runtime, beats, storing_below(32))),
+];
+
 /// Starts a task of one shape.
 pub type Spawn = fn(&Runtime, Beats) -> JoinHandle<()>;
 
@@ -61,6 +69,27 @@ impl Future for Leaf {
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
+}
+
+/// Waits for ever, and stores the waker of each poll.
+#[derive(Debug)]
+struct Storing(Option<Waker>);
+
+impl Future for Storing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0 = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// [`Storing`] in so many boxes, each with a frame of its own on the stack while it is polled.
+fn storing_below(boxes: usize) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    if boxes == 0 {
+        return Box::pin(Storing(None));
+    }
+    Box::pin(async move { storing_below(boxes - 1).await })
 }
 
 macro_rules! chain {

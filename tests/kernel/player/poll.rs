@@ -108,6 +108,12 @@ pub(crate) fn spawn(task: &Task) -> Move {
     spawned
 }
 
+/// The task is put into the queue of its `LocalSet`.
+pub(crate) fn queue(task: &Task) {
+    triggers::trigger_local_scheduled(task.header());
+    task.notify();
+}
+
 /// A leaf of the task stores its waker.
 pub(crate) fn store_waker(task: &Task) -> Move {
     Move::of(|| triggers::trigger_waker_stored(task.header()))

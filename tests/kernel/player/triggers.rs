@@ -30,6 +30,8 @@ triggers! {
     trigger_waker_stored(header);
     /// `OwnedTasks::bind_inner`.
     trigger_spawn(header);
+    /// `Shared::schedule` of a `LocalSet`.
+    trigger_local_scheduled(header);
     /// The annotation's probe of the same name.
     trigger_scope_enter(record, sequence, future, poll, frame);
     /// The annotation's probe of the same name.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-/// The package of the services that the tests profile, in release mode, for that is how services run.
-const FIXTURES: &str = "fixture-service";
+/// The packages of the services that the tests profile, in release mode, for that is how services run.
+const FIXTURES: [&str; 2] = ["fixture-service", "annotated-services"];
 
 /// What the tests of the whole are told to run; `profiler-tests` documents the variables.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(crate) fn programs() -> Result<Vec<Program>> {
 pub(crate) fn ingredients() -> Result<Ingredients> {
     // Of the whole workspace, so that dependencies have the features they were just built with.
     let daemon = build(&["build", "--workspace", "--bin", "profiler-daemon"])?;
-    let fixtures = build(&["build", "--package", FIXTURES, "--bins", "--release"])?;
+    let fixtures = build(&["build", "--package", FIXTURES[0], "--package", FIXTURES[1], "--bins", "--release"])?;
     let folder = |messages: &[Value]| messages.iter().find_map(executable);
     Ok(Ingredients {
         daemon: folder(&daemon).context("cargo built no profiler-daemon")?,

@@ -1,10 +1,15 @@
 //! Futures that are awaited at once: which comes next, and which have been kept.
 
 use crate::awaits::node::{Node, NodeKind};
+use crate::limits::AWAIT_PENDING;
 use crate::unwind::Memory;
 
 /// Different branches of one list or slice that are told apart from those met before: equal ones are kept once.
 pub(super) const SEEN: usize = 4;
+
+/// Keeps a place among the branchings.
+pub(super) const BRANCH_MASK: usize = AWAIT_PENDING - 1;
+const _: () = assert!(AWAIT_PENDING.is_power_of_two());
 
 /// Futures that are awaited at once, and how far they have been followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::awaits::word::{NO_TYPE, Parts, parts};
+use crate::limits::AWAIT_WORDS;
 
 /// Where the memory of a test begins.
 const BASE: u64 = 0x1000;

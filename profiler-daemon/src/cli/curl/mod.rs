@@ -146,7 +146,7 @@ impl Curl {
             return Err(UsageError::BothToStdout);
         }
         let of = |name: &str| asked.headers.iter().find_map(|header| value_of(header.to_str()?, name));
-        let id = of("x-request-id").map(str::parse).transpose().map_err(UsageError::RequestIdHeader)?;
+        let id = of("x-request-id").map(|id| RequestId::new(id.into())).transpose().map_err(UsageError::RequestIdHeader)?;
         Ok(Self {
             pid: args.pid,
             place,

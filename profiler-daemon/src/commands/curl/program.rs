@@ -42,7 +42,7 @@ impl CurlProgram {
         let token = token.filter(|_| !order.has_token);
         let mut headers = String::new();
         if order.id.is_none() {
-            headers.extend(["x-request-id: ", id.as_str(), "\n"]);
+            headers.extend(["x-request-id: ", &id.to_string(), "\n"]);
         }
         if let Some(token) = token {
             headers.extend(["x-profile: ", token, "\n"]);

@@ -88,11 +88,11 @@ impl Symbolize for Hostile {
 #[test]
 fn hostile_names_stay_text() {
     let graph = wall(&fixture::capture(), &order_42(), &mut Hostile);
-    let name = "</title><script>&\"\\\\\\n\\u{1b}[31m\"]; x [";
+    let name = "</title><script>&\"\\\\\\x0a\\x1b[31m\"]; x [";
     let read = texts(&svg(&graph));
     assert!(read.iter().any(|text| text == name), "{read:#?}");
     let written = dot(&graph);
-    assert!(written.contains("label=\"</title><script>&\\\"\\\\\\\\\\\\n\\\\u{1b}[31m\\\"]; x [\\nwall "), "{written}");
+    assert!(written.contains("label=\"</title><script>&\\\"\\\\\\\\\\\\x0a\\\\x1b[31m\\\"]; x [\\nwall "), "{written}");
     let lines = written.lines().filter(|line| !matches!(*line, "digraph calls {" | "}"));
     assert!(lines.clone().all(|line| line.ends_with("];")) && !written.contains('\u{1b}'), "{written}");
 }

@@ -83,7 +83,7 @@ fn places_are_told_from_states() {
 fn a_hostile_id_is_text() {
     let profile = written(blocked().requests[2].id.clone(), Metric::Wall);
     let label = profile.sample[0].label.iter().find(|label| text(&profile, label.key) == "request").unwrap();
-    assert_eq!(text(&profile, label.str), "<script>;\\u{1b}[31m\\xff\"'\\n 7");
+    assert_eq!(text(&profile, label.str), "<script>;\\x1b[31m\\xff\"'\\x0a 7");
 }
 
 /// Check that a stack that is cut to what await stacks have keeps its addresses, and loses the functions that only carry.

@@ -225,7 +225,7 @@ fn examples(group: &Group<'_>) -> String {
         .map(|task| {
             let id = task.id.map_or_else(|| "of unknown id".to_owned(), |id| id.to_string());
             match &task.request {
-                Some(request) => format!("{id} of request {}", printable(request.id.as_bytes())),
+                Some(request) => format!("{id} of request {}", request.shown()),
                 None => id,
             }
         })

@@ -226,9 +226,7 @@ fn task(name: Option<&str>, kind: TaskKind) -> String {
 
 fn request(name: Option<&RequestName>) -> String {
     let Some(name) = name else { return String::new() };
-    // The id of bytes that are no text is their printable form already.
-    let id = if name.id_hex.is_some() { name.id.clone() } else { shown(&name.id) };
-    format!("{} #{}", beginning(&id, ID_WIDTH), name.instance)
+    format!("{} #{}", beginning(&name.shown(), ID_WIDTH), name.instance)
 }
 
 fn shown(text: &str) -> String {

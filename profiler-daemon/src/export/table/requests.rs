@@ -109,9 +109,7 @@ fn bar(part: u64, whole: u64) -> String {
 }
 
 fn name(row: &Request) -> String {
-    // A report's id is text already, or the printable form of bytes: only the former needs escaping.
-    let id = if row.name.id_hex.is_some() { row.name.id.clone() } else { printable(row.name.id.as_bytes()) };
-    format!("{} #{}", beginning(&id, ID_WIDTH), row.name.instance)
+    format!("{} #{}", beginning(&row.name.shown(), ID_WIDTH), row.name.instance)
 }
 
 fn task(task: &TaskRef) -> String {
@@ -312,7 +310,7 @@ request order-42 #1  ended, in orders::handle (task 12)
         row.start_seen = false;
         row.times.stopped_ns = 400_000;
         let text = request(&row, Colours::Off);
-        let heading = "request <script>;\\u{1b}[31m\\xff\"'\\n 7 #1  ended, outside of any task\n";
+        let heading = "request <script>;\\x1b[31m\\xff\"'\\x0a 7 #1  ended, outside of any task\n";
         assert!(text.starts_with(heading), "{text}");
         for remark in [
             "  of blocked, 0.400 ms were spent stopped or traced\n",
@@ -331,7 +329,7 @@ request order-42 #1  ended, in orders::handle (task 12)
             r#"request                                    wall ms  running       %  preempted      %  blocked      %  scheduled      %  suspended       %  polls  wakes
 order-42 #1                       ended     26.310    5.000  19.0 %      0.250  1.0 %    1.000  3.8 %      0.060  0.2 %     20.000  76.0 %      4      3
   + orders::audit (task 13)       ended      9.000    2.000  22.2 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      7.000  77.8 %      2      1
-<script>;\u{1b}[31m\xff"'\n 7 #1  ended     26.310    5.000  19.0 %      0.250  1.0 %    1.000  3.8 %      0.060  0.2 %     20.000  76.0 %      4      3
+<script>;\x1b[31m\xff"'\x0a 7 #1  ended     26.310    5.000  19.0 %      0.250  1.0 %    1.000  3.8 %      0.060  0.2 %     20.000  76.0 %      4      3
 order-42 #2                       running    0.940    0.040   4.3 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      0.900  95.7 %      1      0
 "#
         );

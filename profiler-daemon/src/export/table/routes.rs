@@ -34,10 +34,10 @@ pub fn routes(rows: &[Route], colours: Colours) -> String {
             let ns = row.times.states().of(state);
             cells.extend([time_in(ns, state), Cell::number(percent(ns, row.times.wall_ns)).looking(Look::Faint)]);
         }
-        let worst = row.worst.as_ref().map_or_else(String::new, |worst| {
-            let id = if worst.id_hex.is_some() { worst.id.clone() } else { printable(worst.id.as_bytes()) };
-            format!("{} #{}", beginning(&id, ID_WIDTH), worst.instance)
-        });
+        let worst = row
+            .worst
+            .as_ref()
+            .map_or_else(String::new, |worst| format!("{} #{}", beginning(&worst.shown(), ID_WIDTH), worst.instance));
         cells.extend([Cell::number(row.polls.to_string()), Cell::text(worst)]);
         grid.row(cells);
     }
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(
             routes(&[route, rest], Colours::Off),
             r"route           requests  p50 ms  p99 ms  worst ms  running       %  preempted      %  blocked      %  scheduled      %  suspended       %  polls  the worst
-order-*\u{1b}          2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4  order-42 #1
+order-*\x1b            2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4  order-42 #1
 (other routes)         2   1.000   3.000     3.000    1.000  25.0 %      0.000  0.0 %    0.000  0.0 %      0.000  0.0 %      3.000  75.0 %      4
 "
         );

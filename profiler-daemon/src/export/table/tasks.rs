@@ -216,7 +216,7 @@ id  type                       kind      state      count   wall ms  running  pr
             assert_eq!(first(column), expected, "by {column}");
         }
         let error = "wal\x1bl".parse::<TaskColumn>().unwrap_err().to_string();
-        assert!(error.starts_with("there is no column \"wal\\u{1b}l\"; columns are id, type, kind, count, wall, running, "));
+        assert!(error.starts_with("there is no column \"wal\\x1bl\"; columns are id, type, kind, count, wall, running, "));
     }
 
     #[test]

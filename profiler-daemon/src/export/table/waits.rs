@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::names::{file_name, last_segment};
-use crate::model::report::RequestName;
 use crate::model::text::printable;
 use crate::model::{AwaitSource, Wait, Waits, Whose, WokenBy};
 
@@ -156,7 +155,7 @@ fn table(told: &Waits, top: usize, colours: Colours) -> String {
 /// `request order-42 #1: 20.060 ms between its polls, of 26.310 ms`.
 fn heading(told: &Waits) -> String {
     let whose = match &told.whose {
-        Whose::Request(name) => format!("request {} #{}", beginning(&id(name), ID_WIDTH), name.instance),
+        Whose::Request(name) => format!("request {} #{}", beginning(&name.shown(), ID_WIDTH), name.instance),
         Whose::Spawned { type_name, tasks, .. } => {
             format!("{} that it spawned, {}", plural(*tasks, "task"), end(&shown(type_name), NAME_WIDTH))
         }
@@ -167,11 +166,6 @@ fn heading(told: &Waits) -> String {
 
 const fn between_polls(told: &Waits) -> u64 {
     told.suspended_ns.saturating_add(told.scheduled_ns)
-}
-
-/// A report's id is text already, or the printable form of bytes: only the former needs escaping.
-fn id(name: &RequestName) -> String {
-    if name.id_hex.is_some() { name.id.clone() } else { shown(&name.id) }
 }
 
 /// `mid 3, leaf 1`.
@@ -284,7 +278,7 @@ await point                                         place         in function   
         all[0].waits.push(again);
         all[0].waits[1].awaited = "\u{1b}]0;x\u{7}".into();
         let text = waits(&all, 20, Colours::Off);
-        assert!(text.contains(" orders::query       4    16.060       5.020     61.0 %  \\u{1b}[2J 2\n"), "{text}");
+        assert!(text.contains(" orders::query       4    16.060       5.020     61.0 %  \\x1b[2J 2\n"), "{text}");
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
         let lines = worst(&all[0].waits, all[0].wall_ns, 1);
         assert_eq!(

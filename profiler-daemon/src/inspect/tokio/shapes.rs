@@ -83,18 +83,18 @@ impl<'d, 's> Shapes<'d, 's> {
         Ok(unit)
     }
 
-    /// The unit that a type is in, and its place there.
-    fn place(&self, of: TypeAt) -> gimli::Result<(Rc<Unit<Slice<'s>>>, UnitOffset)> {
+    /// The number of the unit that a type is in, and its place there.
+    pub(crate) fn place(&self, of: TypeAt) -> gimli::Result<(usize, UnitOffset)> {
         let nothing = gimli::Error::NoEntryAtGivenOffset(of.0 as u64);
         let behind = self.headers.partition_point(|header| header.debug_info_offset().is_none_or(|start| start.0 <= of.0));
         let number = behind.checked_sub(1).ok_or(nothing)?;
-        let unit = self.unit(number)?;
-        let offset = of.to_unit_offset(&unit.header).ok_or(nothing)?;
-        Ok((unit, offset))
+        let header = self.headers.get(number).ok_or(nothing)?;
+        Ok((number, of.to_unit_offset(header).ok_or(nothing)?))
     }
 
     fn entry(&self, of: TypeAt) -> gimli::Result<(Rc<Unit<Slice<'s>>>, DebuggingInformationEntry<Slice<'s>>)> {
-        let (unit, offset) = self.place(of)?;
+        let (place, offset) = self.place(of)?;
+        let unit = self.unit(place)?;
         let entry = unit.entry(offset)?;
         Ok((unit, entry))
     }
@@ -162,7 +162,8 @@ impl<'d, 's> Shapes<'d, 's> {
 
     /// The fields of a structure. Those of an enum's variants are not among them: which one is there is not known.
     pub(crate) fn members(&self, of: TypeAt) -> gimli::Result<Vec<Member>> {
-        let (unit, offset) = self.place(of)?;
+        let (place, offset) = self.place(of)?;
+        let unit = self.unit(place)?;
         let mut tree = unit.entries_tree(Some(offset))?;
         let mut children = tree.root()?.children();
         let mut members = Vec::new();
@@ -186,16 +187,35 @@ impl<'d, 's> Shapes<'d, 's> {
 
     /// The type of the generic parameter `name`.
     pub(crate) fn parameter(&self, of: TypeAt, name: &str) -> gimli::Result<Option<TypeAt>> {
-        let (unit, offset) = self.place(of)?;
+        Ok(self.named_parameters(of)?.into_iter().find(|(found, _)| found == name).and_then(|(_, type_of)| type_of))
+    }
+
+    /// The types of all generic parameters of a structure or function, in order.
+    pub(crate) fn parameters(&self, of: TypeAt) -> gimli::Result<Vec<TypeAt>> {
+        Ok(self.named_parameters(of)?.into_iter().filter_map(|(_, type_of)| type_of).collect())
+    }
+
+    fn named_parameters(&self, of: TypeAt) -> gimli::Result<Vec<(Cow<'s, str>, Option<TypeAt>)>> {
+        let (place, offset) = self.place(of)?;
+        let unit = self.unit(place)?;
         let mut tree = unit.entries_tree(Some(offset))?;
         let mut children = tree.root()?.children();
+        let mut parameters = Vec::new();
         while let Some(child) = children.next()? {
             let entry = child.entry();
-            if entry.tag() == constants::DW_TAG_template_type_parameter && self.entry_name(&unit, entry)? == name {
-                return Ok(reference(&unit, entry.attr_value(constants::DW_AT_type)));
+            if entry.tag() == constants::DW_TAG_template_type_parameter {
+                let type_of = reference(&unit, entry.attr_value(constants::DW_AT_type));
+                parameters.push((self.entry_name(&unit, entry)?, type_of));
             }
         }
-        Ok(None)
+        Ok(parameters)
+    }
+
+    /// What a function is an instance of.
+    pub(crate) fn origin(&self, of: TypeAt) -> gimli::Result<Option<TypeAt>> {
+        let (unit, entry) = self.entry(of)?;
+        let mut names = [constants::DW_AT_abstract_origin, constants::DW_AT_specification].into_iter();
+        Ok(names.find_map(|name| reference(&unit, entry.attr_value(name))))
     }
 
     /// The first thing inside a structure (itself included, through any number of structures, not through pointers) that `is_it`: bytes

@@ -163,8 +163,8 @@ impl Collector<'_, '_> {
             from: function,
             header,
             exchange: None,
-            // Who wakes by reference keeps it: the task outlives the exchange.
-            after_will_do: role == Role::WakeByRef,
+            // Who wakes by reference or clones a waker has one, and keeps it: the task outlives the exchange.
+            after_will_do: matches!(role, Role::WakeByRef | Role::CloneWaker),
         };
         if let Some(spot) = choose(self.functions, &decoded, range) {
             self.add(role, function, spot, task_type);

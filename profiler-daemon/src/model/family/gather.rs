@@ -97,6 +97,7 @@ impl<'c> Seen<'c> {
     fn child(&self, row: &RequestRow, child: &ChildRow, place: u32) -> Node {
         let root = Key::Scope(row.scope);
         let parent = match child.parent_task {
+            _ if child.spawned_by_root => Parent::Known(root),
             Some(task) if row.task_id == Some(task) => Parent::Known(root),
             Some(task) if row.children.iter().any(|other| other.task_id == Some(task)) => Parent::Known(Key::Task(task)),
             // Only the root runs outside of any task.

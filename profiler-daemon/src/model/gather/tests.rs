@@ -138,6 +138,9 @@ fn what_is_not_known_is_not_claimed() {
     assert!(!first.start_seen, "its number was given out before the window");
     assert!(!first.scheduled_known, "it ran outside of any task");
     assert!(capture.requests[1].start_seen && capture.requests[1].scheduled_known);
+    let mut late = collected();
+    late.live_requests[0].1.flags |= scope::TURNED_AWAY;
+    assert!(!gather(&setting(), &late).requests[1].start_seen, "it was entered before, when there was no room for it");
     let blind = Setting { scopes_before: None, wakes_seen: false, ids_known: false, ..setting() };
     let capture = gather(&blind, &collected());
     assert!(capture.requests.iter().all(|row| !row.start_seen && !row.scheduled_known && row.task_id.is_none()));

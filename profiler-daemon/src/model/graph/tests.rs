@@ -103,7 +103,7 @@ fn a_request_outside_of_any_task_says_so_and_its_id_is_spelled_out() {
     let id = fixture::capture().requests[2].id.clone();
     let drawn = text(&drawn(&fixture::capture(), &Selection::Request { id }, Metric::Wall, false));
     assert!(
-        drawn.keys().all(|stack| stack.starts_with("request <script>\\x3b\\u{1b}[31m\\xff\"'\\n 7 #1 / [no task] / ")),
+        drawn.keys().all(|stack| stack.starts_with("request <script>\\x3b\\x1b[31m\\xff\"'\\x0a 7 #1 / [no task] / ")),
         "{drawn:?}"
     );
 }

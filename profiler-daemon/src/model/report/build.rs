@@ -132,6 +132,9 @@ pub(crate) fn with_family(
 ) {
     for (child, of) in told.children.iter_mut().zip(&row.children) {
         let own = of.task_id.map(|_| spans.of_child(row.scope, of.task_id));
+        if of.spawned_by_root {
+            child.parent_id = row.task_id;
+        }
         (child.waits, child.waits_unknown_ns) = waits::of_child(&of.states, own, naming.stacks, naming.keep);
     }
     let nodes = seen.nodes(row);
@@ -148,10 +151,8 @@ pub(crate) fn with_family(
 #[must_use]
 pub fn request_name(row: &RequestRow) -> RequestName {
     let bytes = row.id.as_bytes();
-    let (id, id_hex) = match std::str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (printable(bytes), Some(row.id.to_hex())),
-    };
+    let id = printable(bytes);
+    let id_hex = (id.as_bytes() != bytes).then(|| row.id.to_hex());
     RequestName { id, id_hex, instance: row.instance }
 }
 

@@ -23,7 +23,9 @@ pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
 use super::family::CriticalPath;
+use super::request_id::RequestId;
 use super::states::{State, States};
+use super::text::printable;
 use super::waits::Wait;
 
 /// The value of [`Report::schema`].
@@ -55,16 +57,24 @@ pub struct Report {
     pub lost: BTreeMap<String, u64>,
 }
 
-/// What a request is called: `id`, and the exact bytes where they are not text.
+/// What a request is called: `id`, and the exact bytes where these are others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestName {
-    /// The id as the application chose it. Where it is not UTF-8: its printable form, `\xff` for a byte.
+    /// The id as every output writes it and `--request` takes it: what is not printable UTF-8 is `\xff`, a byte each, a backslash `\\`.
     pub id: String,
-    /// The id's bytes in lower-case hex, where it is not UTF-8.
+    /// The id's bytes in lower-case hex, where something in `id` is written so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_hex: Option<String>,
     /// 1 for the first request of this id, 2 for the next.
     pub instance: u64,
+}
+
+impl RequestName {
+    /// The id for a terminal. A report that comes over a socket or from a file may hold anything in the place of it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        RequestId::from_text(&self.id).map_or_else(|_| printable(self.id.as_bytes()), |id| id.to_string())
+    }
 }
 
 /// Time in each state.

@@ -9,7 +9,7 @@ use crate::model::text::printable;
 /// What the requests of one route came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// What their ids have in common, `*` for what they have not. Where it is not UTF-8: its printable form. Of `rest` nothing.
+    /// What their ids have in common, `*` for what they have not, in the form that ids have. Of `rest` nothing.
     pub route: String,
     /// More routes than are told apart: these are the requests of all others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -36,20 +36,17 @@ pub struct Route {
 /// The routes of a capture, the one first whose requests took the most time.
 pub(super) fn routes(capture: &Capture) -> Vec<Route> {
     let name = |scope| capture.requests.iter().find(|row| row.scope == scope).map(request_name);
-    let told = capture.routes.iter().map(|row| {
-        let text = std::str::from_utf8(&row.name).map(str::to_owned);
-        Route {
-            route: text.unwrap_or_else(|_| printable(&row.name)),
-            rest: row.rest,
-            count: row.count,
-            p50_ns: row.p50_ns,
-            p99_ns: row.p99_ns,
-            worst_ns: row.worst_ns,
-            worst: name(row.worst),
-            times: row.states.into(),
-            polls: row.polls,
-            longest_poll_ns: row.longest_poll_ns,
-        }
+    let told = capture.routes.iter().map(|row| Route {
+        route: printable(&row.name),
+        rest: row.rest,
+        count: row.count,
+        p50_ns: row.p50_ns,
+        p99_ns: row.p99_ns,
+        worst_ns: row.worst_ns,
+        worst: name(row.worst),
+        times: row.states.into(),
+        polls: row.polls,
+        longest_poll_ns: row.longest_poll_ns,
     });
     told.collect()
 }

@@ -196,7 +196,7 @@ fn a_request_id_that_is_no_text_keeps_its_bytes() {
         named,
         [
             ("order-42", None, 1),
-            ("<script>;\\u{1b}[31m\\xff\"'\\n 7", Some("3c7363726970743e3b1b5b33316dff22270a2037"), 1),
+            ("<script>;\\x1b[31m\\xff\"'\\x0a 7", Some("3c7363726970743e3b1b5b33316dff22270a2037"), 1),
             ("order-42", None, 2),
         ]
     );

@@ -73,7 +73,7 @@ fn tasks_that_wait_alike_are_one_group_the_longest_waiting_first() {
   [not_pending]
 
 3 tasks orders::handle (spawned): 1 scheduled, 2 suspended, the longest for 9.000 ms
-  tasks 2 of request order\\u{1b}42, 1, 3
+  tasks 2 of request order\\x1b42, 1, 3
   orders::handle                       src/orders.rs:31
     orders::load                       src/orders.rs:41
       tokio::sync::semaphore::acquire

@@ -12,6 +12,7 @@ pub(super) struct Quartiles {
 
 /// Attached against detached.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the report")]
 pub(super) struct Ratios {
     pub(super) throughput_ratio: Quartiles,
     pub(super) cpu_per_request_ratio: Quartiles,

@@ -1,7 +1,7 @@
 //! The benchmark's report as tables, and docs/await-costs.md around them.
 
 use super::super::grid::{decimal, grid, size, unknown};
-use super::report::{Layouts, Report, Shape, Spread};
+use super::report::{Layouts, Report, Shape, Spread, Stored};
 
 /// What stands before the tables.
 const HEAD: &str = "\
@@ -35,6 +35,16 @@ sum of its type and stack. `difference` is what slices with the walk took more t
 of slices that do not differ: what the rig itself gets wrong. Medians, with the quartiles in brackets.
 ";
 
+/// What stands before the table of stored wakers.
+const STORED: &str = "\
+## Stored wakers
+
+Where a program has no layouts, the stack is told in which a waker is stored. Here the leaf stores its waker at each poll, which is the most that one
+can do: Tokio's own store it once a wait. The same fixture with line tables only. A poll without the profiler; with it and `--no-await-wakers`; with
+the probe where a waker is stored, which returns at once; and with the stack told. `difference` is what slices of the last took more than those of
+the one before beside them: the price beyond the probe itself. Medians, with the quartiles in brackets.
+";
+
 /// What stands before the table of layouts.
 const LAYOUTS: &str = "\
 ## The layouts
@@ -59,16 +69,18 @@ pub(super) fn document(report: &Report, setting: &str) -> String {
     let rounds = format!("Slices of {} polls, {} of each kind for each row, by turns.", report.slice_polls, report.rounds);
     let further = further(&report.shapes).unwrap_or_default();
     format!(
-        "{HEAD}\nMeasured on {setting} {rounds}\n\n{WALKS}\n{}\n{further}\n{POLLS}\n{}\n{LAYOUTS}\n{}\n{TAIL}",
+        "{HEAD}\nMeasured on {setting} {rounds}\n\n{WALKS}\n{}\n{further}\n{POLLS}\n{}\n{STORED}\n{}\n{LAYOUTS}\n{}\n{TAIL}",
         walks(&report.shapes),
         polls(&report.shapes),
+        stored(&report.stored),
         layouts(&report.layouts)
     )
 }
 
 /// The tables alone.
 pub(super) fn tables(report: &Report) -> String {
-    format!("{}\n{}\n{}", walks(&report.shapes), polls(&report.shapes), layouts(&report.layouts))
+    let (walks, polls) = (walks(&report.shapes), polls(&report.shapes));
+    format!("{walks}\n{polls}\n{}\n{}", stored(&report.stored), layouts(&report.layouts))
 }
 
 fn walks(shapes: &[Shape]) -> String {
@@ -101,6 +113,15 @@ fn polls(shapes: &[Shape]) -> String {
             spread(shape.error),
             verdict(shape),
         ]
+    });
+    grid(&head, &rows.collect::<Vec<_>>())
+}
+
+fn stored(rows: &[Stored]) -> String {
+    let head = ["stored", "without the profiler", "no probe", "probe", "stack told", "difference"];
+    let rows = rows.iter().map(|row| {
+        let spreads = [row.bare, row.attached, row.probed, row.told, row.difference];
+        std::iter::once(row.what.clone()).chain(spreads.map(spread)).collect()
     });
     grid(&head, &rows.collect::<Vec<_>>())
 }
@@ -209,14 +230,16 @@ mod tests {
             Layouts { program: "large".to_owned(), info_bytes: 2_000_000, cpu_ns: 50_000_000, nodes: 7, ..Layouts::default() };
         let absent = Layouts { absent: Some("no debug information".to_owned()), ..Layouts::default() };
         let shapes = vec![shape("chain of 1", 800_000), shape("chain of 3", 69_999)];
-        let report = Report { quick: false, rounds: 4, slice_polls: 100, shapes, layouts: vec![seen, absent] };
+        let stored = vec![Stored { what: "in one function".to_owned(), difference: about(700_000), ..Stored::default() }];
+        let report = Report { quick: false, rounds: 4, slice_polls: 100, shapes, stored, layouts: vec![seen, absent] };
         let text = tables(&report);
         let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
         assert_eq!(cells[2][1..7], ["chain of 1", "3.0", "6.0", "900.0 (899.5 to 900.5)", "300.0", "150.0"]);
         assert_eq!(cells[7][5..8], ["800.0 (799.5 to 800.5)", "-4.0 (-70.0 to 60.0)", "800.0 ns, 16.0 % of the poll"]);
         assert_eq!(cells[8].get(7), Some(&"nothing beyond the error of 70.0 ns"));
-        assert_eq!(cells[12][1..8], ["large", "2.0 MB", "0.0 kB", "50.0 ms", "0.0 ms", "0.0 ms", "25.0"]);
-        assert_eq!(cells[13].get(4), Some(&"no debug information"));
+        assert_eq!((cells[12][1], cells[12][6]), ("in one function", "700.0 (699.5 to 700.5)"));
+        assert_eq!(cells[16][1..8], ["large", "2.0 MB", "0.0 kB", "50.0 ms", "0.0 ms", "0.0 ms", "25.0"]);
+        assert_eq!(cells[17].get(4), Some(&"no debug information"));
         assert!(
             document(&report, "a machine.")
                 .contains("takes 0.0 ns in the kernel and 0.0 ns in user space (chain of 3 against chain of 1)")

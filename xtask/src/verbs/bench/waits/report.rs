@@ -9,6 +9,7 @@ pub(super) struct Report {
     pub(super) rounds: usize,
     pub(super) slice_polls: u64,
     pub(super) shapes: Vec<Shape>,
+    pub(super) stored: Vec<Stored>,
     pub(super) layouts: Vec<Layouts>,
 }
 
@@ -35,6 +36,17 @@ pub(super) struct Shape {
     pub(super) on: Spread,
     pub(super) difference: Spread,
     pub(super) error: Spread,
+}
+
+/// A task whose leaf stores its waker at each poll.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Stored {
+    pub(super) what: String,
+    pub(super) bare: Spread,
+    pub(super) attached: Spread,
+    pub(super) probed: Spread,
+    pub(super) told: Spread,
+    pub(super) difference: Spread,
 }
 
 /// The layouts of one program.

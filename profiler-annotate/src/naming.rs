@@ -1,33 +1,52 @@
-//! Which id a request gets.
+//! Which id an HTTP request gets, whatever framework its headers are of.
+
+mod traceparent;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use http::{HeaderMap, HeaderName};
-
-use super::traceparent;
 use crate::id::RequestId;
-use crate::record::TraceContext;
+use crate::record::{Record, TraceContext};
+use crate::startup;
+
+/// The header that names a request, unless another one is asked for.
+pub(crate) const X_REQUEST_ID: &str = "x-request-id";
+
+/// How many requests had a header that could not be used. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unusable(Arc<AtomicU64>);
+
+impl Unusable {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The record of a request with these headers, see [`name`].
+    pub(crate) fn record<'h>(&self, headers: impl Fn(&str) -> Option<&'h [u8]>, id_header: &str) -> Record {
+        let named = name(headers, id_header);
+        if named.unusable_header {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Record::new(&named.id, named.trace, startup::request_id_key())
+    }
+}
 
 /// What the headers say about a request.
 #[derive(Debug)]
-pub(super) struct Named {
-    pub(super) id: RequestId,
-    pub(super) trace: TraceContext,
+struct Named {
+    id: RequestId,
+    trace: TraceContext,
     /// A header that should have given the id was there and could not be used.
-    pub(super) unusable_header: bool,
+    unusable_header: bool,
 }
 
 /// Names a request: by `id_header`, else by its `traceparent`, else by a made-up id. Where a header comes more than once, its
-/// first value counts.
-pub(super) fn name(headers: &HeaderMap, id_header: &HeaderName) -> Named {
-    let trace = headers.get("traceparent").map(|value| traceparent::parse(value.as_bytes()));
+/// first value counts, which is what `headers` gives. An id is any bytes that a header can hold: it is not ours to refuse.
+fn name<'h>(headers: impl Fn(&str) -> Option<&'h [u8]>, id_header: &str) -> Named {
+    let trace = headers("traceparent").map(traceparent::parse);
     let from_trace = trace.map(|trace| trace.map(|trace| trace_request_id(&trace)));
-    let from_header = headers.get(id_header).map(|value| {
-        let text = str::from_utf8(value.as_bytes()).ok()?;
-        RequestId::try_from(text).ok()
-    });
+    let from_header = headers(id_header).map(|value| RequestId::new(value).ok());
     let usable = from_header.or(from_trace);
     Named {
         id: usable.flatten().unwrap_or_else(made_up),
@@ -54,16 +73,13 @@ fn made_up() -> RequestId {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn named(pairs: &[(&'static str, &[u8])]) -> Named {
-        let headers =
-            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())).collect();
-        name(&headers, &HeaderName::from_static("x-request-id"))
+    fn named(pairs: &[(&str, &[u8])]) -> Named {
+        let value = |sought: &str| pairs.iter().find(|(name, _)| *name == sought).map(|(_, value)| *value);
+        name(value, X_REQUEST_ID)
     }
 
     #[test]
@@ -95,13 +111,30 @@ mod tests {
     #[test]
     fn an_unusable_header_is_counted_and_replaced() {
         let long = [b'x'; 65];
-        let bad: [(&'static str, &[u8]); 4] =
-            [("x-request-id", b""), ("x-request-id", &long), ("x-request-id", b"\xff\xfe"), ("traceparent", b"junk")];
+        let bad: [(&str, &[u8]); 3] = [("x-request-id", b""), ("x-request-id", &long), ("traceparent", b"junk")];
         for (header, value) in bad {
             let named = named(&[(header, value)]);
             assert!(named.unusable_header, "{header}");
             assert!(named.id.to_string().starts_with("gen-"), "{header}");
         }
+    }
+
+    #[test]
+    fn garbage_that_fits_stays_whole() {
+        for garbage in [&b"\xff\xfe"[..], b"<script>;\t\\", &[0x80; 64]] {
+            let named = named(&[("x-request-id", garbage)]);
+            assert!(!named.unusable_header);
+            assert_eq!(named.id.as_bytes(), garbage);
+        }
+    }
+
+    #[test]
+    fn unusable_headers_are_counted_over_all_clones() {
+        let unusable = Unusable::default();
+        let record = unusable.clone().record(|name| (name == X_REQUEST_ID).then_some(&b""[..]), X_REQUEST_ID);
+        assert!(record.request_id().to_string().starts_with("gen-"));
+        unusable.record(|_| None, X_REQUEST_ID);
+        assert_eq!(unusable.count(), 1);
     }
 
     #[test]
