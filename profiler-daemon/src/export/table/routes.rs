@@ -3,9 +3,9 @@
 use super::grid::{Cell, Colours, Grid, Look, beginning};
 use super::tasks::time_in;
 use crate::export::numbers::{ms_number, percent};
-use crate::model::State;
 use crate::model::report::Route;
 use crate::model::text::printable;
+use crate::model::{RequestId, State};
 
 /// Columns of a route that are shown.
 const ROUTE_WIDTH: usize = 48;
@@ -27,7 +27,7 @@ pub fn routes(rows: &[Route], colours: Colours) -> String {
     heading.extend([Cell::number("polls"), Cell::text("the worst")]);
     grid.row(heading.into_iter().map(|cell| cell.looking(Look::Heading)).collect());
     for row in rows {
-        let name = if row.rest { "(other routes)".to_owned() } else { beginning(&printable(row.route.as_bytes()), ROUTE_WIDTH) };
+        let name = if row.rest { "(other routes)".to_owned() } else { beginning(&shown(&row.route), ROUTE_WIDTH) };
         let mut cells = vec![Cell::text(name), Cell::number(row.count.to_string())];
         cells.extend([row.p50_ns, row.p99_ns, row.worst_ns].map(|ns| Cell::number(ms_number(ns))));
         for state in State::ALL {
@@ -42,6 +42,11 @@ pub fn routes(rows: &[Route], colours: Colours) -> String {
         grid.row(cells);
     }
     grid.render("", colours)
+}
+
+/// A route for a terminal: it has the form that ids have, unless the report comes from somebody who writes others.
+fn shown(route: &str) -> String {
+    RequestId::from_text(route).map_or_else(|_| printable(route.as_bytes()), |id| id.to_string())
 }
 
 #[cfg(test)]
