@@ -32,6 +32,7 @@
 //! | the current request's record, OTEP 4947 | thread-local `otel_thread_ctx_v1` | any reader of OpenTelemetry thread contexts |
 //! | the attribute names, OTEP 4719 | mapping `OTEL_CTX` (feature `process-context`, on by default) | the same |
 //! | probes `profiler_annotate:scope_enter`, `scope_exit`, `scope_end`; of wanted requests also `scope_wake`, `scope_spawn`, `scope_task` | notes `.note.stapsdt` | profiler-daemon, bpftrace, perf, GDB |
+//! | the times of each request, while a profiler asks for them | a block on the heap, its address in a thread-local of its own and at the probe `scope_times` | profiler-daemon |
 //! | a table: where the slot is, and which requests are wanted | section `.profiler_annotate` | profiler-daemon |
 //!
 //! All of it survives `strip`, fat LTO and static linking. [`layout`] describes it byte by byte.
@@ -66,6 +67,7 @@ mod scope;
 mod spawn;
 mod startup;
 mod table;
+mod times;
 #[cfg(feature = "tower")]
 mod tower;
 mod waker;

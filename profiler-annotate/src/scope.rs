@@ -91,8 +91,8 @@ pub fn current_request_id() -> Option<RequestId> {
 #[must_use = "futures do nothing unless polled"]
 pub struct Scope<F> {
     state: State,
-    /// What a wanted scope is woken through.
-    waker: Option<Box<OwnWaker>>,
+    /// What a scope that is wanted or keeps its times is woken through; the times are there.
+    waker: Option<OwnWaker>,
     /// Dropped by hand, so that its destructors run inside the scope.
     future: ManuallyDrop<F>,
     /// The record's address is published: once polled, it must not move.
@@ -125,19 +125,21 @@ impl<F: Future> Future for Scope<F> {
         let future: &mut F = future;
         let poll: fn(Pin<&mut F>, &mut Context<'_>) -> Poll<F::Output> = F::poll;
         let place = Place { future: ptr::from_mut(future).cast(), poll: poll as *const () };
-        let mut entered = state.enter(&place);
+        state.look();
+        let own = state.purpose().map(|purpose| OwnWaker::of(waker, purpose, cx.waker()));
+        let mut entered = state.enter(&place, own.and_then(OwnWaker::times));
         // SAFETY: pinned with the scope, as said above, and dropped in place.
         let future = unsafe { Pin::new_unchecked(future) };
-        let output = match entered.wanted() {
+        let output = match own {
             None => future.poll(cx),
-            Some(seq) => future.poll(&mut Context::from_waker(OwnWaker::of(waker, seq, cx.waker()))),
+            Some(own) => own.lend(|waker| future.poll(&mut Context::from_waker(waker))),
         };
         if output.is_pending() {
             entered.left_pending();
         }
         drop(entered);
         if output.is_ready() {
-            state.end();
+            state.end(own.and_then(OwnWaker::times), false);
         }
         output
     }
@@ -146,15 +148,15 @@ impl<F: Future> Future for Scope<F> {
 impl<F> Drop for Scope<F> {
     fn drop(&mut self) {
         /// Ends the scope even when the future's destructor panics.
-        struct End<'a>(&'a mut State);
+        struct End<'a>(&'a mut State, Option<&'a OwnWaker>);
 
         impl Drop for End<'_> {
             fn drop(&mut self) {
-                self.0.end();
+                self.0.end(self.1.and_then(OwnWaker::times), true);
             }
         }
 
-        let end = End(&mut self.state);
+        let end = End(&mut self.state, self.waker.as_ref());
         let _current = end.0.as_current();
         // SAFETY: dropped here only, and in place, as pinning asks.
         unsafe { ManuallyDrop::drop(&mut self.future) };

@@ -146,7 +146,10 @@ impl<F> Closure<F> {
         let Self { mut whole, function } = self;
         let place = Place { future: ptr::null(), poll: ptr::null() };
         // The closure is dropped inside the scope, as a future is.
-        let entered = whole.0.as_mut().map(|state| state.enter(&place));
+        let entered = whole.0.as_mut().map(|state| {
+            state.look();
+            state.enter(&place, None)
+        });
         let result = function();
         drop(entered);
         result
@@ -159,7 +162,7 @@ struct Whole(Option<State>);
 impl Drop for Whole {
     fn drop(&mut self) {
         if let Some(state) = &mut self.0 {
-            state.end();
+            state.end(None, false);
         }
     }
 }

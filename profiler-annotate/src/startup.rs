@@ -17,7 +17,7 @@ pub(crate) fn request_id_key() -> u8 {
     STARTED.call_once(|| {
         let context = publish_process_context();
         let key = if context == ProcessContext::Foreign { UNNAMED_KEY } else { REQUEST_ID_KEY };
-        abi::table().publish(abi::slot_offset(), key, context);
+        abi::table().publish(abi::slot_offset(), abi::times_offset(), key, context);
     });
     abi::table().request_id_key().unwrap_or(UNNAMED_KEY)
 }

@@ -37,7 +37,9 @@ pub(crate) struct Asked {
     pub(crate) rules: AtomicU32,
     pub(crate) children: AtomicU32,
     pub(crate) sample_below: AtomicU64,
-    _reserved: [AtomicU64; 5],
+    /// With the mode for it: scopes keep their own times since this moment (ns, `CLOCK_MONOTONIC`).
+    pub(crate) times_since_ns: AtomicU64,
+    _reserved: [AtomicU64; 4],
 }
 
 /// What scopes write while they are asked to.
@@ -69,7 +71,8 @@ pub(crate) struct Table {
     request_id_key: AtomicU8,
     process_context: AtomicU8,
     _reserved: [u8; 2],
-    _reserved_too: [u64; 4],
+    times_offset: AtomicI64,
+    _reserved_too: [u64; 3],
     pub(crate) asked: Asked,
     pub(crate) answered: Answered,
     /// Who wrote it: the daemon's own affair.
@@ -85,11 +88,13 @@ const _: () = {
     assert!(offset_of!(Table, state) == 24);
     assert!(offset_of!(Table, request_id_key) == 28);
     assert!(offset_of!(Table, process_context) == 29);
+    assert!(offset_of!(Table, times_offset) == 32);
     assert!(offset_of!(Table, asked) == 64);
     assert!(offset_of!(Table, asked.modes) == 68);
     assert!(offset_of!(Table, asked.rules) == 72);
     assert!(offset_of!(Table, asked.children) == 76);
     assert!(offset_of!(Table, asked.sample_below) == 80);
+    assert!(offset_of!(Table, asked.times_since_ns) == 88);
     assert!(offset_of!(Table, answered) == 128);
     assert!(offset_of!(Table, answered.tokens) == 136);
     assert!(offset_of!(Table, _owner) == 192);
@@ -117,6 +122,7 @@ impl Default for Table {
             request_id_key: AtomicU8::default(),
             process_context: AtomicU8::default(),
             _reserved: Default::default(),
+            times_offset: AtomicI64::default(),
             _reserved_too: Default::default(),
             asked: Asked {
                 generation: AtomicU32::default(),
@@ -124,6 +130,7 @@ impl Default for Table {
                 rules: AtomicU32::default(),
                 children: AtomicU32::default(),
                 sample_below: AtomicU64::default(),
+                times_since_ns: AtomicU64::default(),
                 _reserved: Default::default(),
             },
             answered: Answered { next_left: AtomicI64::default(), tokens: Default::default(), _reserved: Default::default() },
@@ -143,8 +150,9 @@ impl Table {
     }
 
     /// Fills in what is known at the first scope only.
-    pub(crate) fn publish(&self, slot_offset: i64, request_id_key: u8, context: ProcessContext) {
+    pub(crate) fn publish(&self, slot_offset: i64, times_offset: i64, request_id_key: u8, context: ProcessContext) {
         self.slot_offset.store(slot_offset, Ordering::Relaxed);
+        self.times_offset.store(times_offset, Ordering::Relaxed);
         self.request_id_key.store(request_id_key, Ordering::Relaxed);
         self.process_context.store(context as u8, Ordering::Relaxed);
         self.state.store(READY, Ordering::Release);

@@ -1,53 +1,130 @@
-//! A waker of a wanted scope's own: it says from outside when the scope was woken, so that nobody else's wakes need a probe.
+//! A scope's own waker: it notes, or says from outside, when the scope was woken, so that nobody else's wakes need a probe. Made only
+//! for a scope that is wanted or keeps its times.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::abi;
+use crate::times::{Kept, Times};
+
+/// Whom a waker of its own is for, and what it is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purpose {
+    /// The scope's number.
+    pub(crate) seq: u64,
+    /// Its wakes are said from outside.
+    pub(crate) wanted: bool,
+    /// It keeps its times: those that the table asks for since this moment (ns). 0: it does not.
+    pub(crate) since_ns: u64,
+    /// Its first poll is in them.
+    pub(crate) start_seen: bool,
+}
 
 /// Wakes the task around the scope, and says so first.
 struct Signal {
-    seq: u64,
+    purpose: Purpose,
     task: Waker,
+    times: Option<Times>,
 }
 
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
+impl Signal {
+    fn wake(&self) {
         // Before the task's wake: behind it the scope may be entered already.
-        abi::scope_wake(self.seq);
+        if let Some(times) = &self.times {
+            times.woken();
+        }
+        if self.purpose.wanted {
+            abi::scope_wake(self.purpose.seq);
+        }
         self.task.wake_by_ref();
     }
 }
 
-/// The waker that a wanted scope hands on, and what it stands for.
-pub(crate) struct OwnWaker {
-    signal: Arc<Signal>,
-    waker: Waker,
+/// What a waker's data pointer is: an `Arc` of a signal, as `Waker::from(Arc)` has it. Written out, so that a poll can have a waker
+/// without counting one.
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_one);
+
+/// # Safety
+/// `data` is `Arc::into_raw` or `Arc::as_ptr` of a living `Arc<Signal>`.
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: the caller's.
+    unsafe { Arc::increment_strong_count(data.cast::<Signal>()) };
+    RawWaker::new(data, &VTABLE)
 }
 
+/// # Safety
+/// As [`clone`], and one count is the caller's to give.
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the caller's.
+    unsafe { Arc::from_raw(data.cast::<Signal>()) }.wake();
+}
+
+/// # Safety
+/// As [`clone`].
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the caller's; the count that the waker has keeps it alive.
+    unsafe { &*data.cast::<Signal>() }.wake();
+}
+
+/// # Safety
+/// As [`wake`].
+unsafe fn drop_one(data: *const ()) {
+    // SAFETY: the caller's.
+    drop(unsafe { Arc::from_raw(data.cast::<Signal>()) });
+}
+
+/// The waker that a scope hands on, and what it stands for.
+pub(crate) struct OwnWaker(Arc<Signal>);
+
 impl OwnWaker {
-    /// The waker for scope `seq` in the task of `task`: the one in `kept` as long as the task is the same, so that leaves see that they
+    /// The waker for `purpose` in the task of `task`: the one in `kept` as long as both are the same, so that leaves see that they
     /// hold it already.
-    pub(crate) fn of<'a>(kept: &'a mut Option<Box<Self>>, seq: u64, task: &Waker) -> &'a Waker {
-        if !kept.as_ref().is_some_and(|own| own.signal.task.will_wake(task)) {
-            *kept = None;
+    #[inline]
+    pub(crate) fn of<'a>(kept: &'a mut Option<Self>, purpose: Purpose, task: &Waker) -> &'a Self {
+        if !kept.as_ref().is_some_and(|own| own.0.purpose == purpose && own.0.task.will_wake(task)) {
+            *kept = Some(Self::made(kept.as_ref(), purpose, task));
         }
-        let own = kept.get_or_insert_with(|| {
-            let signal = Arc::new(Signal { seq, task: task.clone() });
-            let waker = Waker::from(Arc::clone(&signal));
-            Box::new(Self { signal, waker })
+        kept.get_or_insert_with(|| Self::made(None, purpose, task))
+    }
+
+    /// Times go on where the scope has changed its task, and begin anew where others are asked for.
+    #[cold]
+    fn made(before: Option<&Self>, purpose: Purpose, task: &Waker) -> Self {
+        let times = (purpose.since_ns != 0).then(|| {
+            let times = Times::new(purpose.seq, purpose.start_seen);
+            let before = before.filter(|own| own.0.purpose.since_ns == purpose.since_ns);
+            if let Some(before) = before.and_then(Self::times) {
+                // SAFETY: the caller's scope's own, which it has to itself.
+                let old = unsafe { Kept::new(before) };
+                // SAFETY: nobody else has them yet.
+                unsafe { Kept::new(&times) }.go_on_from(&old);
+            }
+            times
         });
-        &own.waker
+        Self(Arc::new(Signal { purpose, task: task.clone(), times }))
+    }
+
+    /// The times that its scope keeps.
+    #[inline]
+    pub(crate) fn times(&self) -> Option<&Times> {
+        self.0.times.as_ref()
+    }
+
+    /// Calls `poll` with the waker.
+    #[inline]
+    pub(crate) fn lend<T>(&self, poll: impl FnOnce(&Waker) -> T) -> T {
+        let data = Arc::as_ptr(&self.0).cast::<()>();
+        // SAFETY: the functions keep a waker's contract, with the signal's count; this one borrows ours and never gives it back.
+        let waker = ManuallyDrop::new(unsafe { Waker::new(data, &VTABLE) });
+        poll(&waker)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
 
     use super::*;
 
@@ -60,17 +137,41 @@ mod tests {
         }
     }
 
+    const WANTED: Purpose = Purpose { seq: 1, wanted: true, since_ns: 0, start_seen: false };
+
     #[test]
     fn wakes_the_task_and_stays_the_same_while_the_task_does() {
         let (one, other) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let (task, another) = (Waker::from(Arc::clone(&one)), Waker::from(Arc::clone(&other)));
         let mut kept = None;
-        let first = OwnWaker::of(&mut kept, 1, &task).clone();
-        assert!(OwnWaker::of(&mut kept, 1, &task.clone()).will_wake(&first));
+        let first = OwnWaker::of(&mut kept, WANTED, &task).lend(Waker::clone);
+        assert!(OwnWaker::of(&mut kept, WANTED, &task.clone()).lend(|own| own.will_wake(&first)));
         first.wake_by_ref();
-        let moved = OwnWaker::of(&mut kept, 1, &another).clone();
+        let moved = OwnWaker::of(&mut kept, WANTED, &another).lend(Waker::clone);
         assert!(!moved.will_wake(&first));
+        drop(kept);
         moved.wake();
-        assert_eq!((one.0.load(Ordering::Relaxed), other.0.load(Ordering::Relaxed)), (1, 1));
+        first.wake();
+        assert_eq!((one.0.load(Ordering::Relaxed), other.0.load(Ordering::Relaxed)), (2, 1));
+        assert_eq!((Arc::strong_count(&one), Arc::strong_count(&other)), (2, 2), "nothing is kept or given twice");
+    }
+
+    #[test]
+    fn times_go_on_in_another_task_and_begin_anew_for_another_reader() {
+        let (task, another) = (Waker::from(Arc::new(Count::default())), Waker::from(Arc::new(Count::default())));
+        let timed = Purpose { since_ns: 5, wanted: false, start_seen: true, ..WANTED };
+        let mut kept = None;
+        let polled = |own: &OwnWaker| {
+            // SAFETY: nobody else has them.
+            let kept = || unsafe { Kept::new(own.times().unwrap()) };
+            drop(kept().enter());
+            kept().sums()
+        };
+        let one = polled(OwnWaker::of(&mut kept, timed, &task));
+        let two = polled(OwnWaker::of(&mut kept, timed, &another));
+        assert_eq!((one.first_ns(), one.polls(), two.polls()), (two.first_ns(), 1, 2));
+        let later = Purpose { since_ns: 6, start_seen: false, ..timed };
+        assert_eq!(polled(OwnWaker::of(&mut kept, later, &another)).polls(), 1);
+        assert!(OwnWaker::of(&mut kept, WANTED, &another).times().is_none());
     }
 }

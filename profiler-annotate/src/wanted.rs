@@ -13,6 +13,9 @@ pub(crate) const MODE_RULES: u32 = 1;
 /// `Asked::modes`: a request that carries a good token is wanted.
 pub(crate) const MODE_TOKENS: u32 = 2;
 
+/// `Asked::modes`: every scope keeps its own times.
+pub(crate) const MODE_TIMES: u32 = 4;
+
 /// `Rule::kind`: this id and no other.
 const EXACT: u8 = 1;
 /// `Rule::kind`: ids that begin so.
@@ -53,6 +56,14 @@ pub(crate) fn judge(table: &Table, case: &Case<'_>) -> bool {
         return true;
     }
     case.new && (scatter(case.seq) < below || take_one(&table.answered.next_left))
+}
+
+/// Since when every scope is to keep its own times (ns, `CLOCK_MONOTONIC`): it also tells one who asks from another. 0: nobody does.
+pub(crate) fn times_since_ns(table: &Table) -> u64 {
+    let asked = &table.asked;
+    // What the daemon wrote before it changed the generation, which the caller has loaded.
+    fence(Ordering::Acquire);
+    if asked.modes.load(Ordering::Relaxed) & MODE_TIMES == 0 { 0 } else { asked.times_since_ns.load(Ordering::Relaxed) }
 }
 
 fn matches(rule: &Rule, record: &Record) -> bool {

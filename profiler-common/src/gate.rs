@@ -29,6 +29,9 @@ pub struct Gate {
     pub requests_only: u32,
     /// 1: scopes are chosen by the annotation, so whatever scope reaches a probe is wanted; 0: they are chosen here.
     pub chosen_there: u32,
+    /// Where a thread's word about the scope that keeps its times stands, from the thread pointer (bytes, wrapping). 0: no scope keeps any,
+    /// as far as is known.
+    pub times_offset: u64,
 }
 
 /// [`Gate::awaits`]: nobody's.
@@ -53,6 +56,7 @@ impl Gate {
         sample_period_ns: 0,
         requests_only: 0,
         chosen_there: 0,
+        times_offset: 0,
     };
 
     /// Whether an event at `now_ns` counts.

@@ -26,6 +26,7 @@ pub mod site;
 pub mod states;
 pub mod task;
 pub mod thread;
+pub mod times;
 pub mod totals;
 pub mod unwind;
 

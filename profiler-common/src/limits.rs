@@ -18,6 +18,12 @@ pub const TASKS: u32 = 262_144;
 /// Wanted requests in flight.
 pub const SCOPES: u32 = 16_384;
 
+/// Requests in flight that keep their own times and have been off their CPU in a poll.
+pub const TIMED: u32 = 65_536;
+
+/// Requests inside one another whose own times are told when a thread leaves its CPU.
+pub const TIMED_DEPTH: usize = 4;
+
 /// Request ids that can be asked for at once.
 pub const WANTED: u32 = 1024;
 

@@ -33,6 +33,9 @@ pub const LEFT_PENDING: u32 = 32;
 /// It may have been entered before, when there was no room for it: its times begin later than it did.
 pub const TURNED_AWAY: u32 = 64;
 
+/// It has kept its times itself: nothing is known of its task, its stacks or its awaits.
+pub const TIMED: u32 = 256;
+
 /// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
 pub const KEYED: u64 = 1 << 63;
 
@@ -42,7 +45,7 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TURNED_AWAY`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TURNED_AWAY`], [`TIMED`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,

@@ -45,6 +45,8 @@ pub enum SiteRole {
     ScopeSpawn = 14,
     /// A child has been spawned; arguments: its sequence number, address of a pointer to its task's header.
     ScopeTask = 15,
+    /// A scope that has kept its own times is over; arguments: record, sequence number, address of the times.
+    ScopeTimes = 16,
     /// A task is put into its `LocalSet`'s queue, by its spawn or by a wake; first argument: header.
     LocalScheduled = 20,
 }

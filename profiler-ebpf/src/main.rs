@@ -33,6 +33,7 @@ mod spawn;
 mod stack;
 mod tasks;
 mod threads;
+mod times;
 
 mod unwind;
 mod wake;
@@ -152,6 +153,13 @@ pub fn scope_spawn(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn scope_task(ctx: ProbeContext) -> u32 {
     children::task(&Hit::new(&ctx));
+    0
+}
+
+/// A scope that has kept its own times is over.
+#[uprobe]
+pub fn scope_times(ctx: ProbeContext) -> u32 {
+    times::deliver(&Hit::new(&ctx));
     0
 }
 

@@ -7,13 +7,16 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use profiler_common::awaits::{
     AwaitKey, AwaitStack, AwaitSum, AwaitWalk, AwaitWalks, Edge, Node, RequestKey, WakerKey, WakerShape,
 };
+use profiler_common::clock::OffCpu;
 use profiler_common::foreign::{ForeignLook, ForeignRecord, ForeignSlot, ForeignSlots};
 use profiler_common::gate::Gate;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, FOREIGN_IDS,
     REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
-use profiler_common::limits::{THREADS as MAX_THREADS, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED};
+use profiler_common::limits::{
+    THREADS as MAX_THREADS, TIMED as MAX_TIMED, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED,
+};
 use profiler_common::loss::LOSSES as LOSS_COUNT;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
@@ -22,6 +25,7 @@ use profiler_common::scope::ScopeRow;
 use profiler_common::site::TypeRow;
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
+use profiler_common::times::KeptTimes;
 use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::{Chunk, Region, RegionTable, Rule, Walks};
 
@@ -42,6 +46,11 @@ pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, B
 /// Wanted requests in flight, by scope sequence number.
 #[map]
 pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
+
+/// How much of their polls requests that keep their own times were off the CPU, by scope sequence number. Allocated before use:
+/// `sched_switch` must not allocate.
+#[map]
+pub static TIMED: HashMap<u64, OffCpu> = HashMap::with_max_entries(MAX_TIMED, 0);
 
 /// The lowest id that is known to belong to a task that was spawned inside the window, 0 while none is. Written by the daemon as the window
 /// opens, if it can tell; lowered by spawns that are seen.
@@ -152,6 +161,8 @@ pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 /// Rows to start from: too big for the 512 bytes of BPF stack, so they stand in the read-only section.
 pub static NEW_THREAD: ThreadRow = ThreadRow::NEW;
 /// See [`NEW_THREAD`].
+pub static NO_TIME_OFF: OffCpu = OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 };
+/// See [`NEW_THREAD`].
 pub static NEW_WALK: Walk = Walk::NEW;
 /// See [`NEW_THREAD`].
 pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
@@ -179,6 +190,7 @@ pub struct SharedTypes {
     rule: Rule,
     region: Region,
     walks: Walks,
+    kept: KeptTimes,
     request: RequestRecord,
     child: ChildRecord,
     awaited: AwaitRecord,

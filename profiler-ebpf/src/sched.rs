@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 
+use profiler_common::limits::TIMED_DEPTH;
 use profiler_common::loss::Loss;
 use profiler_common::record::RecordKind;
 use profiler_common::thread::OffReason;
@@ -10,7 +11,7 @@ use crate::losses::lose;
 use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
 use crate::memory::read_kernel;
 use crate::stack::{self, Event};
-use crate::{globals, spans, threads};
+use crate::{globals, threads, times};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
@@ -34,14 +35,16 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
     }
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
-    if leaving && let Some(row) = threads::known(tid) {
+    let timed = if leaving { times::inside(&gate) } else { [0; TIMED_DEPTH] };
+    if leaving && let Some(row) = times::leaving(tid, &timed) {
         // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
         let cpu_ns = threads::cpu_time();
         if row.is_off() {
             lose(Loss::SwitchInUnseen);
             let off = row.on_unseen_switch_in(now_ns, cpu_ns.saturating_sub(row.cpu_ns));
-            spans::back(row, tid, off);
+            times::back(row, tid, off);
         }
+        row.timed = timed;
         let reason = OffReason::of_switch(preempt, prev_state);
         row.on_switch_out(now_ns, reason);
         row.cpu_ns = cpu_ns;
@@ -52,7 +55,7 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
         && let Some(row) = threads::known(tid)
     {
         let off = row.on_switch_in(now_ns);
-        spans::back(row, tid, off);
+        times::back(row, tid, off);
     }
 }
 

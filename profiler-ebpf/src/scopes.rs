@@ -22,11 +22,11 @@ use crate::{atomics, awaits, children, maps, spans, threads};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
-const ID_LENGTH_OFFSET: u64 = 29;
+pub const ID_LENGTH_OFFSET: u64 = 29;
 /// See [`ID_LENGTH_OFFSET`].
-const ID_OFFSET: u64 = 30;
+pub const ID_OFFSET: u64 = 30;
 /// The trace id comes first; zeros for none.
-const TRACE_ID_OFFSET: u64 = 0;
+pub const TRACE_ID_OFFSET: u64 = 0;
 
 /// What [`WANTED`] says of a key: a request id.
 pub const WANTED_ID: u32 = 1;

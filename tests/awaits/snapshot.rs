@@ -34,7 +34,7 @@ fn parked_tasks_are_where_they_are() -> Result<()> {
 
 fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     let corpus = Corpus::park(cell)?;
-    let daemon = Daemon::attach(corpus.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(corpus.pid(), &["--all-requests", "--mode", "process"])?;
     std::thread::sleep(FOUND);
     let ended = daemon.ask(&["tasks", "--awaits", "--once", "--format", "json"])?;
     if ended.code() != 0 {

@@ -37,7 +37,7 @@ fn waits_are_where_they_are() -> Result<()> {
 /// What is wrong with the stacks and times of one profile.
 fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     let mut corpus = Corpus::start(cell)?;
-    let daemon = Daemon::attach(corpus.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(corpus.pid(), &["--all-requests", "--mode", "process"])?;
     let mut attempts = Attempts::default();
     let mut wrong = Vec::new();
     for _ in 0..ATTEMPTS {

@@ -58,7 +58,7 @@ fn a_request_may_end_while_its_child_runs() -> Result<()> {
     let mut attempts = Attempts::default();
     for _ in 0..ATTEMPTS {
         // Every request is measured, so that the window stays open for the child.
-        let daemon = profiler_tests::daemon::Daemon::attach(fixture.pid(), &["--all-requests"])?;
+        let daemon = profiler_tests::daemon::Daemon::attach(fixture.pid(), &["--all-requests", "--mode", "process"])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
         daemon.end(libc::SIGINT)?;

@@ -18,3 +18,4 @@ mod run;
 mod runtimes;
 mod sampling;
 mod snapshot;
+mod times;

@@ -43,7 +43,7 @@ fn all_requests_of_every_shape() -> Result<()> {
     let mut fixture = Fixture::start("requests --concurrent 16")?;
     let mut attempts = Attempts::default();
     for _ in 0..ATTEMPTS {
-        let daemon = Daemon::attach(fixture.pid(), &["--all-requests"])?;
+        let daemon = Daemon::attach(fixture.pid(), &["--all-requests", "--mode", "process"])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
         daemon.end(libc::SIGTERM)?;

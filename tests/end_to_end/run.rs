@@ -12,7 +12,7 @@ fn a_daemon_answers_and_leaves() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("requests --concurrent 8")?;
-    let daemon = Daemon::attach(fixture.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(fixture.pid(), &["--all-requests", "--mode", "process"])?;
     let socket = daemon.socket();
     let mode = std::fs::metadata(&socket).map_err(Failure::io("the socket"))?.permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

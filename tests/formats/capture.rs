@@ -78,6 +78,7 @@ fn request(scope: u64, id: RequestId, task_id: u64) -> RequestRow {
         task_type: Some(TypeIndex(0)),
         task_id: Some(task_id),
         trace: None,
+        kept_times: false,
         children: Vec::new(),
     }
 }

@@ -77,6 +77,7 @@ impl Wish {
             wake_all: self.wake_all,
             requests_only: self.requests_only,
             chosen_there: self.requests_only,
+            keep_times: false,
             wanted: self.wanted.as_deref().unwrap_or_default(),
             wanted_traces: &self.wanted_traces,
             awaits: self.awaits,

@@ -94,7 +94,7 @@ pub(crate) fn instructions(build: &Build, inspection: &Inspection, bytes: &[u8])
 /// Every poll's end is seen before the task is released, without a return probe.
 pub(crate) fn plan(build: &Build, inspection: &Inspection) {
     let machine = Machine { kernel: (6, 18), uprobe_multi: MultiSupport::Yes, uretprobe_safe: false, virtual_machine: true };
-    let wanted = Wanted { tasks: true, scopes: false, wakes: true, spawns: true, wakers: true };
+    let wanted = Wanted { tasks: true, times: false, scopes: false, wakes: true, spawns: true, wakers: true };
     let plan =
         profiler_daemon::plan::plan(inspection, &machine, &wanted).unwrap_or_else(|error| panic!("{}: {error}", build.name()));
     assert_eq!(plan.poll_end, PollEndMethod::BeforeRelease, "{}", build.name());

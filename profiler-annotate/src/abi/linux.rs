@@ -6,6 +6,7 @@
 //!
 //! * **Slot**: `otel_thread_ctx_v1`, a thread-local pointer. Reached through the initial-exec model, which the linker relaxes to
 //!   a constant in an executable. The OTEP requires readers to support it.
+//! * **Times**: `profiler_annotate_times_v2`, a thread-local of our own for the scopes that keep their times: in the slot may stand anybody's.
 //! * **Probe sites**: functions of a `nop` and a `ret`. Written out rather than `#[inline(never)]`, since a compiler may still
 //!   clone such a function and its site with it; and the arguments are then where the C calling convention puts them. The
 //!   kernel emulates the one-byte `nop` instead of single-stepping it (`arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops`). A site
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use crate::record::Record;
 use crate::scope::Place;
 use crate::table::{self, Table};
+use crate::times::Times;
 
 /// One probe: a site, its semaphore and its note.
 macro_rules! probe {
@@ -80,6 +82,7 @@ mod probes {
     probe!("scope_wake", "8@%rdi");
     probe!("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx");
     probe!("scope_task", "8@%rdi 8@%rsi");
+    probe!("scope_times", "8@%rdi 8@%rsi 8@%rdx");
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -92,6 +95,7 @@ mod probes {
     probe!("scope_wake", "8@x0");
     probe!("scope_spawn", "8@x0 8@x1 8@x2 8@x3");
     probe!("scope_task", "8@x0 8@x1");
+    probe!("scope_times", "8@x0 8@x1 8@x2");
 }
 
 global_asm!(
@@ -107,6 +111,36 @@ global_asm!(
 );
 
 global_asm!(
+    ".ifndef profiler_annotate_times_v2",
+    ".section .tbss.profiler_annotate_times_v2,\"awT\",%nobits",
+    ".balign 8",
+    ".weak profiler_annotate_times_v2",
+    ".hidden profiler_annotate_times_v2",
+    ".type profiler_annotate_times_v2, %tls_object",
+    ".size profiler_annotate_times_v2, 8",
+    "profiler_annotate_times_v2: .zero 8",
+    ".endif",
+    ".text",
+);
+
+/// What the table says from the start of where the pointer to times is: the linker knows. On aarch64 there is no way to ask it in data, and
+/// it is written at the first scope.
+#[cfg(target_arch = "x86_64")]
+macro_rules! times_offset_in_data {
+    () => {
+        ".8byte profiler_annotate_times_v2@TPOFF"
+    };
+}
+
+/// See x86-64's.
+#[cfg(target_arch = "aarch64")]
+macro_rules! times_offset_in_data {
+    () => {
+        ".8byte 0"
+    };
+}
+
+global_asm!(
     ".ifndef profiler_annotate_table_v2",
     ".section .profiler_annotate,\"aw\",%progbits",
     ".balign 64",
@@ -116,7 +150,9 @@ global_asm!(
     "profiler_annotate_table_v2:",
     ".8byte {magic}",
     ".4byte {version}, {size}",
-    ".zero {size} - 16",
+    ".zero 16",
+    times_offset_in_data!(),
+    ".zero {size} - 40",
     ".endif",
     ".text",
     magic = const table::MAGIC,
@@ -132,6 +168,7 @@ unsafe extern "C" {
     safe fn profiler_annotate_scope_wake(seq: u64);
     #[cfg(feature = "tokio")]
     safe fn profiler_annotate_scope_spawn(record: *const Record, seq: u64, parent: u64, kind: u64);
+    safe fn profiler_annotate_scope_times(record: *const Record, seq: u64, times: *const Times);
     #[cfg(feature = "tokio")]
     safe fn profiler_annotate_scope_task(seq: u64, handle: *const ());
 
@@ -191,86 +228,126 @@ pub(crate) fn scope_task<H>(seq: u64, handle: &H) {
     profiler_annotate_scope_task(seq, ptr::from_ref(handle).cast());
 }
 
+/// Probe `scope_times`: a scope that has kept its times is over. Reached by every such scope.
+pub(crate) fn scope_times(record: *const Record, seq: u64, times: *const Times) {
+    profiler_annotate_scope_times(record, seq, times);
+}
+
+/// `struct timespec` of 64-bit Linux.
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+/// The same on every Linux (include/uapi/linux/time.h), and what the kernel's `bpf_ktime_get_ns` reads.
+const CLOCK_MONOTONIC: i32 = 1;
+
+// SAFETY: POSIX; the C library that std itself stands on has it, and serves this clock from the vDSO.
+unsafe extern "C" {
+    fn clock_gettime(clock: i32, at: *mut Timespec) -> i32;
+}
+
+/// The time (ns, `CLOCK_MONOTONIC`). `std::time::Instant` reads the same clock, and does not tell.
+#[inline]
+pub(crate) fn now_ns() -> u64 {
+    let mut at = Timespec { seconds: 0, nanoseconds: 0 };
+    // SAFETY: a place for the answer. The call fails for unknown clocks only; it would leave 0, which nothing follows from.
+    unsafe { clock_gettime(CLOCK_MONOTONIC, &raw mut at) };
+    at.seconds.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(at.nanoseconds.cast_unsigned())
+}
+
 /// The process's table.
 #[inline]
 pub(crate) fn table() -> &'static Table {
     &profiler_annotate_table_v2
 }
 
-/// Where the slot is, from the thread pointer.
-#[inline]
+/// A thread-local pointer that is defined above: where it is, and putting another into it.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn slot_offset() -> i64 {
-    let offset;
-    // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
-    unsafe {
-        asm!(
-            "mov {offset}, qword ptr [rip + otel_thread_ctx_v1@GOTTPOFF]",
-            offset = out(reg) offset,
-            options(pure, readonly, nostack, preserves_flags),
-        );
-    }
-    offset
+macro_rules! thread_pointer {
+    ($offset:ident, $replace:ident, $symbol:literal, $to:ty) => {
+        /// Where it is, from the thread pointer.
+        #[inline]
+        pub(crate) fn $offset() -> i64 {
+            let offset;
+            // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
+            unsafe {
+                asm!(
+                    concat!("mov {offset}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                    offset = out(reg) offset,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            offset
+        }
+
+        /// Puts another pointer (or null) there; what was there. What it points to must stay while it is there.
+        #[inline]
+        pub(crate) fn $replace(new: *const $to) -> *const $to {
+            let old;
+            // SAFETY: reads and writes this thread's own 8 bytes, in which only a pointer ever stands. Without `nomem`, the compiler
+            // has written what it points to before.
+            unsafe {
+                asm!(
+                    concat!("mov {offset}, qword ptr [rip + ", $symbol, "@GOTTPOFF]"),
+                    "mov {old}, qword ptr fs:[{offset}]",
+                    "mov qword ptr fs:[{offset}], {new}",
+                    offset = out(reg) _,
+                    old = out(reg) old,
+                    new = in(reg) new,
+                    options(nostack, preserves_flags),
+                );
+            }
+            old
+        }
+    };
 }
 
-/// Puts a record (or null) into this thread's slot; what was there. The record must stay as it is while it is there.
-#[inline]
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn replace_slot(new: *const Record) -> *const Record {
-    let old;
-    // SAFETY: reads and writes this thread's own slot, 8 bytes that only a pointer ever stands in. Without `nomem`, the compiler
-    // has written the record before.
-    unsafe {
-        asm!(
-            "mov {offset}, qword ptr [rip + otel_thread_ctx_v1@GOTTPOFF]",
-            "mov {old}, qword ptr fs:[{offset}]",
-            "mov qword ptr fs:[{offset}], {new}",
-            offset = out(reg) _,
-            old = out(reg) old,
-            new = in(reg) new,
-            options(nostack, preserves_flags),
-        );
-    }
-    old
-}
-
-/// Where the slot is, from the thread pointer.
-#[inline]
+/// A thread-local pointer that is defined above: where it is, and putting another into it.
 #[cfg(target_arch = "aarch64")]
-pub(crate) fn slot_offset() -> i64 {
-    let offset;
-    // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
-    unsafe {
-        asm!(
-            "adrp {offset}, :gottprel:otel_thread_ctx_v1",
-            "ldr {offset}, [{offset}, #:gottprel_lo12:otel_thread_ctx_v1]",
-            offset = out(reg) offset,
-            options(pure, readonly, nostack, preserves_flags),
-        );
-    }
-    offset
+macro_rules! thread_pointer {
+    ($offset:ident, $replace:ident, $symbol:literal, $to:ty) => {
+        /// Where it is, from the thread pointer.
+        #[inline]
+        pub(crate) fn $offset() -> i64 {
+            let offset;
+            // SAFETY: loads the offset that the linker or loader has put into the GOT (or, relaxed, a constant).
+            unsafe {
+                asm!(
+                    concat!("adrp {offset}, :gottprel:", $symbol),
+                    concat!("ldr {offset}, [{offset}, #:gottprel_lo12:", $symbol, "]"),
+                    offset = out(reg) offset,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            offset
+        }
+
+        /// Puts another pointer (or null) there; what was there. What it points to must stay while it is there.
+        #[inline]
+        pub(crate) fn $replace(new: *const $to) -> *const $to {
+            let old;
+            // SAFETY: reads and writes this thread's own 8 bytes, in which only a pointer ever stands. Without `nomem`, the compiler
+            // has written what it points to before.
+            unsafe {
+                asm!(
+                    concat!("adrp {offset}, :gottprel:", $symbol),
+                    concat!("ldr {offset}, [{offset}, #:gottprel_lo12:", $symbol, "]"),
+                    "mrs {thread}, tpidr_el0",
+                    "ldr {old}, [{thread}, {offset}]",
+                    "str {new}, [{thread}, {offset}]",
+                    offset = out(reg) _,
+                    thread = out(reg) _,
+                    old = out(reg) old,
+                    new = in(reg) new,
+                    options(nostack, preserves_flags),
+                );
+            }
+            old
+        }
+    };
 }
 
-/// Puts a record (or null) into this thread's slot; what was there. The record must stay as it is while it is there.
-#[inline]
-#[cfg(target_arch = "aarch64")]
-pub(crate) fn replace_slot(new: *const Record) -> *const Record {
-    let old;
-    // SAFETY: reads and writes this thread's own slot, 8 bytes that only a pointer ever stands in. Without `nomem`, the compiler
-    // has written the record before.
-    unsafe {
-        asm!(
-            "adrp {offset}, :gottprel:otel_thread_ctx_v1",
-            "ldr {offset}, [{offset}, #:gottprel_lo12:otel_thread_ctx_v1]",
-            "mrs {thread}, tpidr_el0",
-            "ldr {old}, [{thread}, {offset}]",
-            "str {new}, [{thread}, {offset}]",
-            offset = out(reg) _,
-            thread = out(reg) _,
-            old = out(reg) old,
-            new = in(reg) new,
-            options(nostack, preserves_flags),
-        );
-    }
-    old
-}
+thread_pointer!(slot_offset, replace_slot, "otel_thread_ctx_v1", Record);
+thread_pointer!(times_offset, replace_times, "profiler_annotate_times_v2", Times);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use crate::record::Record;
 use crate::scope::Place;
 use crate::table::Table;
+use crate::times::Times;
 
 pub(crate) fn table() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(Table::default);
@@ -18,6 +19,21 @@ pub(crate) fn slot_offset() -> i64 {
 pub(crate) fn replace_slot(_new: *const Record) -> *const Record {
     std::ptr::null()
 }
+
+pub(crate) fn times_offset() -> i64 {
+    0
+}
+
+pub(crate) fn replace_times(_new: *const Times) -> *const Times {
+    std::ptr::null()
+}
+
+/// No time ever passes: nobody asks for any here.
+pub(crate) fn now_ns() -> u64 {
+    1
+}
+
+pub(crate) fn scope_times(_record: *const Record, _seq: u64, _times: *const Times) {}
 
 pub(crate) fn scope_enter(_wanted: bool, _record: *const Record, _seq: u64, _place: &Place) {}
 

@@ -91,17 +91,19 @@ fn check(elf: &[u8]) {
         ("scope_exit", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_spawn", "8@%rdi 8@%rsi 8@%rdx 8@%rcx"),
         ("scope_task", "8@%rdi 8@%rsi"),
+        ("scope_times", "8@%rdi 8@%rsi 8@%rdx"),
         ("scope_wake", "8@%rdi"),
     ];
     assert_eq!(described, expected);
     let semaphores = elf::writable_section(elf, ".probes");
     for probe in &probes {
         assert_eq!(elf::bytes_at(elf, probe.site, 2), [0x90, 0xc3], "{}: nop, ret", probe.name);
-        assert!((semaphores..semaphores + 12).contains(&probe.semaphore), "{probe:?}");
+        assert!((semaphores..semaphores + 14).contains(&probe.semaphore), "{probe:?}");
         assert_eq!(elf::bytes_at(elf, probe.semaphore, 2), [0, 0]);
     }
     let table = elf::writable_section(elf, ".profiler_annotate");
     assert_eq!(elf::bytes_at(elf, table, 8), b"PRFANNOT");
+    assert_ne!(elf::bytes_at(elf, table + 32, 8), [0; 8], "where times are is known before the first scope");
 }
 
 const SMALLEST: &str = "strip = true\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nopt-level = \"z\"";

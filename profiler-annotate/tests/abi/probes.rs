@@ -24,13 +24,20 @@ enum Event {
     Wake { seq: u64 },
     Spawn { record: u64, seq: u64, parent: u64, kind: u64 },
     End { record: u64, seq: u64 },
+    Times { record: u64, seq: u64, block: [u64; 16] },
 }
-use Event::{End, Enter, Exit, Spawn, Task, Wake};
+use Event::{End, Enter, Exit, Spawn, Task, Times, Wake};
 
 impl Event {
     fn seq(self) -> u64 {
         match self {
-            Enter { seq, .. } | Exit { seq, .. } | End { seq, .. } | Wake { seq } | Spawn { seq, .. } | Task { seq, .. } => seq,
+            Enter { seq, .. }
+            | Exit { seq, .. }
+            | End { seq, .. }
+            | Wake { seq }
+            | Spawn { seq, .. }
+            | Task { seq, .. }
+            | Times { seq, .. } => seq,
         }
     }
 
@@ -40,14 +47,15 @@ impl Event {
             Exit { .. } => "exit",
             End { .. } => "end",
             Task { .. } => "task",
+            Times { .. } => "times",
             Wake { .. } => "wake",
             Spawn { .. } => "spawn",
         }
     }
 }
 
-/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit, spawn, task, wake.
-static SITES: OnceLock<[u64; 6]> = OnceLock::new();
+/// Addresses of the sites in this process, in the order of [`elf::probes`]: end, enter, exit, spawn, task, times, wake.
+static SITES: OnceLock<[u64; 7]> = OnceLock::new();
 
 thread_local! {
     /// Filled by the signal handler: room is made before, since a handler must not allocate.
@@ -60,7 +68,7 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let register = |name: libc::c_int| registers[usize::try_from(name).unwrap()].cast_unsigned();
     let (record, seq) = (register(libc::REG_RDI), register(libc::REG_RSI));
-    let [end, enter, exit, spawn, task, _] = SITES.get().copied().unwrap();
+    let [end, enter, exit, spawn, task, times, _] = SITES.get().copied().unwrap();
     // An int3 is reported after it has been executed.
     let site = register(libc::REG_RIP) - 1;
     let event = if site == enter {
@@ -77,6 +85,9 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
         Spawn { record, seq, parent: register(libc::REG_RDX), kind: register(libc::REG_RCX) }
     } else if site == task {
         Task { seq: record, handle: seq }
+    } else if site == times {
+        // SAFETY: the probe's third argument points to a block of that size, aligned, which stays meanwhile.
+        Times { record, seq, block: unsafe { ptr::read(register(libc::REG_RDX) as *const [u64; 16]) } }
     } else {
         // Its only argument.
         Wake { seq: record }
@@ -110,7 +121,7 @@ impl Tracer {
             action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
             // SAFETY: a valid action.
             assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
-            [0, 1, 2, 3, 4, 5].map(|probe: usize| bias + probes[probe].site)
+            [0, 1, 2, 3, 4, 5, 6].map(|probe: usize| bias + probes[probe].site)
         });
         EVENTS.with_borrow_mut(|events| events.reserve(1000));
         IDS.with_borrow_mut(|ids| ids.reserve(1000));
@@ -126,7 +137,7 @@ impl Tracer {
 
     /// The events of this thread since the last call.
     fn events(&self) -> Vec<Event> {
-        assert_eq!(self.semaphores.len(), 6);
+        assert_eq!(self.semaphores.len(), 7);
         EVENTS.with_borrow_mut(|events| {
             let seen = events.clone();
             // Keeps its room for the handler.
@@ -423,3 +434,5 @@ mod children {
         assert!(matches!(spawned, Some(Spawn { kind: 1, .. })), "{spawned:?}");
     }
 }
+
+mod times;

@@ -80,7 +80,9 @@ fn the_table_describes_this_process() {
     let word = |at: usize| u32::from_ne_bytes(table[at..at + 4].try_into().unwrap());
     assert_eq!((word(8), word(12), word(24)), (2, 2624, 1));
     assert_eq!(table[28..30], [0, 1], "request.id is key 0 of our own process context");
-    assert_eq!(table[30..64], [0; 34], "reserved");
+    assert_eq!(table[30..32], [0; 2], "reserved");
+    assert_ne!(table[32..40], [0; 8], "where the times of a thread's scope are");
+    assert_eq!(table[40..64], [0; 24], "reserved");
     assert!(u64::from_ne_bytes(table[2560..2568].try_into().unwrap()) >= 1, "a scope was numbered");
 }
 

@@ -36,7 +36,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::Gate;
-use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
+use profiler_common::limits::{REQUEST_ID_BYTES, TIMED, TRACE_ID_BYTES};
 use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
@@ -76,6 +76,8 @@ pub struct Order<'a> {
     pub requests_only: bool,
     /// Whether every scope that reaches a probe is wanted, because the target has chosen.
     pub chosen_there: bool,
+    /// Whether requests are to keep their own times.
+    pub keep_times: bool,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
     /// Traces whose requests are wanted.
@@ -208,6 +210,13 @@ impl Attached {
         self.write_gate()
     }
 
+    /// From now on threads are asked, when they leave their CPUs, which scope keeps its times: by the word at `offset` from the thread
+    /// pointer.
+    pub fn watch_times(&mut self, offset: u64) -> Result<(), AttachError> {
+        self.gate.times_offset = offset;
+        self.write_gate()
+    }
+
     /// Lets the sampling clock tick at its fast rate, or at its slow one again. Nothing happens where it does already.
     pub fn sample_fast(&mut self, fast: bool) -> Result<(), AttachError> {
         let Some(samplers) = &mut self.samplers else { return Ok(()) };
@@ -294,6 +303,7 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("INSTANCE_NEXT_OFFSET", &probes.map_or(0, |at| at.next), true)
         .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
         .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
+        .map_max_entries("TIMED", if order.keep_times { TIMED } else { 1 })
         .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
         .map_max_entries("AWAIT_NODES", nodes)
         .map_max_entries("AWAIT_EDGES", edges)

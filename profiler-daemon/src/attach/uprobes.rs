@@ -44,6 +44,7 @@ impl Probe {
             SiteRole::ScopeWake => "scope_wake",
             SiteRole::ScopeSpawn => "scope_spawn",
             SiteRole::ScopeTask => "scope_task",
+            SiteRole::ScopeTimes => "scope_times",
         }
     }
 }
@@ -130,7 +131,12 @@ impl Uprobes {
 /// Ends are attached before starts, so that a poll seen starting is seen ending.
 const fn rank(role: SiteRole) -> u8 {
     match role {
-        SiteRole::PollIdle | SiteRole::TaskComplete | SiteRole::PollReturn | SiteRole::ScopeExit | SiteRole::ScopeEnd => 0,
+        SiteRole::PollIdle
+        | SiteRole::TaskComplete
+        | SiteRole::PollReturn
+        | SiteRole::ScopeExit
+        | SiteRole::ScopeEnd
+        | SiteRole::ScopeTimes => 0,
         SiteRole::Wake
         | SiteRole::Woken
         | SiteRole::Defer
@@ -179,6 +185,7 @@ mod tests {
                 "scope_wake",
                 "scope_spawn",
                 "scope_task",
+                "scope_times",
             ] {
                 let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(sys::recursion_misses(program.as_fd()), 0);

@@ -97,9 +97,14 @@ pub struct RunArgs {
     /// Whom to profile
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Measure every request; without this and any wanted ones: every task, and every request where the program names them
+    /// Measure every request: each keeps its own times where the program's annotation allows that, or, with --mode process, is seen in full;
+    /// without this and any wanted ones: every task, and every request where the program names them
     #[arg(long, conflicts_with_all = ["request", "request_prefix", "next", "sample", "marked", "slower_than"])]
     pub all_requests: bool,
+    /// With --all-requests: requests whose ids begin so are one route in the tables; may be given several times. The routes of others are
+    /// their ids without numbers, hashes and UUIDs
+    #[arg(long, value_name = "PREFIX", requires = "all_requests")]
+    pub route: Vec<RequestId>,
     /// Measure only these
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -216,6 +221,9 @@ pub struct RequestsArgs {
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
+    /// The routes of `run --all-requests` alone: how many requests, p50, p99 and the worst of each
+    #[arg(long)]
+    pub routes: bool,
 }
 
 /// Arguments of `tasks`.

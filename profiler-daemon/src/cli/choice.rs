@@ -74,8 +74,8 @@ pub struct How {
 }
 
 impl ChoiceArgs {
-    /// The checked form; no choice if none was made.
-    pub(super) fn check(self) -> Result<(Option<Choice>, How), UsageError> {
+    /// The checked form; no choice if none was made. `all`: every request is wanted anyway, so that there may be a manner without a choice.
+    pub(super) fn check(self, all: bool) -> Result<(Option<Choice>, How), UsageError> {
         let Self { request, request_prefix, next, sample, marked, slower_than, mode, follow_spawns } = self;
         for (at, id) in request.iter().enumerate() {
             if request.iter().take(at).any(|earlier| earlier == id) {
@@ -92,7 +92,7 @@ impl ChoiceArgs {
         };
         let how = How { mode, follow_spawns };
         if choice == Choice::default() {
-            return if how == How::default() { Ok((None, how)) } else { Err(UsageError::ModeOfNoRequest) };
+            return if all || how == How::default() { Ok((None, how)) } else { Err(UsageError::ModeOfNoRequest) };
         }
         Ok((Some(choice), how))
     }

@@ -105,6 +105,8 @@ pub enum Command {
         daemon: Daemon,
         /// Form of the answer.
         format: Listing,
+        /// Routes, and no request.
+        routes: bool,
     },
     /// Show tasks of a running daemon's target.
     Tasks(Tasks),
@@ -154,6 +156,8 @@ pub struct Run {
     pub wanted: Wanted,
     /// How.
     pub how: How,
+    /// Beginnings of ids that are a route each.
+    pub routes: Vec<RequestId>,
     /// The task-local key that names requests.
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests.
@@ -345,7 +349,7 @@ impl Invocation {
             CommandArgs::Curl(curl) => Command::Curl(Curl::check(curl)?),
             CommandArgs::Token(token) => Command::Token(Token::check(token)?),
             CommandArgs::Requests(requests) => {
-                Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format }
+                Command::Requests { daemon: Daemon::check(requests.daemon)?, format: requests.format, routes: requests.routes }
             }
             CommandArgs::Tasks(tasks) => Command::Tasks(Tasks::check(tasks, streams)?),
             CommandArgs::Blocking(blocking) => Command::Blocking(Blocking::check(blocking)?),
@@ -371,7 +375,7 @@ pub(super) fn not_empty(path: PathBuf, what: &'static str) -> Result<PathBuf, Us
 impl Run {
     fn check(args: RunArgs) -> Result<Self, UsageError> {
         // clap has refused `--all-requests` beside wanted ones.
-        let (choice, how) = args.choice.check()?;
+        let (choice, how) = args.choice.check(args.all_requests)?;
         let wanted = match (args.all_requests, choice) {
             (true, _) => Wanted::AllRequests,
             (false, None) => Wanted::Everything,
@@ -382,6 +386,7 @@ impl Run {
             target: args.target.into(),
             wanted,
             how,
+            routes: args.route,
             request_key: args.request_key,
             label_key: args.label_key,
             socket,
@@ -395,7 +400,7 @@ impl Run {
 
 impl Record {
     fn check(args: RecordArgs) -> Result<Self, UsageError> {
-        let (choice, how) = args.choice.check()?;
+        let (choice, how) = args.choice.check(false)?;
         let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let target = args.target.into();
         let duration = args.duration.unwrap_or(match target {

@@ -11,6 +11,7 @@ use profiler_common::unwind::{End, Walks};
 use super::awaits::Awaits;
 use super::foreign::ForeignId;
 use super::places::Place;
+use super::routes::Route;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Collected {
     pub ended_requests: Vec<(u64, ScopeRow)>,
     /// Ids of other libraries that were seen, with what was seen of each.
     pub foreign: Vec<ForeignId>,
+    /// Requests that kept their own times, by route; the slowest are in `ended_requests` too.
+    pub routes: Vec<Route>,
     /// Ended tasks that belong to a request.
     pub ended_children: Vec<TaskRow>,
     /// Samples, oldest first.

@@ -7,6 +7,7 @@ mod keep;
 mod open;
 mod places;
 mod records;
+mod routes;
 mod rows;
 mod slow;
 mod spawned;
@@ -19,7 +20,7 @@ use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use profiler_common::limits::TRACE_ID_BYTES;
 use profiler_common::loss::{LOSSES, Loss};
 use profiler_common::record::{BackRecord, PollRecord, WakeRecord};
-use profiler_common::scope::ScopeRow;
+use profiler_common::scope::{ScopeRow, TIMED};
 use profiler_common::task::TaskRow;
 use profiler_common::thread::ThreadRow;
 use profiler_common::totals::TypeTotals;
@@ -35,6 +36,8 @@ use open::Open;
 use places::Places;
 pub use places::{Place, PlaceSum};
 use records::Record;
+pub use routes::Route;
+use routes::Routes;
 use slow::Threshold;
 use spawned::Spawned;
 
@@ -67,6 +70,8 @@ pub struct Collector {
     in_flight: HashSet<u64>,
     foreign: ForeignIds,
     requests: Latest<(u64, ScopeRow)>,
+    /// Those that kept their own times.
+    routes: Routes,
     children: Latest<TaskRow>,
     spawned: Spawned,
     /// Requests that were faster are not kept.
@@ -93,6 +98,7 @@ impl Default for Collector {
             in_flight: HashSet::new(),
             foreign: ForeignIds::default(),
             requests: Latest::of(MAX_REQUESTS),
+            routes: Routes::default(),
             children: Latest::of(MAX_CHILDREN),
             spawned: Spawned::default(),
             threshold: Threshold::default(),
@@ -105,6 +111,12 @@ impl Default for Collector {
 }
 
 impl Collector {
+    /// One that folds requests that keep their own times by these beginnings of ids, and else by what their ids have in common.
+    #[must_use]
+    pub fn by_routes(prefixes: Vec<Vec<u8>>) -> Self {
+        Self { routes: Routes::by(prefixes), ..Self::default() }
+    }
+
     /// One that keeps requests that took at least so long, and nothing of the others.
     #[must_use]
     pub fn of_requests_slower_than(least: Duration) -> Self {
@@ -146,6 +158,10 @@ impl Collector {
                 Some(Record::Foreign(record)) => self.foreign.name(&record),
                 // Its end was still going on when it was swept.
                 Some(Record::Request(scope, _)) if self.swept.remove(&scope) => {}
+                Some(Record::Request(scope, row)) if row.flags & TIMED != 0 => {
+                    ended += 1;
+                    self.routes.end(scope, &row);
+                }
                 Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, &row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
@@ -281,6 +297,8 @@ impl Collector {
         let kept: HashSet<u64> = self.requests.iter().map(|(scope, _)| *scope).collect();
         collected.ended_requests.retain(|(scope, _)| !kept.contains(scope));
         collected.ended_requests.extend(self.requests.iter().copied());
+        collected.ended_requests.extend(self.routes.kept());
+        collected.routes = self.routes.told();
         let ended: HashSet<u64> = collected.ended_requests.iter().map(|(scope, _)| *scope).collect();
         collected.live_requests.retain(|(scope, _)| !ended.contains(scope));
         collected.ended_children.extend(self.children.iter().copied());

@@ -36,6 +36,16 @@ pub(super) fn requests(daemon: &Daemon, format: Listing, color: Color) -> Result
     }
 }
 
+/// `requests --routes`.
+pub(super) fn routes(daemon: &Daemon, format: Listing, color: Color) -> Result<Exit> {
+    let routes = report(&mut connect(daemon)?)?.routes;
+    match format {
+        Listing::Json => print_line(serde_json::to_vec(&routes)?),
+        Listing::Table if routes.is_empty() => print(b"no request was folded by route: that takes run --all-requests\n"),
+        Listing::Table => print(table::routes(&routes, colours_if(color.stdout)).as_bytes()),
+    }
+}
+
 /// The daemon's whole report, for a table.
 pub(super) fn report(client: &mut Client) -> Result<Report> {
     let answer = client.ask(&Request::Report)?;

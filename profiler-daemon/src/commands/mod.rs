@@ -43,7 +43,8 @@ pub(crate) fn run(invocation: Invocation, streams: Streams) -> Result<ExitCode> 
         // These may end by the exit code of a service that they started.
         Command::Run(order) => return run::run(&order, streams, color, invocation.verbosity),
         Command::Record(order) => return record::run(&order, streams, color, invocation.verbosity),
-        Command::Requests { daemon, format } => ask::requests(&daemon, format, color),
+        Command::Requests { daemon, format, routes: false } => ask::requests(&daemon, format, color),
+        Command::Requests { daemon, format, routes: true } => ask::routes(&daemon, format, color),
         Command::Tasks(tasks) => live::tasks(&tasks, color),
         Command::Blocking(question) => ask::blocking(&question, color),
         Command::Export(export) => ask::export(&export, streams),
@@ -158,6 +159,11 @@ fn say_attached(session: &Session) {
     }
     if session.mode() == Mode::Request {
         eprintln!("only wanted requests reach a probe");
+    }
+    if session.mode() == Mode::Times {
+        eprintln!(
+            "every request keeps its own times and reaches one probe, at its end: no stacks, no awaits, no tasks; --mode process has them"
+        );
     }
     if let Some(why) = session.mode_sentence() {
         eprintln!("note: {why}");

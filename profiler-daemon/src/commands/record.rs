@@ -47,6 +47,7 @@ fn profile(
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
+            routes: Vec::new(),
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

@@ -44,6 +44,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
+            routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

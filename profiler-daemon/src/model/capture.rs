@@ -32,6 +32,8 @@ pub struct Capture {
     pub requests: Vec<RequestRow>,
     /// Ids of other libraries that were seen, in the order in which they first were.
     pub foreign: Vec<ForeignRow>,
+    /// Requests that kept their own times, folded by route. Of those the slowest are in `requests` too.
+    pub routes: Vec<RouteRow>,
     /// On-CPU stack samples taken in the window.
     pub samples: Vec<Sample>,
     /// CPU time between two samples outside of wanted requests (a sample knows its own). `None`: stacks were not sampled, which is not
@@ -235,6 +237,7 @@ pub struct FinishedTypeRow {
 /// One request: one root scope from its first poll to its end. Its states are those of the root scope only; the tasks
 /// it spawned stand in `children` with theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub struct RequestRow {
     /// The root scope's number.
     pub scope: ScopeSeq,
@@ -260,6 +263,8 @@ pub struct RequestRow {
     pub longest_poll_ns: u64,
     /// `false`: wakes of its root have no site (a scope outside of any task), so `scheduled` is part of `suspended`.
     pub scheduled_known: bool,
+    /// It kept its times itself: nothing is known of the task that polled it, of stacks and of awaits.
+    pub kept_times: bool,
     /// Type of the task that polled the scope. `None`: it ran outside of any task, as in `block_on`.
     pub task_type: Option<TypeIndex>,
     /// Id of the task that polled the scope.
@@ -283,6 +288,31 @@ impl RequestRow {
         let unfinished = if self.complete { "" } else { " (not ended)" };
         format!("request {} #{}{unfinished}", printable(self.id.as_bytes()), self.instance)
     }
+}
+
+/// What the requests of one route came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRow {
+    /// What their ids have in common, `*` for what they have not. Untrusted bytes.
+    pub name: Vec<u8>,
+    /// Of more routes than are told apart: those that are not.
+    pub rest: bool,
+    /// How many there were.
+    pub count: u64,
+    /// Half of them took at most this long, to a hundredth.
+    pub p50_ns: u64,
+    /// All but a hundredth did, to a hundredth.
+    pub p99_ns: u64,
+    /// The worst one's wall time.
+    pub worst_ns: u64,
+    /// Its scope.
+    pub worst: ScopeSeq,
+    /// The sum of their times.
+    pub states: States,
+    /// The sum of their polls.
+    pub polls: u64,
+    /// Their longest poll.
+    pub longest_poll_ns: u64,
 }
 
 /// Lower-case hexadecimal digits.
@@ -355,6 +385,7 @@ mod tests {
             wake_unseen: 0,
             longest_poll_ns: 0,
             scheduled_known: true,
+            kept_times: false,
             task_type: None,
             task_id: None,
             children: Vec::new(),

@@ -51,6 +51,7 @@ pub(crate) fn capture() -> Capture {
         }],
         requests: vec![later(), first(), hostile()],
         foreign: Vec::new(),
+        routes: Vec::new(),
         samples: samples(),
         sample_period_ns: Some(1_000_000),
         every_poll: true,
@@ -121,6 +122,7 @@ fn first() -> RequestRow {
         wake_unseen: 0,
         longest_poll_ns: 3_000_000,
         scheduled_known: true,
+        kept_times: false,
         task_type: Some(TypeIndex(0)),
         task_id: Some(12),
         children: vec![ChildRow {
@@ -161,6 +163,7 @@ fn hostile() -> RequestRow {
         id: super::RequestId::new(b"<script>;\x1b[31m\xff\"'\n 7".as_slice()),
         start_ns: 2_500_000_000,
         scheduled_known: false,
+        kept_times: false,
         task_type: None,
         task_id: None,
         children: Vec::new(),

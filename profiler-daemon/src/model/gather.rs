@@ -15,8 +15,8 @@ use profiler_common::unwind::{End, Walks as CommonWalks};
 
 use super::awaits::AwaitNames;
 use super::capture::{
-    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack, Target,
-    TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, RouteRow, Sample, ScopeSeq, Stack,
+    Target, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{KeyFormat, RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -81,6 +81,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         finished: finished(collected),
         requests,
         foreign: collected.foreign.iter().map(|of| foreign::row(of, setting.ids_known)).collect(),
+        routes: collected.routes.iter().map(route).collect(),
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
         sample_period_ns: setting.sample_period_ns,
         every_poll: setting.every_poll,
@@ -214,7 +215,7 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         id: RequestId::new(setting.key.map_or_else(|| row.id().to_vec(), |key| key.text(row.id()))),
         instance: 0,
         complete,
-        start_seen: if number & KEYED == 0 {
+        start_seen: if number & KEYED == 0 && row.flags & scope::TIMED == 0 {
             setting.scopes_before.is_some_and(|before| number > before) && row.flags & scope::TURNED_AWAY == 0
         } else {
             row.flags & scope::START_SEEN != 0
@@ -225,11 +226,28 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         wakes: row.wakes,
         wake_unseen: row.wakes_unseen,
         longest_poll_ns: row.longest_poll_ns,
-        scheduled_known: row.flags & scope::OWN_WAKER != 0 || setting.wakes_seen && row.flags & scope::NO_TASK == 0,
+        scheduled_known: row.flags & (scope::OWN_WAKER | scope::TIMED) != 0
+            || setting.wakes_seen && row.flags & scope::NO_TASK == 0,
+        kept_times: row.flags & scope::TIMED != 0,
         trace: (row.trace_id != [0; 16]).then_some(row.trace_id),
         task_type: (row.task_type != u32::MAX).then_some(TypeIndex(row.task_type)),
         task_id: known(setting, row.task_id),
         children: Vec::new(),
+    }
+}
+
+fn route(of: &crate::collect::Route) -> RouteRow {
+    RouteRow {
+        name: of.name.clone(),
+        rest: of.rest,
+        count: of.count,
+        p50_ns: of.p50_ns,
+        p99_ns: of.p99_ns,
+        worst_ns: of.worst_ns,
+        worst: ScopeSeq(of.worst),
+        states: states(&of.states),
+        polls: of.polls,
+        longest_poll_ns: of.longest_poll_ns,
     }
 }
 

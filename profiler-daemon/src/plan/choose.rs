@@ -7,6 +7,9 @@ use super::missing::what_is_missing;
 use super::{LinkKind, Machine, MultiSupport, Plan, PlanError, PlannedScope, PlannedSite, PollEndMethod, ProbeKind, Wanted};
 use crate::inspect::{Inspection, Note, Placement, Role, Site, TaskKind};
 
+/// The annotation's probe at which a request delivers the times that it has kept: reached by those alone that are asked for them.
+const TIMES: &str = "scope_times";
+
 /// Chooses sites for everything wanted.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
     if wanted.wakers {
         chosen.all_of(&[Role::CloneWaker]);
     }
-    let probes = inspection.usdt.iter().filter(|_| wanted.scopes);
+    let probes = inspection.usdt.iter().filter(|probe| wanted.scopes && (probe.name == TIMES) == wanted.times);
     let scopes: Vec<PlannedScope> = probes.map(|probe| PlannedScope { probe: probe.clone(), link }).collect();
     let mut sites = chosen.sites;
     sites.sort_by_key(|planned| (planned.site.role, planned.site.vaddr));

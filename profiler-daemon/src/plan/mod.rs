@@ -59,6 +59,8 @@ pub struct Wanted {
     pub wakes: bool,
     /// Spawns, to know when a task began and whose child it is.
     pub spawns: bool,
+    /// Of the annotation's probes only the one at which a request delivers the times that it has kept.
+    pub times: bool,
     /// Stores of wakers, to know where a task waits whose futures have no layout.
     pub wakers: bool,
 }

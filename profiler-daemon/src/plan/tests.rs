@@ -7,7 +7,7 @@ use crate::inspect::{
 
 const MACHINE: Machine =
     Machine { kernel: (6, 18), uprobe_multi: MultiSupport::Yes, uretprobe_safe: true, virtual_machine: true };
-const EVERYTHING: Wanted = Wanted { tasks: true, scopes: true, wakes: true, spawns: true, wakers: true };
+const EVERYTHING: Wanted = Wanted { tasks: true, scopes: true, wakes: true, spawns: true, wakers: true, times: false };
 
 fn site(role: Role, vaddr: u64, class: InstructionClass, task_type: Option<u32>) -> Site {
     Site {
@@ -102,7 +102,7 @@ fn ends_before_the_release_are_preferred() {
 
 #[test]
 fn only_what_is_wanted_is_planned() {
-    let wanted = Wanted { tasks: true, scopes: false, wakes: false, spawns: false, wakers: false };
+    let wanted = Wanted { tasks: true, scopes: false, wakes: false, spawns: false, wakers: false, times: false };
     let plan = plan(&inspection(), &MACHINE, &wanted).unwrap();
     let kinds: Vec<Role> = roles(&plan).into_iter().map(|(role, _)| role).collect();
     assert_eq!(kinds, [Role::PollStart, Role::PollIdle, Role::PollComplete]);

@@ -60,7 +60,14 @@ impl Choice {
             u64::MAX.checked_div(self.one_in).unwrap_or(0)
         };
         // Where tasks are seen, children are seen being spawned.
-        Ok(Asked { rules, next: i64::from(self.next), sample_below, tokens: self.tokens, children: mode == Mode::Request })
+        Ok(Asked {
+            rules,
+            next: i64::from(self.next),
+            sample_below,
+            tokens: self.tokens,
+            children: mode == Mode::Request,
+            times_since_ns: 0,
+        })
     }
 }
 

@@ -81,5 +81,6 @@ pub(super) fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
 pub(super) fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool, mode: Mode) -> Wanted {
     let tasks = mode == Mode::Process;
     let wakers = tasks && source == AwaitSource::Wakers;
-    Wanted { tasks, scopes: !by_key && !inspection.usdt.is_empty(), wakes: tasks, spawns: tasks, wakers }
+    let times = mode == Mode::Times;
+    Wanted { tasks, scopes: !by_key && !inspection.usdt.is_empty(), wakes: tasks, spawns: tasks, wakers, times }
 }

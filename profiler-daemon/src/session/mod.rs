@@ -19,6 +19,7 @@ mod snapshot;
 mod start;
 mod table;
 mod task_ids;
+mod times;
 mod unwind;
 
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
@@ -42,6 +43,7 @@ use foreign::Foreign;
 use mode::ModeChosen;
 use snapshot::Snapshots;
 use table::Table;
+use times::Keeping;
 use unwind::Unwinding;
 
 use crate::attach::{Attached, AwaitsOf, monotonic_ns};
@@ -70,6 +72,8 @@ pub struct Session {
     mode: ModeChosen,
     /// The annotation's table in the target, where there is one. Dropping it asks for nothing any more.
     table: Option<Table>,
+    /// Whether requests keep their own times.
+    keeping: Keeping,
     /// Request ids that were asked for one by one.
     awaited: HashSet<Vec<u8>>,
     /// How many requests have ended, and after how many a recording has what was asked for.
@@ -141,8 +145,11 @@ impl Session {
         self.count.ended += self.collector.drain(&mut self.attached)?;
         if !self.closed {
             self.attached.sample_fast(self.collector.is_request_in_flight() || self.is_foreign_near())?;
-            self.follow_mappings()?;
-            self.follow_foreign()?;
+            self.keeping.begin(&mut self.attached, self.table.as_mut())?;
+            if self.mode.mode != Mode::Times {
+                self.follow_mappings()?;
+                self.follow_foreign()?;
+            }
         }
         // Only ids that somebody asked for are kept: a daemon sees a new one with every request, for days.
         let Self { collector, awaited, ended, setting, .. } = self;

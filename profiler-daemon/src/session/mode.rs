@@ -9,6 +9,8 @@ pub enum Mode {
     Request,
     /// Probes on every poll, wake and spawn: the profiler decides.
     Process,
+    /// Every request keeps its own times, and reaches one probe, at its end.
+    Times,
 }
 
 /// A mode, and why it is not the one to be expected.
@@ -30,6 +32,7 @@ const NO_TABLE: &str =
     "the program does not link profiler-annotate of this version, so it cannot tell wanted requests from others";
 const BY_KEY: &str = "requests are named by a key of the program's own, not by the annotation";
 
+const NO_TIMES: &str = "the program does not link profiler-annotate of this version, whose requests keep their own times: every poll of every task is measured instead";
 const FOLLOWED: &str = "children are followed wherever they are spawned: every poll, wake and spawn reaches a probe";
 const FALLEN_BACK: &str =
     "the program does not link profiler-annotate of this version: every poll of every task is measured instead";
@@ -43,8 +46,10 @@ pub(super) fn choose(
     order: Option<Mode>,
     follow_spawns: bool,
 ) -> Result<ModeChosen, SessionError> {
-    let Subject::Requests(choice) = subject else {
-        return Ok(ModeChosen::process(None));
+    let choice = match subject {
+        Subject::AllTasks => return Ok(ModeChosen::process(None)),
+        Subject::AllRequests => return of_all_requests(table, by_key, order, follow_spawns),
+        Subject::Requests(choice) => choice,
     };
     let obstacle = if by_key {
         Some(BY_KEY)
@@ -61,6 +66,24 @@ pub(super) fn choose(
         (Some(why), order) if order == Some(Mode::Request) || !choice.is_by_id() => Err(SessionError::NeedsRequestMode { why }),
         (Some(_), Some(Mode::Process)) | (Some(BY_KEY), _) => Ok(ModeChosen::process(None)),
         (Some(_), _) => Ok(ModeChosen::process(Some(FALLEN_BACK))),
+    }
+}
+
+/// The mode for every request.
+fn of_all_requests(table: bool, by_key: bool, order: Option<Mode>, follow_spawns: bool) -> Result<ModeChosen, SessionError> {
+    let obstacle = match (by_key, table) {
+        (true, _) => Some(BY_KEY),
+        (false, false) => Some(NO_TABLE),
+        (false, true) => None,
+    };
+    match (obstacle, order) {
+        // Spawns are followed from outside in any case.
+        (_, Some(Mode::Process)) => Ok(ModeChosen::process(None)),
+        (_, None) if follow_spawns => Ok(ModeChosen::process(None)),
+        (None, _) => Ok(ModeChosen { mode: Mode::Times, through_table: true, why: None }),
+        (Some(why), Some(_)) => Err(SessionError::NeedsRequestMode { why }),
+        (Some(BY_KEY), None) => Ok(ModeChosen::process(None)),
+        (Some(_), None) => Ok(ModeChosen::process(Some(NO_TIMES))),
     }
 }
 
@@ -101,6 +124,21 @@ mod tests {
         assert!(chosen(next(), true, true, None, false).is_err());
         let mode = chosen(next(), true, false, Some(Mode::Process), false).unwrap();
         assert_eq!((mode.mode, mode.through_table), (Mode::Process, true));
+    }
+
+    #[test]
+    fn every_request_keeps_its_own_times_where_it_can() {
+        let chosen = |table, by_key, order, follow| choose(&Subject::AllRequests, table, by_key, order, follow);
+        assert_eq!(chosen(true, false, None, false).unwrap(), ModeChosen { mode: Mode::Times, through_table: true, why: None });
+        assert_eq!(chosen(true, false, Some(Mode::Request), false).unwrap().mode, Mode::Times);
+        for (table, by_key, order, follow) in
+            [(true, false, Some(Mode::Process), false), (true, false, None, true), (true, true, None, false)]
+        {
+            assert_eq!(chosen(table, by_key, order, follow).unwrap(), ModeChosen::process(None));
+        }
+        assert_eq!(chosen(false, false, None, false).unwrap(), ModeChosen::process(Some(NO_TIMES)));
+        assert!(chosen(false, false, Some(Mode::Request), false).is_err());
+        assert!(chosen(true, true, Some(Mode::Request), false).is_err());
     }
 
     #[test]

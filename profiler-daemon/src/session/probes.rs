@@ -54,6 +54,7 @@ fn scope(probe: &UsdtProbe) -> Result<Probe, SessionError> {
         "scope_wake" => SiteRole::ScopeWake,
         "scope_spawn" => SiteRole::ScopeSpawn,
         "scope_task" => SiteRole::ScopeTask,
+        "scope_times" => SiteRole::ScopeTimes,
         _ => return Err(SessionError::UnknownAnnotationProbe { name: probe.name.clone() }),
     };
     let argument = |place: usize| match probe.arguments.get(place).map(|argument| argument.operand) {
@@ -63,7 +64,7 @@ fn scope(probe: &UsdtProbe) -> Result<Probe, SessionError> {
     let arguments = match role {
         SiteRole::ScopeWake => 1,
         SiteRole::ScopeEnter => 5,
-        SiteRole::ScopeExit => 3,
+        SiteRole::ScopeExit | SiteRole::ScopeTimes => 3,
         SiteRole::ScopeSpawn => 4,
         _ => 2,
     };

@@ -14,6 +14,7 @@ use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
 use super::table::Table;
+use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
 use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
@@ -61,6 +62,8 @@ pub struct Manner {
     pub mode: Option<Mode>,
     /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
     pub follow_spawns: bool,
+    /// Beginnings of request ids that are a route each, where requests are folded by route.
+    pub routes: Vec<Vec<u8>>,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -93,7 +96,7 @@ pub(super) fn start(
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
         Err(error) => Err(error),
-        Ok(parts) => Ok(parts.into_session(target, subject)),
+        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone())),
     }
 }
 
@@ -111,17 +114,31 @@ struct Parts {
     key: Option<NamingKey>,
     mode: ModeChosen,
     table: Option<Table>,
+    keeping: Keeping,
 }
 
 impl Parts {
-    fn into_session(self, target: Target, subject: &Subject) -> Session {
-        let Self { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table } =
-            self;
+    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>) -> Session {
+        let Self {
+            attached,
+            setting,
+            modules,
+            plan,
+            inspection,
+            unwinding,
+            foreign,
+            awaits,
+            await_table,
+            key,
+            mode,
+            table,
+            keeping,
+        } = self;
         Session {
             attached,
             collector: match subject {
                 Subject::Requests(Choice { slower_than: Some(least), .. }) => Collector::of_requests_slower_than(*least),
-                _ => Collector::default(),
+                _ => Collector::by_routes(routes),
             },
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
@@ -131,6 +148,7 @@ impl Parts {
             inspection,
             mode,
             table,
+            keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
                 Subject::Requests(choice) => {
@@ -173,7 +191,8 @@ fn attach_to(
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
-    let mut awaits = if manner.no_awaits && !by_key {
+    let times = mode.mode == Mode::Times;
+    let mut awaits = if manner.no_awaits && !by_key || times {
         AwaitSight::default()
     } else {
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
@@ -188,17 +207,7 @@ fn attach_to(
     let await_table = awaits.table(bias, &inspection);
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
-    let types: Vec<(u64, TypeRow)> = (0_u32..)
-        .zip(&inspection.task_types)
-        .map(|(task_type, found)| {
-            let vtable = found.vtable.wrapping_add(bias);
-            // Polls whose end is seen too late must not be walked.
-            let late = plan.other_ends.iter().any(|(other, _)| *other == task_type);
-            let root = await_table.as_ref().filter(|_| !late).and_then(|table| table.tasks.get(&vtable)?.node);
-            let await_root = root.map_or(0, |node| node.saturating_add(1));
-            (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
-        })
-        .collect();
+    let types = types(&inspection, &plan, await_table.as_deref(), bias);
     let (wanted, wanted_traces) = match (subject, &key) {
         (Subject::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
         (Subject::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
@@ -215,7 +224,7 @@ fn attach_to(
         types: &types,
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
-        rate: Some(rate),
+        rate: (!times).then_some(rate),
         all_requests: match subject {
             Subject::Requests(choice) => choice.is_open(),
             Subject::AllTasks | Subject::AllRequests => true,
@@ -226,6 +235,7 @@ fn attach_to(
         wake_all: manner.timeline && every_poll,
         requests_only: mode.mode == Mode::Request,
         chosen_there: mode.through_table,
+        keep_times: times,
         wanted: &wanted,
         wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
@@ -238,7 +248,9 @@ fn attach_to(
     })?;
     foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
-    let _: bool = unwinding.refresh(&mut attached, target.pid())?;
+    if !times {
+        let _: bool = unwinding.refresh(&mut attached, target.pid())?;
+    }
     let start_ns = attached.open()?;
     task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
     let scopes_before = table.as_ref().and_then(Table::scopes_numbered);
@@ -246,6 +258,7 @@ fn attach_to(
     if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {
         table.arm(&choice.asked(mode.mode)?)?;
     }
+    let keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
     let setting = setting(
         target,
         &inspection,
@@ -262,7 +275,24 @@ fn attach_to(
         },
         awaits.names(),
     );
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table })
+    let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
+    let mut parts = Parts {
+        attached,
+        setting,
+        modules,
+        plan,
+        inspection,
+        unwinding,
+        foreign,
+        awaits,
+        await_table,
+        key,
+        mode,
+        table,
+        keeping,
+    };
+    parts.keeping.begin(&mut parts.attached, parts.table.as_mut())?;
+    Ok(parts)
 }
 
 /// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
@@ -276,6 +306,21 @@ fn foreign_of(
 ) -> Result<Option<Foreign>, SessionError> {
     let is_read = manner.request_key.is_none() && mode == Mode::Process;
     is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
+}
+
+/// The task types by their vtables, with where a walk of their awaits begins.
+fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>, bias: u64) -> Vec<(u64, TypeRow)> {
+    (0_u32..)
+        .zip(&inspection.task_types)
+        .map(|(task_type, found)| {
+            let vtable = found.vtable.wrapping_add(bias);
+            // Polls whose end is seen too late must not be walked.
+            let late = plan.other_ends.iter().any(|(other, _)| *other == task_type);
+            let root = await_table.filter(|_| !late).and_then(|table| table.tasks.get(&vtable)?.node);
+            let await_root = root.map_or(0, |node| node.saturating_add(1));
+            (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
+        })
+        .collect()
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.

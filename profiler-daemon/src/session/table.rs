@@ -21,6 +21,7 @@ const VERSION: u32 = 2;
 const SIZE: usize = 2624;
 
 /// Offsets of fields (bytes).
+const TIMES_OFFSET: usize = 32;
 const GENERATION: usize = 64;
 const ASKED: usize = 68;
 const NEXT_LEFT: usize = 128;
@@ -68,6 +69,12 @@ impl Table {
     /// How many scopes the program has numbered so far.
     pub(super) fn scopes_numbered(&self) -> Option<u64> {
         self.word(SCOPES).ok()
+    }
+
+    /// Where each thread says which scope keeps its times, from the thread pointer (bytes, wrapping). `None` where the program does not know
+    /// before its first scope.
+    pub(super) fn times_offset(&self) -> Option<u64> {
+        self.word(TIMES_OFFSET).ok().filter(|offset| *offset != 0)
     }
 
     /// Takes out what a daemon has left that was killed. Returns whether there was something.

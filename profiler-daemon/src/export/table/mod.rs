@@ -11,6 +11,7 @@ mod foreign;
 mod grid;
 mod losses;
 mod requests;
+mod routes;
 mod tasks;
 mod waits;
 
@@ -23,5 +24,6 @@ pub use grid::Colours;
 pub(super) use grid::{beginning, end};
 pub use losses::losses;
 pub use requests::{request, requests};
+pub use routes::routes;
 pub use tasks::{TaskColumn, UnknownColumn, tasks};
 pub use waits::waits;

@@ -2,6 +2,7 @@
 
 use super::foreign;
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
+use super::routes::routes;
 use super::tasks::time_in;
 use super::waits::{worst, worst_points};
 use crate::export::numbers::{ms, ms_number, percent, plural};
@@ -65,7 +66,11 @@ pub fn requests(report: &Report, colours: Colours) -> String {
             grid.row(table_row(name, ended, &child.times, child.counts.polls, child.counts.wakes));
         }
     }
-    let mut text = grid.render("", colours);
+    let mut text = routes(&report.routes, colours);
+    if !text.is_empty() {
+        text.push_str("\nthe slowest of them, and the worst of each route\n\n");
+    }
+    text.push_str(&grid.render("", colours));
     if report.requests.is_empty() && !report.foreign.is_empty() {
         return foreign::all(&report.foreign, colours);
     }
@@ -127,6 +132,7 @@ fn task(task: &TaskRef) -> String {
 fn place(row: &Request) -> String {
     let ended = if row.complete { "ended" } else { "still running" };
     match &row.task {
+        None if row.kept_times => format!("{ended}, its times kept by itself"),
         Some(polled_by) => format!("{ended}, in {}", task(polled_by)),
         None => format!("{ended}, outside of any task"),
     }
@@ -136,6 +142,9 @@ fn place(row: &Request) -> String {
 fn remarks(row: &Request) -> Vec<String> {
     let counts = &row.counts;
     let longest = ms(counts.longest_poll_ns);
+    if row.kept_times {
+        return kept_times(row);
+    }
     let mut lines = worst(&row.waits, row.times.wall_ns, AWAITS_SHOWN);
     lines.push(format!("{}, the longest {longest}; {}", plural(counts.polls, "poll"), plural(counts.wakes, "wake")));
     lines.extend(sampled(row));
@@ -155,6 +164,26 @@ fn remarks(row: &Request) -> Vec<String> {
     if !row.start_seen {
         lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
     }
+    lines
+}
+
+/// The same of a request that has kept its times itself.
+fn kept_times(row: &Request) -> Vec<String> {
+    let counts = &row.counts;
+    let (polls, wakes) = (plural(counts.polls, "poll"), plural(counts.wakes, "wake"));
+    let mut lines = vec![format!("{polls}, the longest {}; {wakes}", ms(counts.longest_poll_ns))];
+    if row.times.stopped_ns > 0 {
+        lines.push(format!("of blocked, {} were spent stopped or traced", ms(row.times.stopped_ns)));
+    }
+    if counts.wake_unseen > 0 {
+        lines.push(format!("{} without a wake of its own before", plural(counts.wake_unseen, "poll")));
+    }
+    if !row.start_seen {
+        lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
+    }
+    lines.push(
+        "no stacks, awaits or tasks are known of it: --mode process has them, and --slower-than catches one like it".to_owned(),
+    );
     lines
 }
 

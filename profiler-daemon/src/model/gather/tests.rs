@@ -86,6 +86,7 @@ fn collected() -> Collected {
         }],
         foreign: Vec::new(),
         live_requests: vec![(4, scope(b"a", 300, 0))],
+        routes: Vec::new(),
         ended_requests: vec![(3, scope(b"a", 150, scope::NO_TASK)), (6, scope(b"\xff", 310, 0))],
         ended_children: vec![task(8, 4, 500)],
         samples: vec![crate::collect::Sample { stack: stack(), period_ns: 10 }],

@@ -7,6 +7,7 @@
 
 mod build;
 mod foreign;
+mod routes;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use build::with_family;
 pub use build::{Filter, report, request_name};
 pub use foreign::Foreign;
+pub use routes::Route;
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
@@ -44,6 +46,9 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Ids of other libraries, in the order in which they were first seen.
     pub foreign: Vec<Foreign>,
+    /// Requests that kept their own times, folded by route; the slowest of them are in `requests` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// Live tasks by id, then a row per type for the finished ones.
     pub tasks: Vec<Task>,
     /// How stacks were taken.
@@ -149,6 +154,7 @@ pub struct Counts {
 
 /// One instance of a request: its root scope's states, and the tasks it spawned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by itself, and none follows from another")]
 pub struct Request {
     /// Its id and instance.
     #[serde(flatten)]
@@ -167,6 +173,9 @@ pub struct Request {
     pub counts: Counts,
     /// `false`: it ran outside of any task, so `scheduled` could not be told from `suspended`.
     pub scheduled_known: bool,
+    /// It kept its times itself: nothing is known of the task that polled it, of stacks and of awaits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept_times: bool,
     /// How much of its running time was sampled.
     #[serde(flatten)]
     pub sampled: Sampled,

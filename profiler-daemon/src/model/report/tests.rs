@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, ScopeSeq, TaskRow};
+use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, RouteRow, ScopeSeq, TaskRow};
 use crate::model::{Question, RequestId, States, blocking, fixture};
 
 const SCHEMA_FILE: &str = include_str!("../../../schema/profiler.report-1.schema.json");
@@ -69,6 +69,33 @@ fn an_id_of_another_library_is_valid() {
     let told = |filter| report(&fixture::foreign(), &filter).foreign.len();
     assert_eq!((told(Filter::Task(14)), told(Filter::Task(15))), (1, 0));
     assert_eq!(told(Filter::Requests(vec![RequestId::from("another")])), 0);
+}
+
+#[test]
+fn routes_name_their_worst_and_are_valid() {
+    let mut capture = fixture::capture();
+    let (worst, states) = (capture.requests[0].scope, capture.requests[0].states);
+    capture.requests[0].kept_times = true;
+    let route = RouteRow {
+        name: b"order-*".to_vec(),
+        rest: false,
+        count: 2,
+        p50_ns: 1,
+        p99_ns: 2,
+        worst_ns: 3,
+        worst,
+        states,
+        polls: 4,
+        longest_poll_ns: 1,
+    };
+    let rest = RouteRow { name: Vec::new(), rest: true, worst: ScopeSeq(u64::MAX), ..route.clone() };
+    capture.routes = vec![route, RouteRow { name: b"\xff;*".to_vec(), ..rest.clone() }, rest];
+    assert_eq!(errors(&json_of(&capture)), Vec::<String>::new());
+    let told = report(&capture, &Filter::All);
+    let names: Vec<(&str, bool)> = told.routes.iter().map(|row| (row.route.as_str(), row.worst.is_some())).collect();
+    assert_eq!(names, [("order-*", true), ("\\xff;*", false), ("", false)]);
+    assert!(told.routes.iter().all(|row| row.times.adds_up()));
+    assert!(report(&capture, &Filter::Task(1)).routes.is_empty(), "they are of everything");
 }
 
 #[test]

@@ -7,6 +7,7 @@ const RULE: usize = 72;
 
 const MODE_RULES: u32 = 1;
 const MODE_TOKENS: u32 = 2;
+const MODE_TIMES: u32 = 4;
 
 /// One rule: a request that it matches is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +33,22 @@ pub(in crate::session) struct Asked {
     pub(in crate::session) tokens: bool,
     /// Children are followed.
     pub(in crate::session) children: bool,
+    /// Every scope keeps its own times, since this moment (ns, `CLOCK_MONOTONIC`); 0: none does.
+    pub(in crate::session) times_since_ns: u64,
 }
 
 impl Asked {
-    /// Modes, number of rules, children, sample: what stands behind the generation.
-    pub(super) fn head(&self) -> [u8; 20] {
+    /// Modes, number of rules, children, sample, since when times are kept: what stands behind the generation.
+    pub(super) fn head(&self) -> [u8; 28] {
         let by_rule = !self.rules.is_empty() || self.next > 0 || self.sample_below > 0;
-        let modes = if by_rule { MODE_RULES } else { 0 } | if self.tokens { MODE_TOKENS } else { 0 };
+        let mode = |mode: u32, is_on: bool| if is_on { mode } else { 0 };
+        let modes = mode(MODE_RULES, by_rule) | mode(MODE_TOKENS, self.tokens) | mode(MODE_TIMES, self.times_since_ns != 0);
         let rules = u32::try_from(self.rules.len().min(MAX_RULES)).unwrap_or(0);
-        let mut head = [0; 20];
+        let mut head = [0; 28];
         let words = [modes, rules, u32::from(self.children)].into_iter().flat_map(u32::to_ne_bytes);
-        for (place, byte) in head.iter_mut().zip(words.chain(self.sample_below.to_ne_bytes())) {
+        for (place, byte) in
+            head.iter_mut().zip(words.chain([self.sample_below, self.times_since_ns].into_iter().flat_map(u64::to_ne_bytes)))
+        {
             *place = byte;
         }
         head
@@ -80,12 +86,14 @@ mod tests {
             sample_below: 9,
             tokens: true,
             children: true,
+            times_since_ns: 11,
         };
         let head = asked.head();
-        assert_eq!(head[..4], 3_u32.to_ne_bytes());
+        assert_eq!(head[..4], 7_u32.to_ne_bytes());
         assert_eq!(head[4..8], 3_u32.to_ne_bytes());
         assert_eq!(head[8..12], 1_u32.to_ne_bytes());
-        assert_eq!(head[12..], 9_u64.to_ne_bytes());
+        assert_eq!(head[12..20], 9_u64.to_ne_bytes());
+        assert_eq!(head[20..], 11_u64.to_ne_bytes());
         let rules = asked.rules();
         assert_eq!((rules[0], rules[1], &rules[8..17]), (1, 8, &b"order-42\0"[..]));
         assert_eq!((rules[72], rules[73], &rules[80..84]), (2, 4, &b"job-"[..]));
@@ -99,6 +107,6 @@ mod tests {
         assert!(long.rules().iter().all(|byte| *byte == 0));
         let many = Asked { rules: vec![Rule::Trace([1; 16]); 40], ..Asked::default() };
         assert_eq!(many.head()[4..8], 32_u32.to_ne_bytes());
-        assert_eq!(Asked::default().head(), [0; 20]);
+        assert_eq!(Asked::default().head(), [0; 28]);
     }
 }
