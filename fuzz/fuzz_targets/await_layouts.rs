@@ -33,6 +33,7 @@ fn inspection() -> Inspection {
         sites: Vec::new(),
         usdt: Vec::new(),
         annotation_table: None,
+        next_task_id: None,
         notes: Vec::new(),
     }
 }
