@@ -182,6 +182,7 @@ fn a_report(wall_ns: u64, running_ns: u64) -> String {
         "target": { "pid": 7, "exe": "/srv/app", "build_id": null, "tokio": "1.54.1" },
         "window": { "clock": "CLOCK_MONOTONIC", "start_ns": 1, "end_ns": 2, "start_unix_ns": 3 },
         "requests": [],
+        "foreign": [],
         "tasks": [{
             "id": null, "type": "app::step", "kind": "spawned", "count": 2, "finished": true, "state": null,
             "spawn_seen": true, "request": null,

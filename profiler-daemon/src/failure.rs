@@ -108,7 +108,10 @@ fn of_session(error: &SessionError) -> Exit {
         }
         SessionError::Attach(error) => of_attach(error),
         SessionError::DiedDuringAttach { .. } => Exit::TargetDied,
-        SessionError::NoAnnotation => Exit::NotAnnotated,
+        SessionError::NoAnnotation | SessionError::NeedsRequestMode { .. } => Exit::NotAnnotated,
+        SessionError::TooManyRules { .. } | SessionError::LabelKey { .. } => Exit::Usage,
+        SessionError::TableTaken { .. } => Exit::TableTaken,
+        SessionError::Table { .. } => Exit::Unreadable,
         SessionError::Key(_) | SessionError::KeyWithoutLayouts { .. } | SessionError::KeyAfterRelease { .. } => Exit::NoSuchKey,
         SessionError::KeyId(_) => Exit::Usage,
         SessionError::Nothing(_) => Exit::NotFound,

@@ -27,8 +27,42 @@ const LOST_REQUESTS: [&str; 4] = ["scope_map_full", "request_dropped", "record_u
 fn ten_thousand_requests_at_once() -> Result<()> {
     needs_root!();
     let _turn = turn();
+    all_at_once(&["--all-requests", "--mode", "process"])
+}
+
+/// The same where nothing but these requests reaches a probe.
+#[test]
+fn ten_thousand_wanted_requests_at_once() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    all_at_once(&["--request-prefix", "order"])
+}
+
+/// The same where each keeps its own times: all are counted, and those that are kept whole are right.
+#[test]
+fn ten_thousand_requests_that_keep_their_times() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
     let mut service = Service::start("annotated-axum", &["--meeting", &REQUESTS.to_string()])?;
     let daemon = Daemon::attach(service.pid(), &["--all-requests"])?;
+    let connections = dealt("order", REQUESTS, CONNECTIONS);
+    send(service.address, connections.into_iter().map(|orders| (Speaks::Http2, orders)).collect())?;
+    let told = service.told()?;
+    let report = daemon.report()?;
+    assert_eq!(daemon.end(libc::SIGTERM)?.code(), 0);
+    let pairs = pairs(&told.seen)?;
+    let verdict = compare(&report, &pairs);
+    assert!(verdict.wrong.is_empty() && verdict.compared >= 100, "{verdict:#?}");
+    let counted: u64 = report.routes.iter().map(|route| route.count).sum();
+    let lost: u64 = report.lost.iter().filter(|(name, _)| name.contains("times")).map(|(_, count)| count).sum();
+    eprintln!("{counted} of {REQUESTS} counted, {lost} losses; {} kept whole", verdict.compared);
+    assert!(counted <= REQUESTS && counted + lost >= REQUESTS, "{counted} counted, {:?}", report.lost);
+    service.end()
+}
+
+fn all_at_once(arguments: &[&str]) -> Result<()> {
+    let mut service = Service::start("annotated-axum", &["--meeting", &REQUESTS.to_string()])?;
+    let daemon = Daemon::attach(service.pid(), arguments)?;
     let connections = dealt("order", REQUESTS, CONNECTIONS);
     assert_eq!(connections.len() as u64, CONNECTIONS);
     send(service.address, connections.into_iter().map(|orders| (Speaks::Http2, orders)).collect())?;
@@ -62,7 +96,7 @@ fn what_does_not_fit_is_counted() -> Result<()> {
     let _turn = turn();
     let requests = u64::from(SCOPES) + MORE;
     let mut service = Service::start("annotated-axum", &["--meeting", &requests.to_string()])?;
-    let daemon = Daemon::attach(service.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(service.pid(), &["--all-requests", "--mode", "process"])?;
     send(service.address, dealt("order", requests, CONNECTIONS).into_iter().map(|orders| (Speaks::Http2, orders)).collect())?;
     let told = service.told()?;
     let report = daemon.report()?;

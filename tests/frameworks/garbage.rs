@@ -76,7 +76,7 @@ fn every_output_has_every_id_whole_and_harmless() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut service = Service::start("annotated-jobs", &[])?;
-    let daemon = Daemon::attach(service.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(service.pid(), &["--all-requests", "--mode", "process"])?;
     let ids = garbage();
     send(service.address, vec![(Speaks::Queue, ids.iter().map(|id| (id.clone(), LONG)).collect())])?;
     let report = daemon.report()?;
@@ -236,7 +236,7 @@ fn headers_that_are_garbage_name_their_request_or_are_replaced() -> Result<()> {
         ("annotated-actix", Speaks::Http1),
     ] {
         let service = Service::start(program, &[])?;
-        let daemon = Daemon::attach(service.pid(), &["--all-requests"])?;
+        let daemon = Daemon::attach(service.pid(), &["--all-requests", "--mode", "process"])?;
         let ids = whole.iter().map(|id| id.to_vec()).chain(replaced.clone());
         send(service.address, vec![(speaks, ids.map(|id| (id, LONG)).collect())])?;
         let report = daemon.report()?;

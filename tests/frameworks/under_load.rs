@@ -16,7 +16,7 @@ const CONNECTIONS: u64 = 16;
 
 fn all_at_once(program: &str, ways: &[Speaks]) -> Result<Report> {
     let mut service = Service::start(program, &[])?;
-    let daemon = Daemon::attach(service.pid(), &["--all-requests"])?;
+    let daemon = Daemon::attach(service.pid(), &["--all-requests", "--mode", "process"])?;
     let mut connections = Vec::new();
     for way in ways {
         connections.extend(dealt(&format!("{way:?}"), ORDERS, CONNECTIONS).into_iter().map(|orders| (*way, orders)));

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use profiler_daemon::session::{Choice, Manner, Mode, Session, SessionError, Subject};
+use profiler_daemon::session::{Choice, Detail, Manner, Mode, Session, SessionError, Subject};
 use profiler_tests::{Failure, Result};
 
 use crate::load::WANTED;
@@ -67,8 +67,10 @@ impl Attached {
                     std::thread::sleep(TICK);
                 }
                 session.finish()?;
-                let seen = session.capture(profiler_daemon::session::Detail::NoStacks)?;
-                Ok(u64::try_from(seen.requests.len()).unwrap_or(u64::MAX))
+                let seen = session.capture(Detail::NoStacks)?;
+                // Requests that keep their own times are folded, and only the slowest are kept whole.
+                let folded: u64 = seen.routes.iter().map(|route| route.count).sum();
+                Ok(folded.max(u64::try_from(seen.requests.len()).unwrap_or(u64::MAX)))
             }
         });
         let attached = Self { over, thread };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use profiler_tests::Result;
+use profiler_tests::{Failure, Result};
 
 use crate::attached::{Attached, What};
 use crate::load::Load;
@@ -38,8 +38,12 @@ pub(crate) struct Report {
     requests_per_second: f64,
     /// CPU time of a request without the profiler (ns).
     cpu_per_request_ns: Quartiles,
-    /// Whether the rig is quiet enough for anything to be claimed.
+    /// What two readings of the clock take (ns).
+    two_clock_reads_ns: f64,
+    /// Whether the rig is quiet enough for anything to be claimed of throughput and CPU time.
     claims: bool,
+    /// The same of the 99th percentile.
+    claims_p99: bool,
 }
 
 /// Attached against detached.
@@ -64,7 +68,10 @@ struct RequestMode {
 struct AllRequestsMode {
     #[serde(flatten)]
     ratios: Ratios,
+    /// What each poll pays.
     ns_per_poll: Quartiles,
+    /// What a request of one poll pays in all, at full load.
+    ns_per_request: Quartiles,
     requests_seen: u64,
 }
 
@@ -85,33 +92,44 @@ struct Row {
 pub(crate) fn measure(quick: bool) -> Result<Report> {
     let (pairs, turns) = if quick { (QUICK_PAIRS, QUICK_TURNS) } else { (PAIRS, TURNS) };
     let service = Service::start()?;
-    let wanted_cost_us = wanted::cost_us(&service, turns)?;
+    let idle = Idle {
+        wanted_cost_us: wanted::cost_us(&service, turns)?,
+        ns_per_poll: wanted::times_ns_per_poll(&service, turns)?,
+        two_clock_reads_ns: wanted::two_clock_reads_ns(),
+    };
     let load = Load::start(service.port);
     std::thread::sleep(SLICE * 2);
     let mut rows: [Row; 4] = Default::default();
+    let mut gap = Duration::ZERO;
     for pair in 0..pairs {
         for (row, what) in rows.iter_mut().zip(What::ALL) {
-            row.one(&service, &load, what, pair % 2 == 1)?;
+            gap = row.one(&service, &load, what, pair % 2 == 1, gap)?;
         }
         eprintln!("pair {} of {pairs}", pair + 1);
     }
     load.end()?;
     service.end()?;
-    Ok(report(&rows, wanted_cost_us, pairs))
+    Ok(report(&rows, idle, pairs))
 }
 
 impl Row {
-    /// One pair, the attached slice first or second.
-    fn one(&mut self, service: &Service, load: &Load, what: What, attached_first: bool) -> Result<()> {
+    /// One pair, the attached slice first or second. What lies between the two: `gap` where nothing is attached, so that the rig's own error
+    /// is that of slices as far apart; else how long the attach took, which is given back.
+    fn one(&mut self, service: &Service, load: &Load, what: What, attached_first: bool, gap: Duration) -> Result<Duration> {
         let bare_before = if attached_first { None } else { Some(slice(service, load)?) };
+        let begun = Instant::now();
         let attached = Attached::start(service.pid(), what)?;
+        if attached.is_none() {
+            std::thread::sleep(gap);
+        }
+        let took = begun.elapsed();
         let with = slice(service, load)?;
         if let Some(attached) = attached {
             self.seen += attached.end()?;
         }
         let bare = bare_before.map_or_else(|| slice(service, load), Ok)?;
         self.pairs.push((bare, with));
-        Ok(())
+        Ok(took)
     }
 
     fn ratios(&self) -> Ratios {
@@ -135,25 +153,38 @@ fn slice(service: &Service, load: &Load) -> Result<Slice> {
     let mut latencies = load.take_latencies();
     latencies.sort_unstable();
     let p99 = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0);
+    if latencies.is_empty() || cpu == 0.0 {
+        return Err(Failure::Wrong(vec!["a slice without requests".to_owned()]));
+    }
     Ok(Slice { per_second: requests / took, cpu_ns: cpu / requests.max(1.0), p99_ns: f64::from(p99) })
 }
 
-fn report(rows: &[Row; 4], wanted_cost_us: Quartiles, pairs: usize) -> Report {
+/// What was measured without load.
+struct Idle {
+    wanted_cost_us: Quartiles,
+    ns_per_poll: Quartiles,
+    two_clock_reads_ns: f64,
+}
+
+fn report(rows: &[Row; 4], idle: Idle, pairs: usize) -> Report {
+    let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
     let [aa, request, all, process] = rows;
     let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|(bare, _)| *bare));
-    // A request of `/` is one poll of its scope.
-    let ns_per_poll = Quartiles::of(all.pairs.iter().map(|(bare, with)| with.cpu_ns - bare.cpu_ns).collect());
+    let ns_per_request = Quartiles::of(all.pairs.iter().map(|(bare, with)| with.cpu_ns - bare.cpu_ns).collect());
     let aa = aa.ratios();
     let claims = aa.throughput_ratio.spread() <= MOST_SPREAD && aa.cpu_per_request_ratio.spread() <= MOST_SPREAD;
+    let claims_p99 = aa.p99_ratio.spread() <= MOST_SPREAD;
     Report {
         request_mode: RequestMode { ratios: request.ratios(), wanted_cost_us, wanted_seen: request.seen },
-        all_requests_mode: AllRequestsMode { ratios: all.ratios(), ns_per_poll, requests_seen: all.seen },
+        all_requests_mode: AllRequestsMode { ratios: all.ratios(), ns_per_poll, ns_per_request, requests_seen: all.seen },
         process_mode: process.ratios(),
         aa,
         pairs,
         slice_ms: u64::try_from(SLICE.as_millis()).unwrap_or(u64::MAX),
         requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second).collect()).median,
         cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns).collect()),
+        two_clock_reads_ns,
         claims,
+        claims_p99,
     }
 }

@@ -28,6 +28,9 @@ pub struct Report {
     pub window: Window,
     /// Every request.
     pub requests: Vec<Request>,
+    /// Requests that kept their own times, by route.
+    #[serde(default)]
+    pub routes: Vec<Route>,
     /// Every id of another library.
     pub foreign: Vec<Foreign>,
     /// Live tasks, then finished ones by type.
@@ -36,6 +39,15 @@ pub struct Report {
     pub stacks: Stacks,
     /// Counters of what was lost, clamped or ambiguous.
     pub lost: BTreeMap<String, u64>,
+}
+
+/// What the requests of one route came to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Route {
+    /// What their ids have in common.
+    pub route: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// The target.

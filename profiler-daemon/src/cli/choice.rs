@@ -18,7 +18,7 @@ pub struct ChoiceArgs {
     #[arg(long, value_name = "PREFIX")]
     pub request_prefix: Vec<RequestId>,
     /// The next N requests that come
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "slower_than", value_parser = clap::value_parser!(u32).range(1..))]
     pub next: Option<u32>,
     /// A sample of the requests: 1/1000 is one in a thousand
     #[arg(long, value_name = "SHARE")]

@@ -43,6 +43,7 @@ exit_codes! {
     Unreadable = 16, "the target's program or files cannot be read";
     NotAnnotated = 17, "requests were asked for, and the target does not name any";
     NoSuchKey = 18, "the key that was to name requests is not in the target, or cannot be read there";
+    TableTaken = 19, "another profiler measures requests of the target";
     NoPrivileges = 20, "the privileges to profile are missing";
     KernelTooOld = 21, "the kernel is older than 6.1";
     KernelRefused = 22, "the kernel refused a program, a map or a probe";

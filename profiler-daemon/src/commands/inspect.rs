@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
+    inspect::Inspection,
     model::AwaitSource,
     plan::{Children, children},
     session::{AwaitSummary, ForeignSight, Look, look_at_file, look_at_process},
@@ -35,6 +36,16 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
     }
 }
 
+/// Whether the program can tell wanted requests from others. The probe by which they are woken came with the table that says which are.
+fn request_mode(inspection: &Inspection) -> &'static str {
+    let has_probe = inspection.usdt.iter().any(|probe| probe.name == "scope_wake");
+    match (inspection.usdt.is_empty(), has_probe && inspection.annotation_table.is_some()) {
+        (_, true) => "yes: only wanted requests reach a probe",
+        (true, false) => "no: the program does not link profiler-annotate",
+        (false, false) => "no: its profiler-annotate is of another version",
+    }
+}
+
 fn text(look: &Look) -> String {
     let Look { path, inspection, plan, awaits, foreign } = look;
     let version = inspection.tokio.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
@@ -47,6 +58,7 @@ fn text(look: &Look) -> String {
         ("symbols", found(inspection.has_symbols).to_owned()),
         ("debug info", found(inspection.has_debug_info).to_owned()),
         ("annotation", found(!inspection.usdt.is_empty()).to_owned()),
+        ("request mode", request_mode(inspection).to_owned()),
     ];
     // Writing to a String cannot fail.
     let mut text = String::new();

@@ -158,7 +158,14 @@ fn say_attached(session: &Session) {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
     if session.mode() == Mode::Request {
-        eprintln!("only wanted requests reach a probe");
+        if session.mode_sentence().is_none() {
+            eprintln!("only wanted requests reach a probe");
+        }
+        if session.awaits().source != AwaitSource::Layouts {
+            eprintln!(
+                "missing: children that Tokio's own spawns make are neither followed nor counted; --follow-spawns follows them"
+            );
+        }
     }
     if session.mode() == Mode::Times {
         eprintln!(
@@ -167,6 +174,9 @@ fn say_attached(session: &Session) {
     }
     if let Some(why) = session.mode_sentence() {
         eprintln!("note: {why}");
+        if session.mode() == Mode::Process {
+            eprintln!("note: it costs {}", plan.cost);
+        }
     }
     if let Some(sentence) = session.naming_key() {
         eprintln!("{}", visible(sentence));

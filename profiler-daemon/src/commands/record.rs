@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use profiler_common::loss::Loss;
 use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, launch::Whom, output::PendingOutput, progress::Progress},
     export::table,
-    model::{Filter, Question, RequestId, Selection, name_waits, report},
+    model::{Capture, Filter, Question, RequestId, Selection, name_waits, report},
     session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
@@ -63,6 +64,12 @@ fn profile(
     finish(order, recorded, output, streams, color)
 }
 
+/// Requests that were measured and dropped.
+fn too_fast(capture: &Capture) -> u64 {
+    let name = Loss::RequestTooFast.name();
+    capture.losses.iter().filter(|loss| loss.name == name).map(|loss| loss.count).sum()
+}
+
 /// Blocking places that a recording ends with.
 const WORST: usize = 3;
 
@@ -99,9 +106,10 @@ pub(super) fn finish(
             format!("interrupted before {what} came")
         } else {
             let waited = super::seconds(order.duration);
-            match &selection {
-                Selection::Request { id } => format!("request {id} did not come within {waited}"),
-                _ => format!("none of the wanted requests came within {waited}"),
+            match (&selection, too_fast(&capture)) {
+                (_, 1..) => format!("of {what}, all that came within {waited} were faster than --slower-than asks for"),
+                (Selection::Request { id }, 0) => format!("request {id} did not come within {waited}"),
+                (_, 0) => format!("none of the wanted requests came within {waited}"),
             }
         };
         // It may have come and been lost.
@@ -124,6 +132,17 @@ pub(super) fn finish(
     drop(progress);
     output.write(&bytes)?;
     super::tell_notes(&symbols.warnings());
+    if !matches!(selection, Selection::Request { .. }) {
+        let missing = session.not_ended();
+        super::tell_notes(
+            &missing.iter().map(|id| format!("request {} did not end", RequestId::new(id.clone()))).collect::<Vec<_>>(),
+        );
+        if let command::Subject::Requests(choice) = &order.subject
+            && choice.next > 0
+        {
+            eprintln!("note: {} of the next {} requests were seen", capture.requests.len(), choice.next);
+        }
+    }
     let mut told = report(&capture, &Filter::from(&selection));
     name_waits(&mut told, &capture, &mut *symbols);
     for row in told.requests.iter().take(super::SHOWN) {

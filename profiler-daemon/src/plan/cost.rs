@@ -3,10 +3,35 @@
 //! Under a hypervisor: measured on Linux 6.18 in a virtual machine with two processors, a BPF program that counts into a per-CPU
 //! word. On metal: J. Olsa, LKML 2025-03-20 (`uprobe/uretprobe` benchmarks). Ratios hold better than the times.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::{Machine, PlannedSite, ProbeKind};
 use crate::inspect::{Inspection, InstructionClass, Role, TaskKind};
+
+/// In words: `600 to 1200 ns a poll, about 600 ns a wake`.
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} a poll", self.poll)?;
+        for (what, range) in [("wake", self.wake), ("spawn", self.spawn)] {
+            if let Some(range) = range {
+                write!(f, ", {range} a {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CostRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.least_ns == self.most_ns {
+            write!(f, "about {} ns", self.least_ns)
+        } else {
+            write!(f, "{} to {} ns", self.least_ns, self.most_ns)
+        }
+    }
+}
 
 /// Nanoseconds per hit by how the kernel steps over the instruction.
 struct HitCosts {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{CostRange, LinkKind, Plan, PlannedSite, PollEndMethod, ProbeKind};
+use super::{LinkKind, Plan, PlannedSite, PollEndMethod, ProbeKind};
 use crate::inspect::{InstructionClass, Role};
 
 impl fmt::Display for Plan {
@@ -34,12 +34,12 @@ impl fmt::Display for Plan {
         for (index, method) in &self.other_ends {
             writeln!(f, "{:<16} {} for task type {index}", "", end(*method))?;
         }
-        writeln!(f, "{:<16} {}", "cost per poll", range(self.cost.poll))?;
+        writeln!(f, "{:<16} {}", "cost per poll", self.cost.poll)?;
         if let Some(wake) = self.cost.wake {
-            writeln!(f, "{:<16} {}", "cost per wake", range(wake))?;
+            writeln!(f, "{:<16} {}", "cost per wake", wake)?;
         }
         if let Some(spawn) = self.cost.spawn {
-            writeln!(f, "{:<16} {}", "cost per spawn", range(spawn))?;
+            writeln!(f, "{:<16} {}", "cost per spawn", spawn)?;
         }
         for missing in &self.missing {
             writeln!(f, "\nmissing: {}\n  why:   {}\n  get:   {}", missing.what, missing.why, missing.how_to_get)?;
@@ -98,13 +98,5 @@ fn end(method: PollEndMethod) -> &'static str {
         PollEndMethod::BeforeRelease => "before the task is released (await stacks possible)",
         PollEndMethod::ReturnProbe => "return probe, after the task is released",
         PollEndMethod::ReturnInstructions => "return instructions, after the task is released",
-    }
-}
-
-fn range(range: CostRange) -> String {
-    if range.least_ns == range.most_ns {
-        format!("about {} ns", range.least_ns)
-    } else {
-        format!("{} to {} ns", range.least_ns, range.most_ns)
     }
 }

@@ -40,6 +40,16 @@ impl Choice {
         !named && self.slower_than.is_some()
     }
 
+    /// Whether nothing but ids is named, so that there is an end to it when each has ended. The one request that is sent with a token has its id.
+    pub(super) fn is_ids_alone(&self) -> bool {
+        !self.ids.is_empty() && self.prefixes.is_empty() && self.next == 0 && self.one_in == 0
+    }
+
+    /// The same of the next so many.
+    pub(super) fn is_next_alone(&self) -> bool {
+        self.next > 0 && self.ids.is_empty() && self.prefixes.is_empty() && self.one_in == 0 && !self.tokens
+    }
+
     /// Whether an id alone says what is wanted: that can be decided without the program's help.
     pub(super) fn is_by_id(&self) -> bool {
         self.prefixes.is_empty() && self.next == 0 && self.one_in == 0 && !self.tokens && self.slower_than.is_none()

@@ -227,6 +227,12 @@ impl Session {
         }
     }
 
+    /// Ids that were asked for one by one and of which no request has ended, in no order.
+    #[must_use]
+    pub fn not_ended(&self) -> Vec<Vec<u8>> {
+        self.awaited.difference(&self.ended).cloned().collect()
+    }
+
     /// Tokens that the target has met since the attach; `None` where it has no table.
     #[must_use]
     pub fn tokens(&self) -> Option<Tokens> {
@@ -324,8 +330,10 @@ enum Enough {
 impl Enough {
     fn of(subject: &Subject) -> Self {
         match subject {
-            Subject::Requests(choice) if choice.next > 0 => Self::After(usize::try_from(choice.next).unwrap_or(usize::MAX)),
-            Subject::Requests(choice) if choice.is_by_id() && !choice.ids.is_empty() => Self::EachId,
+            Subject::Requests(choice) if choice.is_next_alone() => {
+                Self::After(usize::try_from(choice.next).unwrap_or(usize::MAX))
+            }
+            Subject::Requests(choice) if choice.is_ids_alone() => Self::EachId,
             Subject::Requests(_) | Subject::AllTasks | Subject::AllRequests => Self::Never,
         }
     }

@@ -34,6 +34,7 @@ const BY_KEY: &str = "requests are named by a key of the program's own, not by t
 
 const NO_TIMES: &str = "the program does not link profiler-annotate of this version, whose requests keep their own times: every poll of every task is measured instead";
 const FOLLOWED: &str = "children are followed wherever they are spawned: every poll, wake and spawn reaches a probe";
+const EVERY_ONE: &str = "every request is measured before it is kept or dropped: each of its polls reaches two probes";
 const FALLEN_BACK: &str =
     "the program does not link profiler-annotate of this version: every poll of every task is measured instead";
 
@@ -62,7 +63,7 @@ pub(super) fn choose(
         (None, _) if follow_spawns => Ok(ModeChosen { mode: Mode::Process, through_table: true, why: Some(FOLLOWED) }),
         // What only the program can decide is decided there; the probes may still be on every poll.
         (None, Some(Mode::Process)) => Ok(ModeChosen { mode: Mode::Process, through_table: !choice.is_by_id(), why: None }),
-        (None, _) => Ok(ModeChosen { mode: Mode::Request, through_table: true, why: None }),
+        (None, _) => Ok(ModeChosen { mode: Mode::Request, through_table: true, why: choice.is_open().then_some(EVERY_ONE) }),
         (Some(why), order) if order == Some(Mode::Request) || !choice.is_by_id() => Err(SessionError::NeedsRequestMode { why }),
         (Some(_), Some(Mode::Process)) | (Some(BY_KEY), _) => Ok(ModeChosen::process(None)),
         (Some(_), _) => Ok(ModeChosen::process(Some(FALLEN_BACK))),
@@ -106,6 +107,12 @@ mod tests {
         assert_eq!((mode.mode, mode.through_table, mode.why), (Mode::Request, true, None));
         let mode = choose(&Subject::AllTasks, true, false, None, false).unwrap();
         assert_eq!((mode.mode, mode.through_table), (Mode::Process, false));
+    }
+
+    #[test]
+    fn measuring_every_request_to_find_the_slow_ones_is_said() {
+        let slow = Choice { slower_than: Some(std::time::Duration::from_millis(1)), ..Choice::default() };
+        assert_eq!(chosen(slow, true, false, None, false).unwrap().why, Some(EVERY_ONE));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::snapshot::snapshot_in_time;
 use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
-use crate::model::{Filter, Metric, Question, RequestId, Selection, families, name_waits, report, waits};
+use crate::model::{Capture, Filter, Metric, Question, RequestId, Selection, families, name_waits, report, waits};
 
 /// A session that clients can ask.
 pub(super) struct SessionService {
@@ -34,8 +34,12 @@ impl SessionService {
     }
 }
 
-fn selected(select: &AskedSelection, session: &Session) -> Selection {
+fn selected(select: &AskedSelection, session: &Session, capture: &Capture) -> Selection {
     match select {
+        // Where no task is seen, everything is every request.
+        AskedSelection::All if capture.tasks.is_empty() && capture.finished.is_empty() && !capture.requests.is_empty() => {
+            Selection::Requests
+        }
         AskedSelection::All => Selection::All,
         AskedSelection::Request(text) => {
             // The protocol lets no other text through.
@@ -112,7 +116,9 @@ impl Service for SessionService {
         // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
         let (capture, naming, selection) = {
             let mut session = self.session();
-            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
+            let capture = session.capture(Detail::Stacks)?;
+            let selection = selected(select, &session, &capture);
+            (capture, session.naming(), selection)
         };
         let executor = self.executor_frames(names);
         let mut symbols = naming.lock(&names.debug_dirs);
@@ -127,7 +133,9 @@ impl Service for SessionService {
     fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
         let (capture, naming, selection) = {
             let mut session = self.session();
-            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
+            let capture = session.capture(Detail::Stacks)?;
+            let selection = selected(select, &session, &capture);
+            (capture, session.naming(), selection)
         };
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
@@ -138,7 +146,9 @@ impl Service for SessionService {
     fn family(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
         let (capture, naming, selection) = {
             let mut session = self.session();
-            (session.capture(Detail::Stacks)?, session.naming(), selected(select, &session))
+            let capture = session.capture(Detail::Stacks)?;
+            let selection = selected(select, &session, &capture);
+            (capture, session.naming(), selection)
         };
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();

@@ -1,7 +1,8 @@
-//! Serves `/`, one poll a request, and `/waits`, four. Prints the port that it listens on, and ends with its standard input.
+//! Serves `/`, one poll a request, `/waits`, four, and `/polls`, a hundred and one. Prints the port that it listens on, and ends with its standard input.
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +24,26 @@ fn main() -> io::Result<()> {
 }
 
 fn app() -> Router {
-    Router::new().route("/", get(async || "ok")).route("/waits", get(waits)).layer(RequestIdLayer::new())
+    Router::new()
+        .route("/", get(async || "ok"))
+        .route("/waits", get(waits))
+        .route("/polls", get(polls))
+        .layer(RequestIdLayer::new())
+}
+
+/// Wakes itself a hundred times, and is polled once more.
+async fn polls() -> &'static str {
+    let mut left = 100;
+    std::future::poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    "ok"
 }
 
 /// Awaits a timer three times.

@@ -100,11 +100,12 @@ pub struct Awaits {
     pub cut: Option<String>,
 }
 
-/// Reads `waits --request ID --format json`: a list with one entry for each instance, or the one entry.
+/// Reads `waits --request ID --format json`: an entry for the one instance, and others for the tasks that it spawned.
 pub fn waits(text: &str, request: &str) -> Result<Waits> {
     let all: Vec<Waits> = list(text, "waits")?;
     let of = |waits: &Waits| waits.request.as_ref().is_some_and(|name| name.id == request && name.instance == 1);
-    let [ref one] = *all else { return Err(form("waits", format!("{} entries for {request}: {text}", all.len()))) };
+    let own: Vec<&Waits> = all.iter().filter(|waits| waits.request.is_some()).collect();
+    let [one] = *own else { return Err(form("waits", format!("{} entries for {request}: {text}", own.len()))) };
     if of(one) { Ok(one.clone()) } else { Err(form("waits", format!("not of {request}, instance 1: {text}"))) }
 }
 

@@ -32,6 +32,7 @@ pub(super) struct AllRequestsMode {
     #[serde(flatten)]
     pub(super) ratios: Ratios,
     pub(super) ns_per_poll: Quartiles,
+    pub(super) ns_per_request: Quartiles,
     pub(super) requests_seen: u64,
 }
 
@@ -46,5 +47,7 @@ pub(super) struct Report {
     pub(super) slice_ms: u64,
     pub(super) requests_per_second: f64,
     pub(super) cpu_per_request_ns: Quartiles,
+    pub(super) two_clock_reads_ns: f64,
     pub(super) claims: bool,
+    pub(super) claims_p99: bool,
 }
