@@ -21,7 +21,7 @@ use crate::waker::OwnWaker;
 /// Makes `future` belong to the request `id`.
 ///
 /// While the scope is polled, [`current_request_id`] is `id` on that thread, and a profiler that listens sees the poll begin and
-/// end. Nothing is allocated, and without a profiler a poll costs a few nanoseconds.
+/// end. Without a profiler nothing is allocated, and a poll costs a few nanoseconds.
 ///
 /// ```
 /// use profiler_annotate::{InvalidRequestId, RequestId, scope};

@@ -23,6 +23,9 @@ pub(crate) enum Kind {
     Local = 2,
 }
 
+/// What the numbers of children begin with, so that nobody takes one for a request.
+const CHILD: u64 = 1 << 62;
+
 /// A child that is about to be spawned.
 struct Birth {
     state: State,
@@ -36,7 +39,7 @@ impl Birth {
         Active::now(|parent| {
             let table = abi::table();
             let children = parent.wanted && table.asked.children.load(Ordering::Relaxed) != 0;
-            let followed = children.then(|| table.next_scope());
+            let followed = children.then(|| table.next_scope() | CHILD);
             if let Some(seq) = followed {
                 abi::scope_spawn(ptr::from_ref::<Record>(parent.record), seq, parent.seq, kind as u64);
             }

@@ -91,7 +91,7 @@ losses! {
     ForeignCut = 61, "foreign_cut", "A request context of another library had more attributes or labels than are looked at.";
     ForeignLost = 62, "foreign_lost", "An id of another library's could not be told to the daemon; what carries it is called by its number.";
     ForeignDropped = 63, "foreign_dropped", "The daemon kept as many ids of other libraries as it may and let the one seen longest ago go.";
-    TimesUnreadable = 64, "times_unreadable", "The times that a request had kept of itself could not be read from the target's memory; the request is missing.";
+    TimesUnreadable = 64, "times_unreadable", "The times that a request had kept of itself could not be read from the target's memory; the request is missing, or a stretch off the CPU is in its running.";
     TimesMalformed = 65, "times_malformed", "The times that a request had kept of itself did not add up, or were another's; the request is missing.";
     TimesMapFull = 66, "times_map_full", "A request's time off the CPU was not kept because the map of it was full; it is in running.";
     TimesClamped = 67, "times_clamped", "A request's time off the CPU was more than its polls had taken; it was cut.";

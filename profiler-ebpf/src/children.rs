@@ -40,13 +40,13 @@ pub fn spawn(hit: &Hit) {
     }
     let request = match scopes::find(parent) {
         Some(_) => parent,
-        None => find(CHILD | parent).map_or(0, |row| row.request),
+        None => find(parent).map_or(0, |row| row.request),
     };
     if request == 0 {
         lose(Loss::ChildUnknown);
         return;
     }
-    let key = CHILD | sequence;
+    let key = sequence;
     if TASKS.insert(key, &NEW_TASK, u64::from(BPF_NOEXIST)).is_err() {
         lose(Loss::TaskMapFull);
         return;
@@ -62,7 +62,7 @@ pub fn spawn(hit: &Hit) {
             _ => 0,
         };
     // Of a child of a child: whose it is.
-    row.spawner = if request == parent { 0 } else { CHILD | parent };
+    row.spawner = if request == parent { 0 } else { parent };
     written(row);
 }
 
@@ -78,70 +78,74 @@ pub fn task(hit: &Hit) {
         return;
     };
     let Some(header) = read_header(header, Loss::UnknownType) else { return };
-    let record = SpawnedRecord {
-        kind: RecordKind::Spawned as u32,
-        task_type: header.task_type,
-        child: CHILD | sequence,
-        task_id: header.id,
-    };
+    let record =
+        SpawnedRecord { kind: RecordKind::Spawned as u32, task_type: header.task_type, child: sequence, task_id: header.id };
     spans::put(record, BPF_RB_NO_WAKEUP, Loss::RingFullChild);
 }
 
 /// A child is woken.
 #[inline(always)]
 pub fn wake(sequence: u64, now_ns: u64) {
-    let Some(row) = TASKS.get_ptr_mut(CHILD | sequence) else { return };
-    // SAFETY: live words of a map value, changed atomically by everyone.
+    let Some(row) = TASKS.get_ptr_mut(sequence) else { return };
+    // SAFETY: live words of a map value, changed atomically by everyone. A child that is awake already is not made ready by another wake.
     unsafe {
-        atomics::add(&raw mut (*row).wakes, 1);
-        atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns);
+        if atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns) == 0 {
+            atomics::add(&raw mut (*row).wakes, 1);
+        }
     }
 }
 
-/// A scope is entered: whether it is a child's.
+/// Whether `sequence` is a child's number.
 #[inline(always)]
-pub fn enter(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow) -> bool {
-    let key = CHILD | hit.second();
-    let Some(row) = find(key) else { return false };
+pub const fn is_child(sequence: u64) -> bool {
+    sequence & CHILD != 0
+}
+
+/// A child's scope is entered.
+#[inline(always)]
+pub fn enter(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow) {
+    let key = hit.second();
+    let Some(row) = find(key) else {
+        lose(Loss::ChildUnknown);
+        return;
+    };
     if row.polls == 0 {
         row.vtable = hit.third();
         row.await_root = awaits::entry(hit.fourth()).map_or(0, |node| node + 1);
     }
     let snapshot = threads::snapshot(thread);
-    let Some(started) = poll::open(gate, row, &snapshot, tid) else { return true };
+    let Some(started) = poll::open(gate, row, &snapshot, tid) else { return };
     let frame = PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(key, hit.fifth() | 1, frame)) {
         lose(Loss::FrameStackFull);
     }
-    true
 }
 
-/// A scope is left: whether it is a child's.
+/// A child's scope is left.
 #[inline(always)]
-pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: &Snapshot) -> bool {
-    let key = CHILD | hit.second();
-    let Some(row) = find(key) else { return false };
+pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: &Snapshot) {
+    let key = hit.second();
+    let Some(row) = find(key) else { return };
     if hit.third() != 0 {
         // It is done: its end, which comes at once, closes the poll too.
-        return true;
+        return;
     }
     let Some(closed) = thread.frames.close(FrameKind::Poll, key) else {
         lose(Loss::EndWithoutStart);
-        return true;
+        return;
     };
     lose_many(Loss::StaleFrame, closed.inside);
     let awaiting = awaits::of_task(gate, tid, row.vtable, row);
     writing(row, |row| row.awaiting = awaiting);
     poll::end(row, &closed.frame, gate, snapshot, false);
-    true
 }
 
-/// A scope is done or dropped: whether it is a child's.
+/// A child's scope is done or dropped.
 #[inline(always)]
-pub fn end(gate: &Gate, hit: &Hit) -> bool {
-    let key = CHILD | hit.second();
-    let Some(row) = find(key) else { return false };
-    let Some(thread) = threads::row(hit, threads::current().0) else { return true };
+pub fn end(gate: &Gate, hit: &Hit) {
+    let key = hit.second();
+    let Some(row) = find(key) else { return };
+    let Some(thread) = threads::row(hit, threads::current().0) else { return };
     let snapshot = threads::snapshot(thread);
     if let Some(closed) = thread.frames.close(FrameKind::Poll, key) {
         lose_many(Loss::StaleFrame, closed.inside);
@@ -156,5 +160,4 @@ pub fn end(gate: &Gate, hit: &Hit) -> bool {
     awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
     finish(key, row);
     let _ = TASKS.remove(key);
-    true
 }

@@ -43,9 +43,10 @@ pub fn enter(hit: &Hit) {
     if gate.requests_only != 0 {
         // What lies below this frame has been left without its exit having been seen.
         lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
-        if children::enter(&gate, hit, tid, thread) {
-            return;
-        }
+    }
+    if children::is_child(sequence) {
+        children::enter(&gate, hit, tid, thread);
+        return;
     }
     let mut outer = thread.frames.top().copied().unwrap_or_default();
     let row = match find(sequence) {
@@ -182,11 +183,11 @@ pub fn wake(hit: &Hit) {
     if threads::gate(now_ns).is_none() {
         return;
     }
-    if let Some(row) = SCOPES.get_ptr_mut(sequence) {
+    if children::is_child(sequence) {
+        children::wake(sequence, now_ns);
+    } else if let Some(row) = SCOPES.get_ptr_mut(sequence) {
         // SAFETY: a live word of a map value, changed atomically by everyone.
         unsafe { atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns) };
-    } else {
-        children::wake(sequence, now_ns);
     }
 }
 
@@ -199,7 +200,8 @@ pub fn exit(hit: &Hit) {
     let Some(thread) = threads::known(tid) else { return };
     let snapshot = threads::snapshot(thread);
     let pending = hit.third() == 0;
-    if gate.requests_only != 0 && children::exit(&gate, hit, tid, thread, &snapshot) {
+    if children::is_child(sequence) {
+        children::exit(&gate, hit, tid, thread, &snapshot);
         return;
     }
     let Some(closed) = thread.frames.close(FrameKind::Scope, sequence) else {
@@ -231,7 +233,8 @@ pub fn exit(hit: &Hit) {
 pub fn end(hit: &Hit) {
     let sequence = hit.second();
     let Some(gate) = threads::gate(threads::now_ns()) else { return };
-    if gate.requests_only != 0 && children::end(&gate, hit) {
+    if children::is_child(sequence) {
+        children::end(&gate, hit);
         return;
     }
     let Some(row) = find(sequence) else { return };

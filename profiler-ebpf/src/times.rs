@@ -34,14 +34,20 @@ pub fn inside(gate: &Gate) -> [u64; TIMED_DEPTH] {
     if globals::task_fsbase_offset() == 0 {
         return scopes;
     }
-    let Some(pointer) = read_kernel::<u64>(task, globals::task_fsbase_offset()) else { return scopes };
-    let Some(mut at) = read_user::<u64>(pointer.wrapping_add(gate.times_offset)) else { return scopes };
+    let pointer = read_kernel::<u64>(task, globals::task_fsbase_offset());
+    let Some(mut at) = pointer.and_then(|pointer| read_user::<u64>(pointer.wrapping_add(gate.times_offset))) else {
+        lose(Loss::TimesUnreadable);
+        return scopes;
+    };
     for scope in &mut scopes {
         if at == 0 {
             return scopes;
         }
         // Magic, number, the one around.
-        let Some([magic, sequence, around]) = read_user::<[u64; 3]>(at) else { return scopes };
+        let Some([magic, sequence, around]) = read_user::<[u64; 3]>(at) else {
+            lose(Loss::TimesUnreadable);
+            return scopes;
+        };
         if magic != MAGIC {
             return scopes;
         }

@@ -60,7 +60,7 @@ fn children_are_told_of() -> Result<()> {
     let _turn = turn();
     let mut session = alone();
     let record = Record::new(b"order-42");
-    let (root, child, grandchild) = (Scope::new(&record, 5), Scope::new(&record, 6), Scope::new(&record, 7));
+    let (root, child, grandchild) = (Scope::new(&record, 5), Scope::new(&record, CHILD | 6), Scope::new(&record, CHILD | 7));
     let mut spawned = None;
     root.polled(|| spawned = Some(root.spawn(&child, 0)));
     sleep(2);
@@ -98,11 +98,13 @@ fn a_child_of_nobody_is_counted() -> Result<()> {
     let _turn = turn();
     let mut session = alone();
     let record = Record::new(b"order-42");
-    let (unknown, child) = (Scope::new(&record, 5), Scope::new(&record, 6));
+    let (unknown, child) = (Scope::new(&record, 5), Scope::new(&record, CHILD | 6));
     unknown.spawn(&child, 0);
     child.wake();
+    child.polled(|| ());
+    child.end();
     let view = session.collect();
     assert!(view.0.tasks.is_empty() && view.0.live_requests.is_empty());
-    view.lost(&[(Loss::ChildUnknown, 1)]);
+    view.lost(&[(Loss::ChildUnknown, 2)]);
     Ok(())
 }

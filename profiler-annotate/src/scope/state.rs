@@ -175,7 +175,8 @@ impl State {
                 self.deliver(times, dropped);
             }
         }
-        self.phase = Phase::Ended;
+        // What its destructors spawn is nobody's.
+        (self.phase, self.wanted) = (Phase::Ended, false);
     }
 
     /// Says what the scope has kept, if it is what is asked for now.

@@ -137,13 +137,21 @@ impl Collector {
 
     /// Lets go of what is left of requests that were too fast.
     fn let_go(&mut self) {
-        let Some(fast) = self.threshold.take() else { return };
-        let kept = |requests: &[u64]| !requests.iter().any(|request| fast.contains(request));
-        self.samples.retain(|sample| kept(&sample.stack.requests));
-        self.off_cpu.retain(|off| kept(&off.stack.requests));
-        self.polls.retain(|poll| kept(&[poll.request]));
-        self.waits.retain(|wait| kept(&[wait.request]));
-        self.children.retain(|row| kept(&[row.request]));
+        if !self.threshold.begin_pass() {
+            return;
+        }
+        let threshold = &self.threshold;
+        // A stack of a slow request around a fast one is still the slow one's.
+        let kept = |stack: &Stack| {
+            let of_some = stack.requests.iter().any(|request| *request != 0);
+            let of_slow = stack.requests.iter().any(|request| *request != 0 && !threshold.was_too_fast(*request));
+            !of_some || of_slow
+        };
+        self.samples.retain(|sample| kept(&sample.stack));
+        self.off_cpu.retain(|off| kept(&off.stack));
+        self.polls.retain(|poll| !threshold.was_too_fast(poll.request));
+        self.waits.retain(|wait| !threshold.was_too_fast(wait.request));
+        self.children.retain(|row| !threshold.was_too_fast(row.request));
     }
 
     fn drain_ring(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
@@ -174,11 +182,7 @@ impl Collector {
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
                 Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
                 Some(Record::Await(wait)) => self.waits.push(wait),
-                Some(Record::Spawned(spawned)) => {
-                    if !self.spawned.note(&spawned) {
-                        self.lose(Loss::ChildDropped);
-                    }
-                }
+                Some(Record::Spawned(spawned)) => self.spawned.note(&spawned),
                 None => self.lose(Loss::RecordUnknown),
             }
         }

@@ -1,17 +1,22 @@
 //! Requests that were faster than somebody asks for: measured like all, then let go.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How often what is left of them is looked for: it is a pass over everything that is kept.
 const PASS: Duration = Duration::from_secs(1);
+/// For how many passes a request is remembered: its children, and a thread that sleeps on in it, may outlive it.
+const REMEMBERED: usize = 30;
 
 /// What is too fast, and what was.
 #[derive(Debug, Default)]
 pub(super) struct Threshold {
     /// 0: nothing is.
     least_ns: u64,
+    /// Since the last pass.
     fast: HashSet<u64>,
+    /// Before it, the latest last.
+    earlier: VecDeque<HashSet<u64>>,
     passed: Option<Instant>,
 }
 
@@ -29,13 +34,22 @@ impl Threshold {
         is
     }
 
-    /// Those whose records are to be let go now, if it is time.
-    pub(super) fn take(&mut self) -> Option<HashSet<u64>> {
-        if self.fast.is_empty() || self.passed.is_some_and(|passed| passed.elapsed() < PASS) {
-            return None;
+    /// Whether it is time for a pass, in which [`Self::was_too_fast`] says what is to be let go.
+    pub(super) fn begin_pass(&mut self) -> bool {
+        if self.least_ns == 0 || self.passed.is_some_and(|passed| passed.elapsed() < PASS) {
+            return false;
         }
         self.passed = Some(Instant::now());
-        Some(std::mem::take(&mut self.fast))
+        self.earlier.push_back(std::mem::take(&mut self.fast));
+        if self.earlier.len() > REMEMBERED {
+            self.earlier.pop_front();
+        }
+        true
+    }
+
+    /// Whether a request was too fast, and not long ago.
+    pub(super) fn was_too_fast(&self, scope: u64) -> bool {
+        scope != 0 && self.earlier.iter().any(|fast| fast.contains(&scope))
     }
 }
 
@@ -44,12 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_fast_is_told_once() {
+    fn what_was_too_fast_is_remembered_for_a_while() {
         let mut threshold = Threshold::of(Duration::from_millis(1));
         assert!(!threshold.is_too_fast(1, 1_000_000) && threshold.is_too_fast(2, 999_999));
-        assert_eq!(threshold.take(), Some(HashSet::from([2])));
-        assert!(threshold.is_too_fast(3, 0));
-        assert_eq!(threshold.take(), None, "not yet");
-        assert!(!Threshold::default().is_too_fast(1, 0));
+        assert!(threshold.begin_pass());
+        assert!(threshold.was_too_fast(2) && !threshold.was_too_fast(1) && !threshold.was_too_fast(0));
+        assert!(!threshold.begin_pass(), "not yet");
+        for _ in 0..REMEMBERED {
+            threshold.passed = None;
+            assert!(threshold.begin_pass());
+        }
+        assert!(!threshold.was_too_fast(2));
+        assert!(!Threshold::default().begin_pass());
     }
 }

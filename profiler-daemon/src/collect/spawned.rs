@@ -3,7 +3,7 @@
 //! A child may run before its spawn has returned, so its rows and records bear the scope's number, and the name comes by itself. Here it is put
 //! in wherever the number stands, so that nobody behind has to know of two names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use profiler_common::record::SpawnedRecord;
 use profiler_common::task::CHILD;
@@ -15,26 +15,33 @@ const MAX_NAMES: usize = 400_000;
 
 /// Tokio's id and the type's place, by the id that the kernel side uses.
 #[derive(Debug, Default)]
-pub(super) struct Spawned(HashMap<u64, (u64, u32)>);
+pub(super) struct Spawned {
+    names: HashMap<u64, (u64, u32)>,
+    /// In the order in which they came: the oldest goes when there are too many, and its child has ended long ago.
+    order: VecDeque<u64>,
+}
 
 impl Spawned {
-    /// A name has come. Whether there was room for it.
-    pub(super) fn note(&mut self, record: &SpawnedRecord) -> bool {
-        let room = self.0.len() < MAX_NAMES;
-        if room {
-            self.0.insert(record.child, (record.task_id, record.task_type));
+    /// A name has come.
+    pub(super) fn note(&mut self, record: &SpawnedRecord) {
+        if self.order.len() >= MAX_NAMES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
         }
-        room
+        if self.names.insert(record.child, (record.task_id, record.task_type)).is_none() {
+            self.order.push_back(record.child);
+        }
     }
 
     /// Puts names in everywhere. A child whose name is not known keeps its number, which no task of Tokio's has.
     pub(super) fn rename(&self, collected: &mut Collected) {
-        if self.0.is_empty() {
+        if self.names.is_empty() {
             return;
         }
         let put = |id: &mut u64, task_type: Option<&mut u32>| {
             if *id & CHILD != 0
-                && let Some((task_id, known)) = self.0.get(id)
+                && let Some((task_id, known)) = self.names.get(id)
             {
                 if *task_id != 0 {
                     *id = *task_id;
@@ -47,6 +54,9 @@ impl Spawned {
         for row in collected.tasks.iter_mut().map(|live| &mut live.row).chain(&mut collected.ended_children) {
             put(&mut row.id, Some(&mut row.task_type));
             put(&mut row.spawner, None);
+        }
+        for (_, row) in collected.live_requests.iter_mut().chain(&mut collected.ended_requests) {
+            put(&mut row.task_id, Some(&mut row.task_type));
         }
         let samples = collected.samples.iter_mut().map(|sample| &mut sample.stack);
         for stack in samples.chain(collected.off_cpu.iter_mut().map(|off| &mut off.stack)) {
@@ -71,7 +81,7 @@ mod tests {
     fn a_child_gets_its_name_wherever_it_stands_and_others_keep_theirs() {
         let mut spawned = Spawned::default();
         let named = SpawnedRecord { kind: RecordKind::Spawned as u32, task_type: 3, child: CHILD | 9, task_id: 77 };
-        assert!(spawned.note(&named));
+        spawned.note(&named);
         let row = |id, task_type| TaskRow { id, task_type, ..TaskRow::default() };
         let mut collected = Collected {
             ended_children: vec![row(CHILD | 9, u32::MAX), row(CHILD | 8, u32::MAX), row(9, 1)],

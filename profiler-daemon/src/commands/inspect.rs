@@ -36,10 +36,9 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
     }
 }
 
-/// Whether the program can tell wanted requests from others. The probe by which they are woken came with the table that says which are.
+/// Whether the program can tell wanted requests from others.
 fn request_mode(inspection: &Inspection) -> &'static str {
-    let has_probe = inspection.usdt.iter().any(|probe| probe.name == "scope_wake");
-    match (inspection.usdt.is_empty(), has_probe && inspection.annotation_table.is_some()) {
+    match (inspection.usdt.is_empty(), inspection.is_annotated()) {
         (_, true) => "yes: only wanted requests reach a probe",
         (true, false) => "no: the program does not link profiler-annotate",
         (false, false) => "no: its profiler-annotate is of another version",

@@ -40,6 +40,12 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Whether the program links an annotation of our version: its probes say what we want to know. Versions before had no `scope_wake`.
+    #[must_use]
+    pub fn is_annotated(&self) -> bool {
+        self.annotation_table.is_some() && self.usdt.iter().any(|probe| probe.name == "scope_wake")
+    }
+
     /// The file offset of a virtual address; `None` outside all file-backed segments.
     #[must_use]
     pub fn file_offset(&self, vaddr: u64) -> Option<u64> {

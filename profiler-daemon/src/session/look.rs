@@ -82,5 +82,5 @@ pub(super) fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool,
     let tasks = mode == Mode::Process;
     let wakers = tasks && source == AwaitSource::Wakers;
     let times = mode == Mode::Times;
-    Wanted { tasks, scopes: !by_key && !inspection.usdt.is_empty(), wakes: tasks, spawns: tasks, wakers, times }
+    Wanted { tasks, scopes: !by_key && inspection.is_annotated(), wakes: tasks, spawns: tasks, wakers, times }
 }

@@ -72,6 +72,8 @@ pub struct Session {
     mode: ModeChosen,
     /// The annotation's table in the target, where there is one. Dropping it asks for nothing any more.
     table: Option<Table>,
+    /// Tokens met, when it was last looked: a target that has ended tells nothing any more.
+    tokens: Option<Tokens>,
     /// Whether requests keep their own times.
     keeping: Keeping,
     /// Request ids that were asked for one by one.
@@ -143,6 +145,7 @@ impl Session {
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
     pub fn tick(&mut self) -> Result<(), SessionError> {
         self.count.ended += self.collector.drain(&mut self.attached)?;
+        self.tokens = self.table.as_ref().and_then(Table::tokens).or(self.tokens);
         if !self.closed {
             self.attached.sample_fast(self.collector.is_request_in_flight() || self.is_foreign_near())?;
             self.keeping.begin(&mut self.attached, self.table.as_mut())?;
@@ -235,8 +238,8 @@ impl Session {
 
     /// Tokens that the target has met since the attach; `None` where it has no table.
     #[must_use]
-    pub fn tokens(&self) -> Option<Tokens> {
-        self.table.as_ref().map(Table::tokens)
+    pub const fn tokens(&self) -> Option<Tokens> {
+        self.tokens
     }
 
     /// How requests are measured.

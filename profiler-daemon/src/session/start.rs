@@ -148,6 +148,7 @@ impl Parts {
             inspection,
             mode,
             table,
+            tokens: None,
             keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
@@ -198,7 +199,7 @@ fn attach_to(
         let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
         AwaitSight::of(program.bytes(), debug, &inspection, progress)
     };
-    if awaits.source == AwaitSource::Wakers && (manner.no_await_wakers || mode.mode == Mode::Request) {
+    if awaits.source == AwaitSource::Wakers && (manner.no_await_wakers || mode.through_table) {
         awaits.source = AwaitSource::None;
     }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
@@ -253,10 +254,12 @@ fn attach_to(
     }
     let start_ns = attached.open()?;
     task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
-    let scopes_before = table.as_ref().and_then(Table::scopes_numbered);
+    let mut scopes_before = table.as_ref().and_then(Table::scopes_numbered);
     // Last: from here on wanted scopes reach the probes.
     if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {
         table.arm(&choice.asked(mode.mode)?)?;
+        // Those that began meanwhile were judged at a later poll than their first.
+        scopes_before = table.scopes_numbered();
     }
     let keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
     let setting = setting(

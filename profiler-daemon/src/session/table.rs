@@ -85,7 +85,7 @@ impl Table {
             return Ok(false);
         }
         let owner = self.owner().map_err(failed)?;
-        if owner.is_another() {
+        if owner.is_another(self.pid) {
             return Err(SessionError::TableTaken { pid: self.pid, daemon: owner.pid });
         }
         self.clear(generation).map_err(failed)?;
@@ -94,7 +94,8 @@ impl Table {
 
     /// Whether a daemon that lives, and is not this one, has written it.
     pub(super) fn is_taken(&self) -> bool {
-        self.half(GENERATION).is_ok_and(|generation| generation != 0) && self.owner().is_ok_and(Owner::is_another)
+        self.half(GENERATION).is_ok_and(|generation| generation != 0)
+            && self.owner().is_ok_and(|owner| owner.is_another(self.pid))
     }
 
     /// Asks for these requests, and no others.
@@ -108,7 +109,7 @@ impl Table {
         self.write(RULES, &asked.rules())?;
         self.write(NEXT_LEFT, &asked.next.to_ne_bytes())?;
         self.write(TOKENS, &[0; 32])?;
-        self.write(OWNER, &Owner::us().bytes())?;
+        self.write(OWNER, &Owner::us(self.pid).bytes())?;
         self.write(ASKED, &asked.head())?;
         // Last: whoever sees it sees what was written before.
         let generation = next_generation(self.half(LAST_GENERATION)?);
@@ -119,6 +120,7 @@ impl Table {
     /// Asks for nothing any more. A target that has gone needs nothing.
     pub(super) fn disarm(&mut self) {
         if std::mem::take(&mut self.armed)
+            && self.owner().is_ok_and(|owner| owner == Owner::us(self.pid))
             && let Ok(generation) = self.half(GENERATION)
         {
             let _ = self.clear(generation);
@@ -135,10 +137,10 @@ impl Table {
         self.write(LAST_GENERATION, &generation.max(self.half(LAST_GENERATION)?).to_ne_bytes())
     }
 
-    /// Tokens met so far.
-    pub(super) fn tokens(&self) -> Tokens {
-        let count = |place: usize| self.word(TOKENS + place * 8).unwrap_or(0);
-        Tokens { good: count(0), wrong: count(1), expired: count(2), malformed: count(3) }
+    /// Tokens met so far; `None` of a program that has ended.
+    pub(super) fn tokens(&self) -> Option<Tokens> {
+        let count = |place: usize| self.word(TOKENS + place * 8).ok();
+        Some(Tokens { good: count(0)?, wrong: count(1)?, expired: count(2)?, malformed: count(3)? })
     }
 
     fn owner(&self) -> io::Result<Owner> {
