@@ -120,7 +120,7 @@ fn executor_frames_fold_and_unfold() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let daemon = Daemon::attach(fixture.pid(), &["--request", SLEEPER])?;
+    let daemon = Daemon::attach(fixture.pid(), &["--request", SLEEPER, "--mode", "process"])?;
     fixture.round()?;
     let raw = ["export", "--request", SLEEPER, "--metric", "blocked", "--format", "folded", "--raw-frames", "-o", "-"];
     let raw = folded::parse(&daemon.ask(&raw)?.stdout)?;
@@ -132,7 +132,7 @@ fn executor_frames_fold_and_unfold() -> Result<()> {
     let depth = |stacks: &[folded::Stack]| stacks.iter().map(|stack| stack.frames.len()).max();
     assert!(depth(&raw) > depth(&short), "{short:#?}\n{raw:#?}");
 
-    let daemon = Daemon::attach(fixture.pid(), &["--request", SLEEPER, "--raw-frames"])?;
+    let daemon = Daemon::attach(fixture.pid(), &["--request", SLEEPER, "--raw-frames", "--mode", "process"])?;
     fixture.round()?;
     let asked_before = stacks(&daemon, SLEEPER, "blocked")?;
     daemon.end(libc::SIGTERM)?;

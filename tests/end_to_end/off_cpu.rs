@@ -130,7 +130,7 @@ fn a_wait_for_a_worker_names_who_had_it() -> Result<()> {
     let mut fixture = Fixture::start("holders")?;
     let mut attempts = Attempts::default();
     for _ in 0..ATTEMPTS {
-        let daemon = Daemon::attach(fixture.pid(), &["--request", WAITER])?;
+        let daemon = Daemon::attach(fixture.pid(), &["--request", WAITER, "--mode", "process"])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
         let request = only(&report.instances(WAITER))?;

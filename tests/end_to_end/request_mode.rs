@@ -84,11 +84,11 @@ fn requests_are_chosen_in_every_way() -> Result<()> {
     let scopes = round.rows.iter().filter(|row| row.kind == fixture_service::truth::Kind::Scope).count();
     // One of the scopes is inside another of the same request, and is no request of its own.
     assert_eq!(report.requests.len(), scopes - 1);
-    let (report, round) = record(&mut fixture, &["--slower-than", "30ms"])?;
+    let (report, round) = record(&mut fixture, &["--slower-than", "12ms"])?;
     for row in &report.requests {
-        assert!(row.times.wall_ns >= 30_000_000, "{row:?}");
+        assert!(row.times.wall_ns >= 12_000_000, "{row:?}");
     }
-    let slow = round.rows.iter().filter(|row| row.kind == fixture_service::truth::Kind::Scope && row.wall_ns() > 31_000_000);
+    let slow = round.rows.iter().filter(|row| row.kind == fixture_service::truth::Kind::Scope && row.wall_ns() > 13_000_000);
     assert!(report.requests.len() >= slow.count() - 1, "those that are slower for certain are there");
     let dropped = report.lost.get("request_too_fast").copied().unwrap_or(0);
     assert_eq!(usize::try_from(dropped).unwrap_or(0) + report.requests.len(), scopes - 1);

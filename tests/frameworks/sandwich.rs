@@ -177,7 +177,7 @@ mod tests {
             "id": "a", "instance": 1, "complete": true, "start_seen": true, "start_ns": 1_000_000, "wall_ns": 8_000_000,
             "running_ns": 2_000_000, "preempted_ns": 0, "blocked_ns": 0, "scheduled_ns": 0, "suspended_ns": 6_000_000, "polls": 2,
             "wakes": 1, "scheduled_known": true, "samples": 0, "sampled_ns": 0, "scale": null, "scheduled_behind": [],
-            "scheduled_unrecorded_ns": 0, "children": [],
+            "scheduled_unrecorded_ns": 0, "children": [], "critical_path": { "wall_ns": 0, "rows": [], "by_wake_ns": 0 },
         });
         if !field.is_empty() {
             row[field] = value.into();
