@@ -11,8 +11,8 @@ use crate::process::{Process, describe};
 use crate::report::Report;
 use crate::{Failure, Result, binaries};
 
-/// Longer than an attach or an end takes on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
+/// Longer than an attach, an end, or a report of ten thousand requests takes on a busy machine.
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// How a command of the profiler ended.
 #[derive(Debug)]

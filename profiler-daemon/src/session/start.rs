@@ -187,7 +187,8 @@ fn attach_to(
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    let foreign = foreign_of(target, &program, bias, manner, mode.mode)?;
+    let is_annotated = inspection.is_annotated();
+    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, is_annotated))?;
     let is_named = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
@@ -299,15 +300,17 @@ fn attach_to(
 }
 
 /// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
-/// requests are probed, polls are not seen, in which these are.
+/// requests are probed, polls are not seen, in which these are. An annotated program's own records would be taken for another library's where they stand
+/// outside of scopes (in a layer's `call`): there a label must be named.
 fn foreign_of(
     target: &Target,
     program: &Program,
     bias: u64,
     manner: &Manner,
-    mode: Mode,
+    (mode, is_annotated): (Mode, bool),
 ) -> Result<Option<Foreign>, SessionError> {
-    let is_read = manner.request_key.is_none() && mode == Mode::Process;
+    let is_asked = !is_annotated || manner.label_key.is_some();
+    let is_read = manner.request_key.is_none() && mode == Mode::Process && is_asked;
     is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
 }
 

@@ -119,7 +119,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         window: capture.window.clone(),
         requests: requests.iter().map(seen).collect(),
         foreign: capture.foreign.iter().filter(|row| filter.takes_foreign(row)).map(Foreign::of).collect(),
-        routes: if *filter == Filter::All { super::routes::routes(capture) } else { Vec::new() },
+        routes: if matches!(filter, Filter::All | Filter::AllRequests) { super::routes::routes(capture) } else { Vec::new() },
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
         awaits: Awaits::of(capture),
