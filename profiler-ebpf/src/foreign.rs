@@ -17,11 +17,11 @@ use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::loss::Loss;
 use profiler_common::record::RecordKind;
 
+use crate::globals;
 use crate::losses::lose;
 use crate::maps::{FOREIGN_LOOK, FOREIGN_SEEN, FOREIGN_SLOTS, FOREIGN_UNKNOWN, RECORDS, WANTED};
 use crate::memory::{User, read_kernel};
 use crate::scopes::{WANTED_ID, WANTED_TRACE};
-use crate::globals;
 
 /// The number of the wanted id that the current thread has in one of its slots, 0 for none. In a poll only.
 #[inline(always)]

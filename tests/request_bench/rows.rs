@@ -160,6 +160,7 @@ fn slice(service: &Service, load: &Load) -> Result<Slice> {
 }
 
 /// What was measured without load.
+#[derive(Clone, Copy)]
 struct Idle {
     wanted_cost_us: Quartiles,
     ns_per_poll: Quartiles,

@@ -35,7 +35,7 @@ impl Choice {
     }
 
     /// Whether every request there is has to be measured first.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) const fn is_open(&self) -> bool {
         let named = !self.ids.is_empty() || !self.prefixes.is_empty() || self.next > 0 || self.one_in > 0 || self.tokens;
         !named && self.slower_than.is_some()
     }

@@ -42,6 +42,28 @@ pub enum Subject {
     Requests(Choice),
 }
 
+/// Request ids, and traces.
+type Named = (Vec<Vec<u8>>, Vec<[u8; 16]>);
+
+impl Subject {
+    /// Whether every request has to be measured, whatever its id.
+    const fn is_open(&self) -> bool {
+        match self {
+            Self::Requests(choice) => choice.is_open(),
+            Self::AllTasks | Self::AllRequests => true,
+        }
+    }
+
+    /// The ids that are asked for one by one, and the traces that they may stand for.
+    fn named(&self, key: Option<&NamingKey>) -> Result<Named, SessionError> {
+        Ok(match (self, key) {
+            (Self::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
+            (Self::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
+            (Self::AllTasks | Self::AllRequests, _) => (Vec::new(), Vec::new()),
+        })
+    }
+}
+
 /// How a session measures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
@@ -187,22 +209,18 @@ fn attach_to(
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    let is_annotated = inspection.is_annotated();
-    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, is_annotated))?;
-    let is_named = !inspection.usdt.is_empty() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
+    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, inspection.is_annotated()))?;
+    let is_named = inspection.is_annotated() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
     let times = mode.mode == Mode::Times;
-    let mut awaits = if manner.no_awaits && !by_key || times {
+    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
+    let awaits = if manner.no_awaits && !by_key || times {
         AwaitSight::default()
     } else {
-        let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-        AwaitSight::of(program.bytes(), debug, &inspection, progress)
+        AwaitSight::of(program.bytes(), debug, &inspection, progress).without_wakers(manner.no_await_wakers, mode)
     };
-    if awaits.source == AwaitSource::Wakers && (manner.no_await_wakers || mode.through_table) {
-        awaits.source = AwaitSource::None;
-    }
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan, mode.through_table)?;
@@ -210,11 +228,7 @@ fn attach_to(
     let await_entries: Vec<(u64, u32)> =
         await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
     let types = types(&inspection, &plan, await_table.as_deref(), bias);
-    let (wanted, wanted_traces) = match (subject, &key) {
-        (Subject::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
-        (Subject::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
-        _ => (Vec::new(), Vec::new()),
-    };
+    let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
@@ -227,10 +241,7 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
-        all_requests: match subject {
-            Subject::Requests(choice) => choice.is_open(),
-            Subject::AllTasks | Subject::AllRequests => true,
-        },
+        all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
         poll_record_ns,
@@ -255,14 +266,9 @@ fn attach_to(
     }
     let start_ns = attached.open()?;
     task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
-    let mut scopes_before = table.as_ref().and_then(Table::scopes_numbered);
     // Last: from here on wanted scopes reach the probes.
-    if let (Subject::Requests(choice), Some(table), true) = (subject, &mut table, mode.through_table) {
-        table.arm(&choice.asked(mode.mode)?)?;
-        // Those that began meanwhile were judged at a later poll than their first.
-        scopes_before = table.scopes_numbered();
-    }
-    let keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
+    let scopes_before = table.as_mut().map(|table| arm(table, subject, mode)).transpose()?.flatten();
+    let mut keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
     let setting = setting(
         target,
         &inspection,
@@ -280,23 +286,27 @@ fn attach_to(
         awaits.names(),
     );
     let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
-    let mut parts = Parts {
-        attached,
-        setting,
-        modules,
-        plan,
-        inspection,
-        unwinding,
-        foreign,
-        awaits,
-        await_table,
-        key,
-        mode,
-        table,
-        keeping,
-    };
-    parts.keeping.begin(&mut parts.attached, parts.table.as_mut())?;
-    Ok(parts)
+    keeping.begin(&mut attached, table.as_mut())?;
+    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table, keeping })
+}
+
+impl AwaitSight {
+    /// Stored wakers are left out where nobody wants them, and where wanted scopes have wakers of their own: those are not Tokio's.
+    fn without_wakers(mut self, unwanted: bool, mode: ModeChosen) -> Self {
+        if self.source == AwaitSource::Wakers && (unwanted || mode.through_table) {
+            self.source = AwaitSource::None;
+        }
+        self
+    }
+}
+
+/// Asks for what is wanted, if the annotation is to decide. Gives back how many scopes had been numbered by then.
+fn arm(table: &mut Table, subject: &Subject, mode: ModeChosen) -> Result<Option<u64>, SessionError> {
+    if let (Subject::Requests(choice), true) = (subject, mode.through_table) {
+        table.arm(&choice.asked(mode.mode)?)?;
+    }
+    // Behind it: scopes that began meanwhile were judged at a later poll than their first.
+    Ok(table.scopes_numbered())
 }
 
 /// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
