@@ -1,18 +1,16 @@
 //! The profiler, attached to the service for a while: its loop on a thread of its own, as the daemon's is.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use profiler_daemon::session::{Choice, Detail, Manner, Mode, Session, SessionError, Subject};
+use profiler_daemon::session::{Choice, Manner, Mode, Session, SessionError, Subject, record};
 use profiler_tests::{Failure, Result};
 
 use crate::load::WANTED;
 
-/// How often the daemon looks.
-const TICK: Duration = Duration::from_millis(50);
+/// Longer than any slice: the recording is ended by whoever started it.
+const LONG: Duration = Duration::from_mins(10);
 
 /// What is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +32,8 @@ impl What {
     fn subject(self) -> Subject {
         match self {
             Self::AllRequests => Subject::AllRequests,
-            _ => Subject::Requests(Choice::of_ids(vec![WANTED.into()])),
+            // By its beginning, so that the recording goes on when it has ended.
+            _ => Subject::Requests(Choice { prefixes: vec![WANTED.into()], ..Choice::default() }),
         }
     }
 
@@ -45,8 +44,8 @@ impl What {
 
 /// An attached profiler.
 pub(crate) struct Attached {
-    over: Arc<AtomicBool>,
-    thread: JoinHandle<std::result::Result<u64, SessionError>>,
+    over: tokio::sync::oneshot::Sender<()>,
+    thread: JoinHandle<Result<u64>>,
 }
 
 impl Attached {
@@ -55,24 +54,9 @@ impl Attached {
         if what == What::Nothing {
             return Ok(None);
         }
-        let over = Arc::new(AtomicBool::new(false));
+        let (over, is_over) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = channel();
-        let thread = std::thread::spawn({
-            let over = Arc::clone(&over);
-            move || {
-                let mut session = Session::start(pid, &what.subject(), &what.manner(), &[], &mut |_| ())?;
-                let _ = ready.send(());
-                while !over.load(Ordering::Relaxed) {
-                    session.tick()?;
-                    std::thread::sleep(TICK);
-                }
-                session.finish()?;
-                let seen = session.capture(Detail::NoStacks)?;
-                // Requests that keep their own times are folded, and only the slowest are kept whole.
-                let folded: u64 = seen.routes.iter().map(|route| route.count).sum();
-                Ok(folded.max(u64::try_from(seen.requests.len()).unwrap_or(u64::MAX)))
-            }
-        });
+        let thread = std::thread::spawn(move || attached(pid, what, &ready, is_over));
         let attached = Self { over, thread };
         // A failed start drops the sender.
         if is_ready.recv().is_ok() {
@@ -83,8 +67,21 @@ impl Attached {
 
     /// Leaves the service. How many requests were seen.
     pub(crate) fn end(self) -> Result<u64> {
-        self.over.store(true, Ordering::Relaxed);
-        let ended = self.thread.join().map_err(|_| Failure::Wrong(vec!["the profiler panicked".to_owned()]))?;
-        ended.map_err(|error| Failure::Wrong(vec![error.to_string()]))
+        // It may have ended by an error, which is told below.
+        let _ = self.over.send(());
+        self.thread.join().map_err(|_| Failure::Wrong(vec!["the profiler panicked".to_owned()]))?
     }
+}
+
+/// The product's own loop, until it is over.
+fn attached(pid: u32, what: What, ready: &Sender<()>, over: tokio::sync::oneshot::Receiver<()>) -> Result<u64> {
+    let failed = |error: SessionError| Failure::Wrong(vec![error.to_string()]);
+    let session = Session::start(pid, &what.subject(), &what.manner(), &[], &mut |_| ()).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("a runtime"))?;
+    let _ = ready.send(());
+    let interrupt = async { drop(over.await) };
+    let seen = runtime.block_on(record(session, LONG, interrupt)).map_err(failed)?.capture;
+    // Requests that keep their own times are folded, and only the slowest are kept whole.
+    let folded: u64 = seen.routes.iter().map(|route| route.count).sum();
+    Ok(folded.max(u64::try_from(seen.requests.len()).unwrap_or(u64::MAX)))
 }

@@ -31,7 +31,7 @@ pub use uprobes::{LinkKind, Probe};
 use std::path::Path;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, Map};
+use aya::maps::{Array, HashMap, Map, MapData, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
 use profiler_common::awaits::RequestKey;
@@ -97,9 +97,23 @@ pub struct Attached {
     uprobes: Option<Uprobes>,
     samplers: Option<Samplers>,
     ebpf: Ebpf,
+    /// Taken out of the maps and kept: making it maps 32 MB, and that at every look would cost more than all that is read.
+    ring: Option<Ring>,
     log: Option<log::KernelLog>,
     gate: Gate,
     unwind: Unwind,
+}
+
+/// See [`Attached::ring`].
+const RING: &str = "RECORDS";
+
+/// The ring buffer, which aya gives no `Debug`.
+struct Ring(RingBuf<MapData>);
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(RING)
+    }
 }
 
 /// What the map of wanted ids says of a key: a request id.
@@ -128,6 +142,7 @@ impl Attached {
             uprobes: None,
             samplers: None,
             ebpf,
+            ring: None,
             log: None,
             gate: Gate {
                 all_requests: u32::from(order.all_requests),
@@ -151,12 +166,16 @@ impl Attached {
         }
         attach_scheduler(&mut attached.ebpf)?;
         if let Some(rate) = order.rate {
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, rate)?);
-            attached.gate.sample_period_ns = rate.period_ns(false);
+            // Where nothing but wanted requests is seen, there is nothing to be sampled while none is in flight.
+            let rest = order.requests_only && !order.all_requests;
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, rate, rest)?);
+            attached.gate.sample_period_ns = rate.period_ns(rest);
             attached.write_gate()?;
         }
         attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
-        // Last, because it takes its map out, which the programs before it had to find.
+        // Last, because they take their maps out, which the programs before had to find.
+        let ring = attached.ebpf.take_map(RING).ok_or(AttachError::NoMap { map: RING })?;
+        attached.ring = Some(Ring(RingBuf::try_from(ring).map_err(|source| AttachError::Map { map: RING, source })?));
         attached.log = log::KernelLog::of(&mut attached.ebpf);
         Ok(attached)
     }
@@ -249,6 +268,11 @@ impl Attached {
     #[must_use]
     pub const fn unwind_memory(&self) -> UnwindMemory {
         self.unwind.memory()
+    }
+
+    /// The ring buffer that the kernel side's records come through.
+    pub fn ring(&mut self) -> Result<&mut RingBuf<MapData>, AttachError> {
+        self.ring.as_mut().map(|ring| &mut ring.0).ok_or(AttachError::NoMap { map: RING })
     }
 
     /// The maps and programs, for the collect step.

@@ -40,6 +40,8 @@ pub(super) struct Samplers {
     clocks: Vec<Clock>,
     rate: Rate,
     fast: bool,
+    /// The clocks stand still while they are not fast: nobody is sampled then, and a tick costs whoever runs.
+    rest: bool,
 }
 
 /// The clock of one CPU. The link goes before the event that it hangs on.
@@ -52,7 +54,9 @@ struct Clock {
 impl Samplers {
     /// Starts the slow clock on every CPU. The program itself passes over every thread but the target's: an event a thread would miss
     /// threads that start later.
-    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate) -> Result<Self, AttachError> {
+    ///
+    /// With `rest` they stand still until they are to be fast.
+    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate, rest: bool) -> Result<Self, AttachError> {
         let cpus = machine::online_cpus()?;
         let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
         let failed = |source| AttachError::Program { program: PROGRAM, source };
@@ -60,18 +64,26 @@ impl Samplers {
         program.load().map_err(failed)?;
         let program = program.fd().map_err(failed)?;
         let clock = |cpu| {
-            let event = open_clock(cpu, rate.period_ns(false))?;
+            let event = open_clock(cpu, rate.period_ns(rest), rest)?;
             let link = sys::link_perf_event(program.as_fd(), event.as_fd(), 0)?;
             Ok(Clock { _link: link, event })
         };
         let clocks: io::Result<Vec<Clock>> = cpus.into_iter().map(clock).collect();
-        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, fast: false })
+        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, fast: false, rest })
     }
 
     /// Changes to the fast clock or back. The new period (ns) if that is a change.
     pub(super) fn set(&mut self, fast: bool) -> Result<Option<u64>, AttachError> {
-        if fast == self.fast || self.rate.fast_hz == self.rate.slow_hz {
+        if fast == self.fast || self.rate.fast_hz == self.rate.slow_hz && !self.rest {
             return Ok(None);
+        }
+        if self.rest {
+            for clock in &self.clocks {
+                let call = if fast { PERF_EVENT_IOC_ENABLE } else { PERF_EVENT_IOC_DISABLE };
+                tell(&clock.event, call).map_err(AttachError::SamplingClock)?;
+            }
+            self.fast = fast;
+            return Ok(Some(self.rate.period_ns(true)));
         }
         let period_ns = self.rate.period_ns(fast);
         for clock in &self.clocks {
@@ -84,13 +96,14 @@ impl Samplers {
 
 /// Opens the CPU clock of `cpu`, for all processes. Its period is in nanoseconds; a frequency would be adjusted by the kernel, which makes
 /// weights drift.
-fn open_clock(cpu: u32, period_ns: u64) -> io::Result<OwnedFd> {
+fn open_clock(cpu: u32, period_ns: u64, disabled: bool) -> io::Result<OwnedFd> {
     // SAFETY: a structure of integers.
     let mut attr: perf_event_attr = unsafe { zeroed() };
     attr.type_ = PERF_TYPE_SOFTWARE;
     attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);
     attr.config = PERF_COUNT_SW_CPU_CLOCK;
     attr.__bindgen_anon_1.sample_period = period_ns;
+    attr.set_disabled(u64::from(disabled));
     let cpu = i32::try_from(cpu).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     open_event(&mut attr, -1, cpu)
 }
@@ -101,6 +114,18 @@ const PERF_TYPE_SOFTWARE: u32 = 1;
 const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
 /// `_IOW('$', 4, __u64)`, the same file.
 const PERF_EVENT_IOC_PERIOD: libc::c_ulong = 0x4008_2404;
+
+/// `_IO('$', 0)` and `_IO('$', 1)`, the same file.
+const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+/// See [`PERF_EVENT_IOC_ENABLE`].
+const PERF_EVENT_IOC_DISABLE: libc::c_ulong = 0x2401;
+
+/// Starts or stops a clock.
+fn tell(event: &OwnedFd, call: libc::c_ulong) -> io::Result<()> {
+    // SAFETY: the descriptor is an event's, and these calls take no argument.
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), call, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
 
 /// Changes the period of a running clock; the kernel restarts it at once (kernel/events/core.c, `__perf_event_period`).
 fn set_period(event: &OwnedFd, period_ns: u64) -> io::Result<()> {

@@ -119,7 +119,7 @@ pub struct RunArgs {
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
-    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight; in request mode none, and 997 then]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
     /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
@@ -160,7 +160,7 @@ pub struct RecordArgs {
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
-    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight]
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight; in request mode none, and 997 then]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
     /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack

@@ -16,7 +16,7 @@ use std::collections::{HashMap as StdHashMap, HashSet};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, PerCpuArray};
 use profiler_common::limits::TRACE_ID_BYTES;
 use profiler_common::loss::{LOSSES, Loss};
 use profiler_common::record::{BackRecord, PollRecord, WakeRecord};
@@ -155,7 +155,7 @@ impl Collector {
     }
 
     fn drain_ring(&mut self, attached: &mut Attached) -> Result<usize, AttachError> {
-        let mut ring: RingBuf<_> = typed(attached.ebpf(), "RECORDS")?;
+        let ring = attached.ring()?;
         let mut ended = 0;
         while let Some(item) = ring.next() {
             match Record::parse(&item) {
@@ -416,8 +416,7 @@ pub fn walks(attached: &mut Attached) -> Result<Walks, AttachError> {
 
 /// The ring buffer's file descriptor: readable when something is in it that somebody waits for (a request has begun).
 pub fn ring_fd(attached: &mut Attached) -> Result<RawFd, AttachError> {
-    let ring: RingBuf<_> = typed(attached.ebpf(), "RECORDS")?;
-    Ok(ring.as_raw_fd())
+    Ok(attached.ring()?.as_raw_fd())
 }
 
 /// The kernel side's counter.

@@ -72,6 +72,10 @@ pub struct Session {
     mode: ModeChosen,
     /// The annotation's table in the target, where there is one. Dropping it asks for nothing any more.
     table: Option<Table>,
+    /// Whether requests with good tokens are wanted.
+    asks_tokens: bool,
+    /// Ticks of the loop so far.
+    ticks: u32,
     /// Tokens met, when it was last looked: a target that has ended tells nothing any more.
     tokens: Option<Tokens>,
     /// Whether requests keep their own times.
@@ -145,7 +149,9 @@ impl Session {
     /// Takes what has come since the last call. To be called several times a second, or the ring buffer fills up.
     pub fn tick(&mut self) -> Result<(), SessionError> {
         self.count.ended += self.collector.drain(&mut self.attached)?;
-        self.tokens = self.table.as_ref().and_then(Table::tokens).or(self.tokens);
+        if self.asks_tokens {
+            self.tokens = self.table.as_ref().and_then(Table::tokens).or(self.tokens);
+        }
         if !self.closed {
             self.attached.sample_fast(self.collector.is_request_in_flight() || self.is_foreign_near())?;
             self.keeping.begin(&mut self.attached, self.table.as_mut())?;
@@ -161,6 +167,13 @@ impl Session {
         let room = MAX_LINES.saturating_sub(self.kernel_said.len());
         self.kernel_said.extend(self.attached.said().into_iter().take(room));
         Ok(())
+    }
+
+    /// Whether there is something to do at the next tick of the loop: while only wanted requests are seen and none is in flight, the ring buffer
+    /// itself says when one begins, and every look takes a CPU from somebody.
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.ticks = self.ticks.wrapping_add(1);
+        self.mode.mode != Mode::Request || self.collector.is_request_in_flight() || self.ticks.is_multiple_of(IDLE_TICKS)
     }
 
     /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
@@ -368,6 +381,9 @@ impl Naming {
         symbols
     }
 }
+
+/// How many ticks are passed over while nothing is in flight.
+const IDLE_TICKS: u32 = 10;
 
 /// How often the ring buffer is drained. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.
 const TICK: Duration = Duration::from_millis(50);

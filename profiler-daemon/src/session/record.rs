@@ -43,7 +43,7 @@ pub async fn record(
                     target_lost = true;
                     break;
                 }
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => if !session.is_due() { continue },
                 told = ring.told() => told?,
             }
             session.tick()?;

@@ -85,7 +85,11 @@ async fn watch(
                 gone.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
                 return Ok(true);
             }
-            _ = ticks.tick() => {}
+            _ = ticks.tick() => {
+                if !session.lock().unwrap_or_else(PoisonError::into_inner).is_due() {
+                    continue;
+                }
+            }
             told = ring.told() => told?,
         }
         session.lock().unwrap_or_else(PoisonError::into_inner).tick()?;

@@ -68,7 +68,8 @@ impl Subject {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
 pub struct Manner {
-    /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight.
+    /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight; in
+    /// request mode none, and 997 then.
     pub rate_hz: Option<u32>,
     /// Whether every poll and wake is wanted, not only the long ones.
     pub timeline: bool,
@@ -91,9 +92,14 @@ pub struct Manner {
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
 const SLOW_HZ: u32 = 99;
 
+/// The same while a wanted request is in flight and others are not to notice.
+const QUIET_HZ: u32 = 997;
+
 impl Manner {
-    fn rate(&self, subject: &Subject) -> Rate {
+    fn rate(&self, subject: &Subject, mode: Mode) -> Rate {
         match (self.rate_hz, subject) {
+            // A tick costs whoever runs, and others are to lose nothing.
+            (None, Subject::Requests(_)) if mode == Mode::Request => Rate { slow_hz: SLOW_HZ, fast_hz: QUIET_HZ },
             (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
             (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
             (None, _) => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
@@ -170,6 +176,8 @@ impl Parts {
             inspection,
             mode,
             table,
+            asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
+            ticks: 0,
             tokens: None,
             keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
@@ -230,7 +238,7 @@ fn attach_to(
     let types = types(&inspection, &plan, await_table.as_deref(), bias);
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
-    let rate = manner.rate(subject);
+    let rate = manner.rate(subject, mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
