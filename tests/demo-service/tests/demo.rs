@@ -79,7 +79,10 @@ fn the_truth_about_a_request() {
     let (wall, cpu) = (number(&quick, "wall_ns"), number(&quick, "cpu_ns"));
     assert!((8 * MS..seen).contains(&wall), "the carrier takes 8 ms, the client saw {seen} ns: {quick}");
     assert!(cpu > 0 && cpu < wall, "{quick}");
-    assert!(number(&quick, "polls") >= 3, "it awaits a query, two joined calls and a child: {quick}");
+    assert!(
+        number(&quick, "polls") >= 2,
+        "it awaits a query, two joined calls and a child, some of which may be there at once: {quick}"
+    );
     assert_eq!(quick["complete"], true);
 
     assert_eq!(service.get("/orders/17-slow", "slow").0, 200);
