@@ -8,6 +8,16 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
+/// Bytes in lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// Bytes as one line of printable text.
 ///
 /// Printable characters stay. A backslash becomes `\\`; of anything else (control and format characters, what is not UTF-8) each byte becomes

@@ -27,6 +27,7 @@ use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::Walks;
 
 use crate::attach::{AttachError, Attached, keys, typed};
+use crate::text::hex;
 pub use awaits::Awaits;
 pub use collected::{Collected, Doing, LiveRow, LiveTask, Off, Sample, Stack};
 use foreign::ForeignIds;
@@ -210,7 +211,7 @@ impl Collector {
         }
         self.ended_ids.push(row.id().to_vec());
         if row.trace_id != [0; TRACE_ID_BYTES] {
-            self.ended_ids.push(row.trace_id.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect());
+            self.ended_ids.push(hex(&row.trace_id).into_bytes());
         }
         self.requests.push((scope, *row));
         true

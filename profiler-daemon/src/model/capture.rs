@@ -279,7 +279,7 @@ impl RequestRow {
     /// Whether `id` is what it is called, or the trace that it is part of in hexadecimal digits.
     #[must_use]
     pub fn answers_to(&self, id: &RequestId) -> bool {
-        self.id == *id || self.trace.is_some_and(|trace| hex(&trace).as_bytes().eq_ignore_ascii_case(id.as_bytes()))
+        self.id == *id || self.trace.is_some_and(|trace| crate::text::hex(&trace).as_bytes().eq_ignore_ascii_case(id.as_bytes()))
     }
 
     /// What it is called, for people: `request order-42 #1`. Printable.
@@ -313,16 +313,6 @@ pub struct RouteRow {
     pub polls: u64,
     /// Their longest poll.
     pub longest_poll_ns: u64,
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A task that a request spawned, alive or ended. A live one stands in [`Capture::tasks`] as well.

@@ -1,6 +1,6 @@
 //! The name an application gave a request: untrusted bytes.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::text::{EscapeError, bytes, printable};
 
@@ -31,11 +31,7 @@ impl RequestId {
     /// The bytes in lower-case hex.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.0.iter().fold(String::with_capacity(self.0.len().saturating_mul(2)), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        crate::text::hex(&self.0)
     }
 }
 

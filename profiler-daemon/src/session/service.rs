@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::snapshot::snapshot_in_time;
-use super::{Detail, ExecutorFrames, Session, SessionError, holders, render};
+use super::{Detail, ExecutorFrames, Naming, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
 use crate::model::{Capture, Filter, Metric, Question, RequestId, Selection, families, name_waits, report, waits};
@@ -27,6 +27,15 @@ impl SessionService {
     /// A panic in one answer must not end the others: the session's rows live in the kernel, not behind the lock.
     fn session(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen, and which part of it is asked for. The session is let go before names are looked up: it must be drained meanwhile, and
+    /// may be told to stop.
+    fn seen(&self, select: &AskedSelection) -> Result<(Capture, Naming, Selection), SessionError> {
+        let mut session = self.session();
+        let capture = session.capture(Detail::Stacks)?;
+        let selection = selected(select, &session, &capture);
+        Ok((capture, session.naming(), selection))
     }
 
     const fn executor_frames(&self, names: &Names) -> ExecutorFrames {
@@ -113,13 +122,7 @@ impl Service for SessionService {
     }
 
     fn export(&self, select: &AskedSelection, metric: Metric, format: Format, names: &Names) -> Result<Answer, ServiceError> {
-        // The session is let go before names are looked up: it must be drained meanwhile, and may be told to stop.
-        let (capture, naming, selection) = {
-            let mut session = self.session();
-            let capture = session.capture(Detail::Stacks)?;
-            let selection = selected(select, &session, &capture);
-            (capture, session.naming(), selection)
-        };
+        let (capture, naming, selection) = self.seen(select)?;
         let executor = self.executor_frames(names);
         let mut symbols = naming.lock(&names.debug_dirs);
         let payload = render(&capture, &selection, metric, format, executor, &mut *symbols)?;
@@ -131,12 +134,7 @@ impl Service for SessionService {
     }
 
     fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
-        let (capture, naming, selection) = {
-            let mut session = self.session();
-            let capture = session.capture(Detail::Stacks)?;
-            let selection = selected(select, &session, &capture);
-            (capture, session.naming(), selection)
-        };
+        let (capture, naming, selection) = self.seen(select)?;
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
         let told = waits(&capture, &selection, keep, &mut *symbols).map_err(SessionError::from)?;
@@ -144,12 +142,7 @@ impl Service for SessionService {
     }
 
     fn family(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
-        let (capture, naming, selection) = {
-            let mut session = self.session();
-            let capture = session.capture(Detail::Stacks)?;
-            let selection = selected(select, &session, &capture);
-            (capture, session.naming(), selection)
-        };
+        let (capture, naming, selection) = self.seen(select)?;
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
         let told = families(&capture, &selection, keep, &mut *symbols).map_err(SessionError::from)?;

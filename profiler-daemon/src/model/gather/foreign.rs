@@ -1,12 +1,11 @@
 //! Ids of other libraries, from what was collected.
 
-use std::fmt::Write as _;
-
 use profiler_common::foreign::{WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_TRACE};
 
 use crate::collect::ForeignId;
 use crate::model::capture::{ForeignRow, ForeignSource, ScopeSeq};
 use crate::model::request_id::RequestId;
+use crate::text::hex;
 
 pub(super) fn row(of: &ForeignId, ids_known: bool) -> ForeignRow {
     let source = match of.what {
@@ -31,12 +30,4 @@ pub(super) fn row(of: &ForeignId, ids_known: bool) -> ForeignRow {
         stopped_ns: of.sum.stopped_ns,
         tasks: of.sum.tasks.iter().copied().filter(|id| ids_known && *id != 0).collect(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

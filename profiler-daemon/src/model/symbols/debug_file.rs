@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::elf::{Elf, hex};
+use super::elf::Elf;
 use super::places::{Place, Root, Sought, places};
 use crate::model::text::printable;
 use crate::target::mapped::open_regular;
+use crate::text::hex;
 
 /// The largest file whose checksum is computed (bytes). Reading it takes a second; a build id costs nothing.
 const CHECKED_MAX: u64 = 4 << 30;

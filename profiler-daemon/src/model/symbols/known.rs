@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use super::blaze::{Files, frames_at};
 use super::debug_file::{DebugFile, find};
-use super::elf::{Elf, hex};
+use super::elf::Elf;
 use super::{Frame, MappedFile, Symbolize};
 use crate::model::text::printable;
 use crate::target::mapped::{Location, Modules};
+use crate::text::hex;
 
 /// Folders of `--debug-dir` that are kept, the latest ones.
 const DEBUG_DIRS_MAX: usize = 32;

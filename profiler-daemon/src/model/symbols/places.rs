@@ -88,7 +88,7 @@ fn folder(program: &Path) -> PathBuf {
 
 /// `.build-id/ab/cdef0123.debug`. `None`: the id is too short for that.
 fn by_build_id(id: &[u8]) -> Option<PathBuf> {
-    let hex = super::elf::hex(id);
+    let hex = crate::text::hex(id);
     let (folder, rest) = hex.split_at_checked(2).filter(|(_, rest)| !rest.is_empty())?;
     Some(Path::new(".build-id").join(folder).join(format!("{rest}.debug")))
 }

@@ -2,6 +2,7 @@
 
 mod document;
 mod grid;
+mod measured;
 mod report;
 mod requests;
 mod setting;

@@ -1,14 +1,14 @@
 //! `cargo xtask bench unwind`: what unwinding costs and how often it succeeds.
 
 use super::document;
+use super::measured::{Format, measured};
 use super::report::Report;
 use super::setting::machine;
-use crate::chore::command::{captured, loud};
+use crate::chore::command::loud;
 use crate::chore::place;
-use crate::chore::root::as_root;
 use crate::chore::step::{note, step};
 use crate::testing::build;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fs;
 use std::process::Command;
 
@@ -27,36 +27,14 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-/// How the numbers are printed.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    /// Tables for people.
-    Table,
-    /// The report as it was measured.
-    Json,
-}
-
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let program = step("bench: building", || build::benchmark("unwind"))?;
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
-    let text = step("bench: measuring", || {
-        let mut command = as_root(&program, "measuring the kernel side's walks", &[])?;
-        if arguments.quick {
-            command.arg("--quick");
-        }
-        let output = captured(command.current_dir(place::repository()))?;
-        if !output.status.success() {
-            bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        String::from_utf8(output.stdout).context("the benchmark's report is no text")
-    })?;
+    let text = step("bench: measuring", || measured(&program, "measuring the kernel side's walks", &[], arguments.quick))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
-    match arguments.format {
-        Format::Json => print!("{text}"),
-        Format::Table => print!("{}", document::tables(&report)),
-    }
+    arguments.format.print(&text, || document::tables(&report));
     if !report.quick {
         let file = place::repository().join("docs/unwind.md");
         fs::write(&file, document::document(&report, &machine(&["perf"])?))

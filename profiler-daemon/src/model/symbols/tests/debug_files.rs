@@ -8,9 +8,10 @@ use object::{Object as _, ObjectSymbol as _};
 use tempfile::TempDir;
 
 use crate::model::symbols::debug_file::find;
-use crate::model::symbols::elf::{Elf, hex};
+use crate::model::symbols::elf::Elf;
 use crate::model::symbols::{Frame, Symbolize as _, Symbols};
 use crate::target::mapped::{Modules, open_regular};
+use crate::text::hex;
 
 /// A function that is not exported, with another one inlined into it.
 const SOURCE: &str = "

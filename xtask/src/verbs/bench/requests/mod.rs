@@ -3,16 +3,15 @@
 mod document;
 mod report;
 
+use super::measured::{Format, measured};
 use super::setting::machine;
-use crate::chore::command::{captured, loud};
+use crate::chore::command::loud;
 use crate::chore::place;
-use crate::chore::root::as_root;
 use crate::chore::step::{note, step};
 use crate::testing::build;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use report::Report;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 /// Measure what profiling a request costs the others.
@@ -30,26 +29,14 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-/// How the numbers are printed.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    /// Tables for people.
-    Table,
-    /// The report as it was measured.
-    Json,
-}
-
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let program = step("bench: building", || build::benchmark("request"))?;
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the service", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
-    let text = step("bench: measuring", || measured(&program, arguments.quick))?;
+    let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], arguments.quick))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
-    match arguments.format {
-        Format::Json => print!("{text}"),
-        Format::Table => print!("{}", document::tables(&report)),
-    }
+    arguments.format.print(&text, || document::tables(&report));
     if !arguments.quick {
         let file = place::repository().join("docs/request-costs.md");
         fs::write(&file, document::document(&report, &machine(&[])?))
@@ -57,16 +44,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         note(&format!("written to {}", place::shown(&file)));
     }
     Ok(())
-}
-
-fn measured(program: &Path, quick: bool) -> Result<String> {
-    let mut command = as_root(program, "attaching to the service", &[])?;
-    if quick {
-        command.arg("--quick");
-    }
-    let output = captured(command.current_dir(place::repository()))?;
-    if !output.status.success() {
-        bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    String::from_utf8(output.stdout).context("the benchmark's report is no text")
 }

@@ -3,10 +3,10 @@
 mod document;
 mod report;
 
+use super::measured::{Format, measured};
 use super::setting::machine;
 use crate::chore::command::{captured, loud};
 use crate::chore::place;
-use crate::chore::root::as_root;
 use crate::chore::step::{note, step};
 use crate::testing::build;
 use anyhow::{Context, Result, bail};
@@ -35,15 +35,6 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-/// How the numbers are printed.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
-    /// Tables for people.
-    Table,
-    /// The report as it was measured.
-    Json,
-}
-
 /// The variable that names further programs; profiler-tests' await benchmark reads it.
 const PROGRAM_VARIABLE: &str = "PROFILER_PROGRAM";
 
@@ -53,12 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
     let large = if arguments.large { Some(step("bench: building the large program", || large(&program))?) } else { None };
-    let text = step("bench: measuring", || measured(&program, arguments.quick, large))?;
+    let text = step("bench: measuring", || measured_with(&program, arguments.quick, large))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
-    match arguments.format {
-        Format::Json => print!("{text}"),
-        Format::Table => print!("{}", document::tables(&report)),
-    }
+    arguments.format.print(&text, || document::tables(&report));
     if !report.quick {
         let file = place::repository().join("docs/await-costs.md");
         fs::write(&file, document::document(&report, &machine(&[])?))
@@ -78,18 +66,10 @@ fn large(program: &Path) -> Result<PathBuf> {
 }
 
 /// What the benchmark prints, with the layouts of one more program.
-fn measured(program: &Path, quick: bool, large: Option<PathBuf>) -> Result<String> {
+fn measured_with(program: &Path, quick: bool, large: Option<PathBuf>) -> Result<String> {
     let named = env::var_os(PROGRAM_VARIABLE).unwrap_or_default();
     let named: Vec<PathBuf> = env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
     let programs: OsString =
         env::join_paths(named.into_iter().chain(large)).context("the path of a program has a colon in it")?;
-    let mut command = as_root(program, "measuring the kernel side's walks", &[(PROGRAM_VARIABLE, &programs)])?;
-    if quick {
-        command.arg("--quick");
-    }
-    let output = captured(command.current_dir(place::repository()))?;
-    if !output.status.success() {
-        bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    String::from_utf8(output.stdout).context("the benchmark's report is no text")
+    measured(program, "measuring the kernel side's walks", &[(PROGRAM_VARIABLE, &programs)], quick)
 }
