@@ -134,6 +134,8 @@ fn place(row: &Request) -> String {
     match &row.task {
         None if row.kept_times => format!("{ended}, its times kept by itself"),
         Some(polled_by) => format!("{ended}, in {}", task(polled_by)),
+        // Its wakes are known and its task is not: it has a waker of its own, where no task is seen.
+        None if row.scheduled_known => format!("{ended}, its task is not seen"),
         None => format!("{ended}, outside of any task"),
     }
 }
