@@ -6,6 +6,7 @@
 
 pub mod annotation;
 pub mod awaits;
+pub mod beating;
 pub mod binaries;
 pub mod cells;
 pub mod chain;
@@ -23,6 +24,7 @@ pub mod recipe;
 pub mod report;
 pub mod serial;
 pub mod skip;
+pub mod spread;
 pub mod text;
 pub mod wire;
 

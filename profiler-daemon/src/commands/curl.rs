@@ -118,6 +118,7 @@ impl Request {
             rate: None,
             no_awaits: false,
             no_await_wakers: false,
+            stats: false,
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;

@@ -250,6 +250,11 @@ fn tell_losses(told: &Report, color: Color) {
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
 }
 
+/// What the kernel side's programs took, where that was asked for.
+fn tell_cost(told: &Report, color: Color) {
+    eprint!("{}", table::cost(told.cost.as_ref(), colours(color)));
+}
+
 const fn colours(color: Color) -> Colours {
     colours_if(color.stderr)
 }

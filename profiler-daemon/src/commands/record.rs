@@ -44,6 +44,7 @@ fn profile(
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
+            stats: order.stats,
             request_key: order.request_key.clone(),
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
@@ -157,6 +158,7 @@ pub(super) fn finish(
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
+    super::tell_cost(&told, color);
     if target_lost && !matches!(order.target, Whom::Program(_)) {
         return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
     }

@@ -40,6 +40,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             timeline: false,
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
+            stats: order.stats,
             request_key: order.request_key.clone(),
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
@@ -67,6 +68,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         super::tell_tokens(ended.tokens);
     }
     super::tell_losses(&told, color);
+    super::tell_cost(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
     if ended.target_lost {
         eprintln!("process {} has ended", aim.pid);

@@ -17,7 +17,7 @@ use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Rate, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -77,6 +77,8 @@ pub struct Manner {
     pub no_awaits: bool,
     /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
     pub no_await_wakers: bool,
+    /// Whether runs of the kernel side's programs are counted and timed.
+    pub stats: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
@@ -121,12 +123,13 @@ pub(super) fn start(
     kernel.check()?;
     let target = Target::open(pid)?;
     Privileges::read()?.check()?;
+    let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
     match result {
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
         Err(error) => Err(error),
-        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone())),
+        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone(), statistics)),
     }
 }
 
@@ -148,7 +151,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>) -> Session {
+    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>, statistics: Option<RunStatistics>) -> Session {
         let Self {
             attached,
             setting,
@@ -182,6 +185,7 @@ impl Parts {
             ticks: 0,
             tokens: None,
             keeping,
+            statistics,
             count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
                 Subject::Requests(choice) => {

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments, verbs: &[String]) -> Result<()> {
         ("rustdoc", step("lint: documentation", documentation)),
     ];
     if !arguments.no_object {
-        let check = build_ebpf::Arguments { check: true, crate_folder: None };
+        let check = build_ebpf::Arguments { check: true, accept: false, crate_folder: None };
         checks.push(("build-ebpf --check", build_ebpf::run(&check)));
     }
     let mut failed = Vec::new();
