@@ -82,16 +82,14 @@ pub(super) fn of_hit(machine: &Machine, class: InstructionClass, probe: ProbeKin
         (ProbeKind::Return, _) => costs.return_probe,
         (_, InstructionClass::Nop5) if machine.kernel >= FAST_NOP5 => costs.nop5,
         (_, InstructionClass::Call) => costs.call,
-        (_, InstructionClass::Push | InstructionClass::Nop | InstructionClass::Jump | InstructionClass::ConditionalJump) => {
-            costs.emulated
-        }
+        (_, class) if class.is_emulated_by(machine.kernel) => costs.emulated,
         _ => costs.single_step,
     }
 }
 
 /// The cost of all planned sites together.
-pub(super) fn of_plan(inspection: &Inspection, machine: &Machine, sites: &[PlannedSite]) -> Cost {
-    let hit = |planned: &PlannedSite| of_hit(machine, planned.site.class, planned.probe);
+pub(super) fn of_plan(inspection: &Inspection, sites: &[PlannedSite]) -> Cost {
+    let hit = |planned: &PlannedSite| planned.hit_ns;
     let costs = |roles: &[Role], task_type: Option<u32>| -> Option<CostRange> {
         let hits = sites.iter().filter(|planned| {
             let owner = planned.site.task_type;
