@@ -24,6 +24,8 @@ pub(crate) struct Function<'d> {
     branches: Vec<(u64, u64)>,
     /// Addresses of the calls that never return, sorted; none where some jump's targets are not known.
     dead_ends: Vec<u64>,
+    /// Some jump may lead to any of its instructions.
+    pub(crate) has_unknown_jumps: bool,
 }
 
 impl<'d> Function<'d> {
@@ -46,13 +48,15 @@ impl<'d> Function<'d> {
         let is_inside = |address: u64| instructions.binary_search_by_key(&address, Instruction::ip).is_ok();
         let mut ends = Vec::new();
         let read = |address: u64| image.constant(address, 4).and_then(|word| u32::try_from(word).ok());
-        if let Some(jumps) = table_jumps(&instructions, &branches, extent.end, is_inside, read) {
+        let jumps = table_jumps(&instructions, &branches, extent.end, is_inside, read);
+        let has_unknown_jumps = jumps.is_none();
+        if let Some(jumps) = jumps {
             branches.extend(jumps);
             ends = dead_ends(image, functions, &instructions);
         }
         branches.sort_unstable();
         branches.dedup();
-        Some(Self { extent, bytes, instructions, branches, dead_ends: ends })
+        Some(Self { extent, bytes, instructions, branches, dead_ends: ends, has_unknown_jumps })
     }
 
     pub(crate) fn instructions(&self) -> &[Instruction] {

@@ -175,6 +175,10 @@ pub(crate) fn reached(function: &Function<'_>, roots: &[Root], at: u64, register
             found.roots.insert(address);
             continue;
         }
+        // Somebody may come from anywhere.
+        if function.has_unknown_jumps {
+            return None;
+        }
         let before = function.predecessors(address);
         // Whoever calls the function comes to its entry, whatever else leads there.
         if before.is_empty() || address == function.extent.start {
