@@ -43,8 +43,6 @@ pub enum Pace {
     Fast,
 }
 
-const PROGRAM: &str = "sample_tick";
-
 /// The sampling clock of every CPU; it stops when dropped.
 #[derive(Debug)]
 pub(super) struct Samplers {
@@ -63,10 +61,10 @@ struct Clock {
 impl Samplers {
     /// Starts the clock of every CPU. The program itself passes over every thread but the target's: an event a thread would miss
     /// threads that start later.
-    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate, pace: Pace) -> Result<Self, AttachError> {
+    pub(super) fn start(ebpf: &mut Ebpf, name: &'static str, rate: Rate, pace: Pace) -> Result<Self, AttachError> {
         let cpus = machine::online_cpus()?;
-        let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
-        let failed = |source| AttachError::Program { program: PROGRAM, source };
+        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
+        let failed = |source| AttachError::Program { program: name, source };
         let program: &mut PerfEvent = program.try_into().map_err(failed)?;
         program.load().map_err(failed)?;
         let program = program.fd().map_err(failed)?;
