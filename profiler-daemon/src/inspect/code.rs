@@ -102,9 +102,10 @@ impl<'d> Function<'d> {
         found
     }
 
-    /// Whether nothing leads to `address` because it is padding between blocks.
+    /// Whether nothing leads to `address` because it is padding between blocks. Callers come to the function's entry.
     pub(crate) fn is_padding(&self, address: u64) -> bool {
-        self.predecessors(address).is_empty()
+        address != self.extent.start
+            && self.predecessors(address).is_empty()
             && self
                 .at(address)
                 .is_some_and(|instruction| matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3 | Mnemonic::Ud2))

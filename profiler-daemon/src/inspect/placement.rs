@@ -194,6 +194,58 @@ mod tests {
         assert_eq!((spot.vaddr, spot.class), (specimen::CODE, InstructionClass::SingleStepped));
     }
 
+    /// The spots for a plain site at `from`, `mov rax, [rdi]`, beside that site.
+    fn inner_spots(code: &[u8], from: u64) -> Vec<u64> {
+        let mut found = Vec::new();
+        with_image(&[("f", code)], |image, functions, starts| {
+            let function = Function::decode(image, functions, starts[0]).unwrap();
+            let roots = [Root::new(starts[0] + from, Iced::RDI)];
+            let claim = Claim { role: Role::PollIdle, roots: &roots, exchange: None, after_will_do: false };
+            let spots = places(functions, &function, &claim).into_iter().flat_map(|places| places.candidates);
+            found = spots.map(|spot| spot.vaddr - starts[0]).filter(|at| *at != from).collect();
+        });
+        found
+    }
+
+    /// `0: mov rax, [rdi]; 3: nop; 4: ret`, and the same behind `nop; je +5`, which leads to the second nop past the load.
+    #[test]
+    fn what_is_reached_past_the_plain_site_does_not_stand_for_it() {
+        assert_eq!(inner_spots(&bytes("488b0790c3"), 0), [3]);
+        assert!(inner_spots(&bytes("907403488b0790c3"), 3).is_empty());
+    }
+
+    /// `0: call +0; 5: mov rax, [rdi]; 8: jmp 0`: the entry is reached from the load, and by every caller.
+    #[test]
+    fn an_entry_stands_for_nothing_inside() {
+        assert_eq!(inner_spots(&bytes("e800000000488b07ebf6"), 5), [8]);
+    }
+
+    /// `0: je 6; 2: mov rax, rax; 5: nop; 6: nop; 7: ret`: the branch meets again at 6, which every way passes; at 5 only one does.
+    #[test]
+    fn a_site_may_lie_behind_branches_that_meet_again() {
+        let places = entry_places(Role::PollIdle, &bytes("74044889c09090c3"), Iced::RDI);
+        let found: Vec<u64> = places.candidates.iter().map(|spot| spot.vaddr - specimen::CODE).collect();
+        assert_eq!(found, [0, 6]);
+    }
+
+    /// `0: mov rax, rax; 3: mov rax, [rdi]; 6: je 3; nop; nop; ret`, of which a spawn's handler would take each retry for another spawn.
+    #[test]
+    fn a_site_that_repeats_is_for_handlers_that_take_it() {
+        let code = bytes("4889c0488b0774fb9090c3");
+        let repeating = |role| {
+            let spots = entry_places(role, &code, Iced::RDI).candidates;
+            spots.iter().any(|spot| spot.repeats)
+        };
+        assert!(repeating(Role::PollIdle) && !repeating(Role::Spawn));
+    }
+
+    /// `push rax; mov [rsi+24], rax; nop; ret` and `push rax; mov [rsp], rax; nop; ret`: a store that the handler might see, and one to the stack.
+    #[test]
+    fn nothing_behind_a_store_is_taken() {
+        let spots = |code| entry_places(Role::Spawn, &bytes(code), Iced::RSI).candidates.len();
+        assert_eq!((spots("504889461890c3"), spots("504889042490c3")), (1, 2));
+    }
+
     /// `push rbp; lea r11, [rsp-0x3000]; 8: sub rsp, 0x1000; mov qword [rsp], 0; cmp rsp, r11; jne 8; sub rsp, 0x80; jmp +0; ret`: LLVM's
     /// stack probes.
     #[test]

@@ -14,6 +14,8 @@ use super::specimen::with_image;
 /// Registers that the functions use, by their number in the encoding: rax, rcx, rdx, rbx, rsi, rdi.
 const NUMBERS: [u8; 6] = [0, 1, 2, 3, 6, 7];
 const RDI: u8 = 7;
+/// Functions that are tried.
+const CASES: u32 = 3_000;
 /// Steps of one walk.
 const STEPS: usize = 400;
 
@@ -224,7 +226,7 @@ fn check(spot: &Spot, at: usize, own: &[usize], roots: &[(usize, usize)], steps:
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn a_moved_site_tells_what_the_plain_sites_tell(

@@ -47,8 +47,8 @@ struct HitCosts {
     return_probe: u32,
 }
 
-/// Measured under a hypervisor: 560-630, 820-900, 430-540, 5,000-21,000; entry and return together 990-1,080.
-const VIRTUAL: HitCosts = HitCosts { emulated: 600, call: 860, nop5: 485, single_step: 10_000, return_probe: 430 };
+/// Measured under a hypervisor on several days: 490-630, 500-900, 220-540, 5,000-21,000; entry and return together 990-1,080.
+const VIRTUAL: HitCosts = HitCosts { emulated: 600, call: 700, nop5: 300, single_step: 10_000, return_probe: 430 };
 /// Published for metal: push 324, nop5 142, ret 898, return probe with its entry 483. A call was not measured there: taken as a push and
 /// a half.
 const METAL: HitCosts = HitCosts { emulated: 324, call: 480, nop5: 142, single_step: 898, return_probe: 159 };
