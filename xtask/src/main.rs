@@ -3,6 +3,7 @@
 mod chore;
 mod demo;
 mod kernel;
+mod supply;
 mod testing;
 mod tidy;
 mod verbs;

@@ -34,6 +34,7 @@ pub use self::error::TargetError;
 use self::{
     maps::{Mapping, Module},
     pidfd::Pidfd,
+    privileges::{Capability, Privileges},
     program::Program,
     seccomp::SeccompThreads,
     status::{Stat, Status},
@@ -203,7 +204,12 @@ fn missing(pid: u32, pidfd: &Pidfd, path: PathBuf, source: io::Error) -> TargetE
     }
     match source.raw_os_error() {
         // A live process without a folder is one that a `hidepid` mount of /proc hides from us.
-        Some(libc::EACCES | libc::EPERM | libc::ENOENT) => TargetError::NoAccess { pid, path, source },
+        Some(libc::EACCES | libc::EPERM | libc::ENOENT) => {
+            // Where the process itself is open to us, it is the permissions of its file that are not.
+            let wanted = [Capability::SysPtrace, Capability::DacReadSearch];
+            let lacks = Privileges::read().ok().and_then(|own| own.lacks(&wanted));
+            TargetError::NoAccess { pid, path, lacks, source }
+        }
         _ => TargetError::Unreadable { pid, path, source },
     }
 }
