@@ -106,6 +106,12 @@ impl Client {
         }
     }
 
+    /// Speaks over a connection that is there, to whomever.
+    #[must_use]
+    pub fn over(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream), path: PathBuf::from("a connection") }
+    }
+
     /// Asks, and waits for the whole answer.
     pub fn ask(&mut self, request: &Request) -> Result<Vec<u8>, ClientError> {
         self.ask_with_notes(request).map(|answer| answer.payload)

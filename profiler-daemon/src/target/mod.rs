@@ -220,7 +220,7 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Reads a file of at most [`PROC_FILE_MAX`] bytes: half a list of mappings would be worse than none.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(PROC_FILE_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > PROC_FILE_MAX {
