@@ -36,7 +36,7 @@ fn profile(
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
     let kept = reduced::kept(aim, output.removed_from())?;
-    let runtime = reduced::runtime(kept)?;
+    let runtime = reduced::own_thread(kept)?;
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
@@ -50,6 +50,7 @@ fn profile(
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
             routes: Vec::new(),
+            handlers: profiler_daemon::attach::Handlers::Accounting,
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

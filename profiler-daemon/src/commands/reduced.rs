@@ -21,10 +21,18 @@ pub(super) fn kept_for(later: &Later) -> Result<Kept> {
 /// The daemon's own runtime: one thread for its loop, others for what blocks. They attach nothing, and hold no more than what is kept from
 /// their start on.
 pub(super) fn runtime(kept: Kept) -> Result<Runtime> {
+    built(Builder::new_multi_thread().worker_threads(2), kept)
+}
+
+/// The runtime of one recording: nobody asks it anything meanwhile, and a thread that waits for another's word wakes twice.
+pub(super) fn own_thread(kept: Kept) -> Result<Runtime> {
+    built(&mut Builder::new_current_thread(), kept)
+}
+
+fn built(builder: &mut Builder, kept: Kept) -> Result<Runtime> {
     let give_up = move || {
         // A thread that could not is found by `Kept::reduce_process`, which is told of.
         let _ = kept.reduce_thread();
     };
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(give_up).build();
-    runtime.context("cannot start the runtime")
+    builder.enable_all().on_thread_start(give_up).build().context("cannot start the runtime")
 }
