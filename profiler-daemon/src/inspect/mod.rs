@@ -114,6 +114,14 @@ pub fn owned_lists(bytes: &[u8], inspection: &Inspection) -> Result<OwnedLists, 
     tokio::owned::find(&image, &inspection.task_types)
 }
 
+/// The annotation's probes of a file, whatever else is in it, and what is wrong with their notes.
+///
+/// # Errors
+/// [`InspectError`] where the file cannot be read.
+pub fn usdt_probes(bytes: &[u8]) -> Result<(Vec<UsdtProbe>, Vec<Note>), InspectError> {
+    Ok(usdt::read(&Image::parse(bytes)?))
+}
+
 fn build_id(image: &Image<'_>) -> Option<String> {
     let id = image.file.build_id().ok().flatten()?;
     let mut hex = String::with_capacity(2 * id.len());
