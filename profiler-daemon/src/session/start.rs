@@ -13,11 +13,12 @@ use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
-use super::table::Table;
+use super::pace::Pacing;
+use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Rate, RunStatistics};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -183,6 +184,7 @@ impl Parts {
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
             ticks: 0,
+            pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
             statistics,
@@ -245,6 +247,7 @@ fn attach_to(
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject, mode.mode);
+    let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
@@ -255,6 +258,8 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
+        pace: pacing.pace(),
+        tell: pacing.first_tell(Enough::of(subject) != Enough::Never),
         all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
@@ -357,7 +362,11 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
 /// The annotation's table, without what a daemon has left in it that was killed.
 fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
     let Some(address) = inspection.annotation_table else { return Ok(None) };
-    let found = Table::find(target, address.wrapping_add(bias));
+    let address = address.wrapping_add(bias);
+    if !table::lies_in_data(&target.mappings()?, address) {
+        return Ok(None);
+    }
+    let found = Table::find(target, address);
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
     if let Some(table) = &mut table
         && !table.is_taken()
@@ -419,8 +428,8 @@ fn setting(
                 },
             })
             .collect(),
-        sample_period_ns: Some(rate.period_ns(false)),
-        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(true)),
+        sample_period_ns: Some(rate.period_ns(Pace::Slow)),
+        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(Pace::Fast)),
         every_poll,
         poll_record_ns,
         unwind_tables,
