@@ -1,6 +1,7 @@
 //! Tasks of a target without probes as a table. What is not known has `-` in its column, and is said below it.
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use super::foreign::UNKNOWN;
 use super::grid::{Cell, Colours, Grid, Look, end};
@@ -36,10 +37,10 @@ pub(super) fn tasks(seen: &SampledTasks, sort: TaskColumn, colours: Colours) -> 
     if let Some(period_ns) = seen.period_ns.filter(|period_ns| *period_ns > 0) {
         let whole = period_ns / 1_000_000;
         let rest = period_ns % 1_000_000 / 1000;
-        text.push_str(&format!("a sample stands for {whole}.{rest:03} ms of running; preempted and blocked are exact\n"));
+        let _ = writeln!(text, "a sample stands for {whole}.{rest:03} ms of running; preempted and blocked are exact");
     }
     if let Some(why) = &seen.task_ids_why {
-        text.push_str(&format!("tasks have no ids: {}\n", printable(why.as_bytes())));
+        let _ = writeln!(text, "tasks have no ids: {}", printable(why.as_bytes()));
     }
     text
 }

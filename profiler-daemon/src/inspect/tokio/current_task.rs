@@ -214,10 +214,10 @@ fn exchanges(instructions: &[Instruction], context: Context, exchanged: &mut BTr
         {
             match (instruction.op0_kind(), instruction.op1_kind()) {
                 (OpKind::Register, OpKind::Memory) if is_word(instruction.op0_register()) => drop(read.insert(place, nth)),
-                (OpKind::Memory, OpKind::Register) if is_word(instruction.op1_register()) => {
-                    if read.remove(&place).is_some_and(|at| nth - at <= APART) {
-                        *exchanged.entry(place).or_default() += 1;
-                    }
+                (OpKind::Memory, OpKind::Register)
+                    if is_word(instruction.op1_register()) && read.remove(&place).is_some_and(|at| nth - at <= APART) =>
+                {
+                    *exchanged.entry(place).or_default() += 1;
                 }
                 _ => {}
             }

@@ -70,11 +70,10 @@ impl From<&SampledRow> for SampledTimes {
 pub(super) fn sampled(capture: &Capture, filter: &Filter, requests: &[&ForeignRow]) -> Option<Sampled> {
     let seen = capture.sampled.as_ref()?;
     let is_told = |row: &&SampledRow| match (filter, row.owner) {
-        (_, SampledOwner::Outside) => false,
-        (Filter::All, _) => true,
+        (Filter::All, owner) => owner != SampledOwner::Outside,
         (Filter::Task(id), owner) => owner == SampledOwner::Task(*id),
         (Filter::Requests(_) | Filter::AllRequests, SampledOwner::Task(id)) => requests.iter().any(|row| row.tasks.contains(&id)),
-        (Filter::Requests(_) | Filter::AllRequests, SampledOwner::Tasks) => false,
+        (Filter::Requests(_) | Filter::AllRequests, SampledOwner::Tasks | SampledOwner::Outside) => false,
     };
     let task = |row: &SampledRow| {
         let id = if let SampledOwner::Task(id) = row.owner { Some(id) } else { None };

@@ -2,10 +2,10 @@
 
 mod work;
 
-use std::pin::Pin;
+use work::Work;
 
 fn main() {
-    work::serve(|load, handle| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    work::serve(|load, handle| -> Work {
         if load.name == "sampled-c" { handle } else { Box::pin(profiler_annotate::scope(request(load.name), handle)) }
     });
 }

@@ -31,6 +31,9 @@ const LOADS: [Load; 3] = [
     Load { name: "sampled-c", turns: 0, sleeps: 5 },
 ];
 
+/// What a task does, as a future.
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What a task's polls took by the clocks of their threads.
 struct Clocked<F> {
     inner: Pin<Box<F>>,
@@ -80,7 +83,7 @@ fn say(line: &str) {
 }
 
 /// Serves until the standard input ends; `run` puts a task's work into whatever names its request.
-pub(crate) fn serve(run: fn(Load, Pin<Box<dyn Future<Output = ()> + Send>>) -> Pin<Box<dyn Future<Output = ()> + Send>>) {
+pub(crate) fn serve(run: fn(Load, Work) -> Work) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return say(r#"{"event":"failed"}"#) };
     say(&format!(r#"{{"event":"ready","pid":{}}}"#, std::process::id()));
