@@ -179,6 +179,7 @@ impl Sampled {
 
 #[cfg(test)]
 mod tests {
+    use super::SampledOwner::{Outside, Task, Tasks};
     use super::*;
 
     fn stack(task_id: u64, frames: &[u64], end: End) -> Stack {
@@ -240,7 +241,6 @@ mod tests {
                 .map(|row| (row.owner, row.task_type, row.sum.samples, row.sum.blocked_ns))
                 .collect::<Vec<_>>()
         };
-        use SampledOwner::{Outside, Task, Tasks};
         assert_eq!(sums(true), [(Task(7), Some(0), 2, 10), (Outside, None, 1, 105)]);
         assert_eq!(sums(false), [(Tasks(None), None, 1, 105), (Tasks(Some(0)), Some(0), 1, 5), (Outside, None, 1, 5)]);
     }
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(sampled.folded, MAX_TASKS as u64 / 10);
         let all = sampled.into_all();
         assert_eq!(all.iter().map(|row| row.sum.samples).sum::<u64>(), MAX_TASKS as u64 + 1);
-        let folded = all.iter().find(|row| row.owner == SampledOwner::Tasks(Some(1))).unwrap();
+        let folded = all.iter().find(|row| row.owner == Tasks(Some(1))).unwrap();
         assert_eq!((folded.sum.samples, folded.sum.first_ns), (MAX_TASKS as u64 / 10, 1));
     }
 }

@@ -13,12 +13,13 @@ use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
+use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -88,6 +89,8 @@ pub struct Manner {
     pub follow_spawns: bool,
     /// Beginnings of request ids that are a route each, where requests are folded by route.
     pub routes: Vec<Vec<u8>>,
+    /// Which programs are attached: empty ones show a benchmark its floor.
+    pub handlers: Handlers,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -184,6 +187,7 @@ impl Parts {
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
             ticks: 0,
+            pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
@@ -218,13 +222,12 @@ fn attach_to(
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     let by_key = manner.request_key.is_some();
-    let seccomp = target.seccomp()?.filtered > 0;
+    let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let modules = modules_of(target.pid())?;
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    let table_at = inspection.annotation_table.filter(|_| table.is_some()).map(|address| address.wrapping_add(bias));
-    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, inspection.is_annotated()), table_at)?;
+    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
     let is_named = inspection.is_annotated() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
@@ -232,21 +235,17 @@ fn attach_to(
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-    let awaits = if manner.no_awaits && !by_key || times || sampled.is_some() {
-        AwaitSight::default()
-    } else {
-        AwaitSight::of(program.bytes(), debug, &inspection, progress).without_wakers(manner.no_await_wakers, mode)
-    };
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
+    let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
+    let plan = plan(&inspection, &machine, &wanted(&inspection, awaits.source, by_key, mode.mode))?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
-    let await_entries: Vec<(u64, u32)> =
-        await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
+    let await_entries = entries(await_table.as_deref());
     let types = types(&inspection, &plan, await_table.as_deref(), bias);
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject, mode.mode);
+    let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
@@ -257,6 +256,8 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
+        pace: pacing.pace(),
+        tell: pacing.first_tell(Enough::of(subject) != Enough::Never),
         all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
@@ -274,9 +275,9 @@ fn attach_to(
             edges: &layouts.edges,
             entries: &await_entries,
         }),
+        handlers: manner.handlers,
     })?;
-    sampled.iter().try_for_each(|sampled| attached.read_from_threads(sampled.place))?;
-    foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
+    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref())?;
     let mut unwinding = Unwinding::default();
     if !times {
         let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -302,11 +303,7 @@ fn attach_to(
         },
         awaits.names(),
     );
-    let setting = match &sampled {
-        Some(sampled) => Setting { sampled: Some(sampled.task_ids()), ids_known: true, ..setting },
-        None => setting,
-    };
-    let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
+    let setting = of_mode(setting, times, sampled.as_ref());
     keeping.begin(&mut attached, table.as_mut())?;
     Ok(Parts {
         attached,
@@ -324,6 +321,41 @@ fn attach_to(
         keeping,
         sampled,
     })
+}
+
+fn entries(await_table: Option<&LoadedTable>) -> Vec<(u64, u32)> {
+    await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect()
+}
+
+/// Where futures can be seen to wait, in a mode that sees them wait.
+fn awaits_of(
+    program: &Program,
+    debug: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    inspection: &Inspection,
+    manner: &Manner,
+    mode: ModeChosen,
+    progress: &mut dyn FnMut(Progress),
+) -> AwaitSight {
+    let is_unwanted = manner.no_awaits && manner.request_key.is_none();
+    if is_unwanted || matches!(mode.mode, Mode::Times | Mode::Sample) {
+        return AwaitSight::default();
+    }
+    AwaitSight::of(program.bytes(), debug, inspection, progress).without_wakers(manner.no_await_wakers, mode)
+}
+
+/// Tells the kernel side where threads keep what they are in.
+fn tell_places(attached: &mut Attached, sampled: Option<&Sampling>, foreign: Option<&Foreign>) -> Result<(), SessionError> {
+    sampled.map_or(Ok(()), |sampled| attached.read_from_threads(sampled.place))?;
+    Ok(foreign.map_or(Ok(()), |foreign| attached.set_foreign(foreign.slots()))?)
+}
+
+/// What a mode does not measure.
+fn of_mode(setting: Setting, times: bool, sampled: Option<&Sampling>) -> Setting {
+    match sampled {
+        Some(sampled) => Setting { sampled: Some(sampled.task_ids()), ids_known: true, ..setting },
+        None if times => Setting { sample_period_ns: None, fast_period_ns: None, ..setting },
+        None => setting,
+    }
 }
 
 impl AwaitSight {
@@ -353,18 +385,17 @@ fn foreign_of(
     program: &Program,
     bias: u64,
     manner: &Manner,
-    (mode, is_annotated): (Mode, bool),
-    table: Option<u64>,
+    (mode, inspection, has_table): (Mode, &Inspection, bool),
 ) -> Result<Option<Foreign>, SessionError> {
     if mode == Mode::Sample {
         let foreign = Foreign::of(target, program, bias, manner.label_key.as_deref())?;
         // Who names an attribute or label does not mean the annotation's ids.
-        return Ok(Some(match table.filter(|_| manner.label_key.is_none()) {
-            Some(table) => foreign.with_scopes(table)?,
+        return Ok(Some(match inspection.annotation_table.filter(|_| has_table && manner.label_key.is_none()) {
+            Some(table) => foreign.with_scopes(table.wrapping_add(bias))?,
             None => foreign,
         }));
     }
-    let is_asked = !is_annotated || manner.label_key.is_some();
+    let is_asked = !inspection.is_annotated() || manner.label_key.is_some();
     let is_read = manner.request_key.is_none() && mode == Mode::Process && is_asked;
     is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
 }
@@ -449,8 +480,8 @@ fn setting(
                 },
             })
             .collect(),
-        sample_period_ns: Some(rate.period_ns(false)),
-        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(true)),
+        sample_period_ns: Some(rate.period_ns(Pace::Slow)),
+        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(Pace::Fast)),
         every_poll,
         poll_record_ns,
         unwind_tables,

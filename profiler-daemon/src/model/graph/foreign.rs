@@ -27,6 +27,9 @@ pub(super) fn add<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sta
             ..Tower::default()
         }
     }));
+    if capture.sampled.is_some() {
+        return;
+    }
     towers.seen_wall_ns = towers.seen_wall_ns.saturating_add(row.last_ns.saturating_sub(row.first_ns));
 }
 
