@@ -124,7 +124,7 @@ fn wrong(row: Option<&Foreign>, truth: &Truth) -> Vec<String> {
         ("on the CPU", row.sampled_ns.abs_diff(truth.cpu_ns) <= truth.cpu_ns / 10),
         ("samples", row.samples > 100),
         ("stretches", row.stretches >= 12),
-        ("seen", row.wall_ns >= row.sampled_ns / 2 + row.blocked_ns + row.preempted_ns),
+        ("seen", row.wall_ns.unwrap_or(0) >= row.sampled_ns / 2 + row.blocked_ns + row.preempted_ns),
         ("tasks", row.tasks.len() == 1),
     ];
     checks.iter().filter(|(_, right)| !right).map(|(what, _)| format!("{what}: {row:?} {truth:?}")).collect()

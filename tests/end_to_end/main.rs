@@ -16,6 +16,7 @@ mod request_mode;
 mod requests;
 mod run;
 mod runtimes;
+mod sampled;
 mod sampling;
 mod snapshot;
 mod times;

@@ -13,7 +13,7 @@ use crate::failure::all_right;
 use crate::family::CriticalPath;
 use crate::{Failure, Result, binaries};
 
-pub use foreign::Foreign;
+pub use foreign::{Foreign, Sampled, SampledTask, SampledTimes};
 pub use held::{Behind, Blocking, Code, LongPolls, Place};
 pub use stacks::{Stacks, Tables};
 
@@ -33,6 +33,8 @@ pub struct Report {
     pub routes: Vec<Route>,
     /// Every id of another library.
     pub foreign: Vec<Foreign>,
+    /// Tasks of a target without probes.
+    pub sampled: Option<Sampled>,
     /// Live tasks, then finished ones by type.
     pub tasks: Vec<Task>,
     /// How stacks were taken, and what walking them came to.

@@ -15,6 +15,7 @@ mod object;
 mod perf;
 mod programs;
 mod runs;
+mod sampled;
 mod stock;
 mod sys;
 mod unwind;
@@ -28,6 +29,7 @@ pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_
 pub use object::OBJECT_OVERRIDE;
 pub use perf::{MAX_RATE_HZ, Pace, Rate};
 pub use runs::{ProgramRuns, RunStatistics};
+pub use sampled::TaskIdPlace;
 pub(crate) use sys::monotonic_ns;
 pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
 pub use uprobes::{LinkKind, Probe};

@@ -134,6 +134,11 @@ impl Uprobes {
     pub(super) fn runs(&self) -> impl Iterator<Item = ProgramRuns> {
         self.programs.iter().map(|(name, program)| runs_of(name, program.as_fd()))
     }
+
+    /// How many links there are.
+    pub(super) const fn count(&self) -> usize {
+        self.links.len()
+    }
 }
 
 /// Ends are attached before starts, so that a poll seen starting is seen ending.

@@ -61,7 +61,9 @@ fn subtitle(graph: &Graph) -> String {
         Metric::Wall | Metric::Cpu => ("CPU", graph.cpu_ns),
         Metric::Blocked => ("blocked", graph.blocked_ns),
     };
-    format!("wall {}, {named} {}; {}{notes}", ms(graph.wall_ns), ms(ns), seen(graph))
+    // Without probes it is not known.
+    let wall = if graph.wall_ns == 0 { String::new() } else { format!("wall {}, ", ms(graph.wall_ns)) };
+    format!("{wall}{named} {}; {}{notes}", ms(ns), seen(graph))
 }
 
 /// What the shape rests on.

@@ -52,6 +52,7 @@ pub use self::inspection::{
 };
 pub use self::note::Note;
 pub use self::proof::{Between, Held, Passes, Proof, StackFrom, Times};
+pub use self::tokio::current_task::{CurrentTask, CurrentTaskError, FoundBy};
 pub use self::tokio::owned::{ListPlace, OwnedLists, OwnedListsError, SchedulerLists};
 pub use self::usdt::{Argument, Operand, UsdtProbe};
 
@@ -120,6 +121,17 @@ pub fn owned_lists(bytes: &[u8], inspection: &Inspection) -> Result<OwnedLists, 
 /// [`InspectError`] where the file cannot be read.
 pub fn usdt_probes(bytes: &[u8]) -> Result<(Vec<UsdtProbe>, Vec<Note>), InspectError> {
     Ok(usdt::read(&Image::parse(bytes)?))
+}
+
+/// Where a thread keeps the id of the task that it polls, by the same file and what [`inspect`] found in it.
+///
+/// # Errors
+/// [`CurrentTaskError`] says why that is not known.
+pub fn current_task(bytes: &[u8], inspection: &Inspection) -> Result<CurrentTask, CurrentTaskError> {
+    let image = Image::parse(bytes).map_err(|error| CurrentTaskError::Malformed(error.to_string()))?;
+    let symbols = Symbols::read(&image);
+    let functions = Functions::read(&image, &symbols);
+    tokio::current_task::find(&image, &functions, &symbols, inspection.tokio, &inspection.task_types)
 }
 
 fn build_id(image: &Image<'_>) -> Option<String> {

@@ -4,11 +4,13 @@ mod awaits;
 mod blocked;
 mod family;
 mod foreign;
+mod sampled;
 
 pub(crate) use awaits::{awaits, wakers};
 pub(crate) use blocked::{blocked, samples_in_the_long_poll};
 pub(crate) use family::family;
 pub(crate) use foreign::{TRACE, foreign};
+pub(crate) use sampled::sampled;
 
 use super::capture::{
     Capture, ChildRow, FinishedTypeRow, Loss, RequestRow, Sample, ScopeSeq, Stack, Target, TaskKind, TaskRow, TaskType,
@@ -51,6 +53,7 @@ pub(crate) fn capture() -> Capture {
         }],
         requests: vec![later(), first(), hostile()],
         foreign: Vec::new(),
+        sampled: None,
         routes: Vec::new(),
         samples: samples(),
         sample_period_ns: Some(1_000_000),

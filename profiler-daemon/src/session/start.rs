@@ -14,6 +14,7 @@ use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
 use super::pace::Pacing;
+use super::sampled::Sampling;
 use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
@@ -104,6 +105,8 @@ impl Manner {
     fn rate(&self, subject: &Subject, mode: Mode) -> Rate {
         match (self.rate_hz, subject) {
             // A tick costs whoever runs, and others are to lose nothing.
+            // What it costs is what it is chosen for.
+            (None, _) if mode == Mode::Sample => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
             (None, Subject::Requests(_)) if mode == Mode::Request => Rate { slow_hz: SLOW_HZ, fast_hz: QUIET_HZ },
             (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
             (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
@@ -149,6 +152,7 @@ struct Parts {
     mode: ModeChosen,
     table: Option<Table>,
     keeping: Keeping,
+    sampled: Option<Sampling>,
 }
 
 impl Parts {
@@ -167,12 +171,14 @@ impl Parts {
             mode,
             table,
             keeping,
+            sampled,
         } = self;
         Session {
             attached,
-            collector: match subject {
-                Subject::Requests(Choice { slower_than: Some(least), .. }) => Collector::of_requests_slower_than(*least),
-                _ => Collector::by_routes(routes),
+            collector: match (sampled, subject) {
+                (Some(sampled), _) => Collector::of_samples(sampled.polls, sampled.why.is_none()),
+                (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
+                (None, _) => Collector::by_routes(routes),
             },
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
@@ -220,29 +226,25 @@ fn attach_to(
     let program = target.program()?;
     let inspection = inspect(program.bytes())?;
     let by_key = manner.request_key.is_some();
-    let seccomp = target.seccomp()?.filtered > 0;
+    let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let modules = modules_of(target.pid())?;
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, inspection.is_annotated()))?;
+    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
     let is_named = inspection.is_annotated() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
     let times = mode.mode == Mode::Times;
+    let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-    let awaits = if manner.no_awaits && !by_key || times {
-        AwaitSight::default()
-    } else {
-        AwaitSight::of(program.bytes(), debug, &inspection, progress).without_wakers(manner.no_await_wakers, mode)
-    };
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
+    let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
+    let plan = plan(&inspection, &machine, &wanted(&inspection, awaits.source, by_key, mode.mode))?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
-    let await_entries: Vec<(u64, u32)> =
-        await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect();
+    let await_entries = entries(await_table.as_deref());
     let types = types(&inspection, &plan, await_table.as_deref(), bias);
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
@@ -279,7 +281,7 @@ fn attach_to(
         }),
         handlers: manner.handlers,
     })?;
-    foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
+    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref())?;
     let mut unwinding = Unwinding::default();
     if !times {
         let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -305,9 +307,59 @@ fn attach_to(
         },
         awaits.names(),
     );
-    let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
+    let setting = of_mode(setting, times, sampled.as_ref());
     keeping.begin(&mut attached, table.as_mut())?;
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table, keeping })
+    Ok(Parts {
+        attached,
+        setting,
+        modules,
+        plan,
+        inspection,
+        unwinding,
+        foreign,
+        awaits,
+        await_table,
+        key,
+        mode,
+        table,
+        keeping,
+        sampled,
+    })
+}
+
+fn entries(await_table: Option<&LoadedTable>) -> Vec<(u64, u32)> {
+    await_table.iter().flat_map(|table| table.entries.iter().map(|(address, node)| (*address, *node))).collect()
+}
+
+/// Where futures can be seen to wait, in a mode that sees them wait.
+fn awaits_of(
+    program: &Program,
+    debug: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    inspection: &Inspection,
+    manner: &Manner,
+    mode: ModeChosen,
+    progress: &mut dyn FnMut(Progress),
+) -> AwaitSight {
+    let is_unwanted = manner.no_awaits && manner.request_key.is_none();
+    if is_unwanted || matches!(mode.mode, Mode::Times | Mode::Sample) {
+        return AwaitSight::default();
+    }
+    AwaitSight::of(program.bytes(), debug, inspection, progress).without_wakers(manner.no_await_wakers, mode)
+}
+
+/// Tells the kernel side where threads keep what they are in.
+fn tell_places(attached: &mut Attached, sampled: Option<&Sampling>, foreign: Option<&Foreign>) -> Result<(), SessionError> {
+    sampled.map_or(Ok(()), |sampled| attached.read_from_threads(sampled.place))?;
+    Ok(foreign.map_or(Ok(()), |foreign| attached.set_foreign(foreign.slots()))?)
+}
+
+/// What a mode does not measure.
+fn of_mode(setting: Setting, times: bool, sampled: Option<&Sampling>) -> Setting {
+    match sampled {
+        Some(sampled) => Setting { sampled: Some(sampled.task_ids()), ids_known: true, ..setting },
+        None if times => Setting { sample_period_ns: None, fast_period_ns: None, ..setting },
+        None => setting,
+    }
 }
 
 impl AwaitSight {
@@ -337,9 +389,17 @@ fn foreign_of(
     program: &Program,
     bias: u64,
     manner: &Manner,
-    (mode, is_annotated): (Mode, bool),
+    (mode, inspection, has_table): (Mode, &Inspection, bool),
 ) -> Result<Option<Foreign>, SessionError> {
-    let is_asked = !is_annotated || manner.label_key.is_some();
+    if mode == Mode::Sample {
+        let foreign = Foreign::of(target, program, bias, manner.label_key.as_deref())?;
+        // Who names an attribute or label does not mean the annotation's ids.
+        return Ok(Some(match inspection.annotation_table.filter(|_| has_table && manner.label_key.is_none()) {
+            Some(table) => foreign.with_scopes(table.wrapping_add(bias))?,
+            None => foreign,
+        }));
+    }
+    let is_asked = !inspection.is_annotated() || manner.label_key.is_some();
     let is_read = manner.request_key.is_none() && mode == Mode::Process && is_asked;
     is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
 }
@@ -437,6 +497,7 @@ fn setting(
         key,
         requests_only,
         awaits,
+        sampled: None,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
     }

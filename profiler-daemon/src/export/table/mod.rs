@@ -13,6 +13,7 @@ mod grid;
 mod losses;
 mod requests;
 mod routes;
+mod sampled;
 mod tasks;
 mod waits;
 

@@ -3,6 +3,7 @@
 mod awaits;
 mod foreign;
 mod off_cpu;
+mod sampled;
 
 use std::collections::BTreeMap;
 

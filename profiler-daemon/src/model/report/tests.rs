@@ -71,6 +71,28 @@ fn an_id_of_another_library_is_valid() {
     assert_eq!(told(Filter::Requests(vec![RequestId::from("another")])), 0);
 }
 
+/// Check that what no probe tells has no field anywhere, and that the rest is there.
+#[test]
+fn a_target_without_probes_is_valid() {
+    let capture = fixture::sampled();
+    let value = json_of(&capture);
+    assert_eq!(errors(&value), Vec::<String>::new());
+    assert!(value["tasks"].as_array().unwrap().is_empty() && value["requests"].as_array().unwrap().is_empty());
+    let (request, seen) = (&value["foreign"][0], &value["sampled"]);
+    assert_eq!((request["source"].as_str(), request["sampled_ns"].as_u64()), (Some("scope"), Some(3_000_000)));
+    for row in [request, &seen["tasks"][0], &seen["outside"]] {
+        for unknown in ["polls", "wakes", "scheduled_ns", "suspended_ns", "wall_ns", "running_ns"] {
+            assert!(row.get(unknown).is_none(), "{unknown}: {row}");
+        }
+    }
+    assert_eq!((seen["tasks"][0]["id"].as_u64(), seen["outside"]["blocked_ns"].as_u64()), (Some(12), Some(5_000_000_000)));
+    assert_eq!((seen["period_ns"].as_u64(), seen["task_ids"].as_bool()), (Some(1_000_000), Some(true)));
+    let tasks = |filter| report(&capture, &filter).sampled.unwrap();
+    let of_request = tasks(Filter::Requests(vec![RequestId::from(fixture::TRACE)]));
+    assert_eq!((of_request.tasks.len(), of_request.outside), (2, None));
+    assert_eq!(tasks(Filter::Task(14)).tasks.len(), 1);
+}
+
 #[test]
 fn routes_name_their_worst_and_are_valid() {
     let mut capture = fixture::capture();
