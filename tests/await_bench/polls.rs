@@ -15,8 +15,8 @@ use profiler_tests::recipe::Recipe;
 use profiler_tests::{Failure, Result, binaries};
 
 use crate::report;
-use crate::spread::{Spread, each};
 use crate::{stored, user};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 
 /// Longer than a slice takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ pub(crate) fn all(quick: bool) -> Result<Polls> {
             let beaten = fixture.beat(shape)?;
             slices.extend((round >= WARM_UP).then(|| each(beaten.cpu_ns, beaten.polls)));
         }
-        bare.push(Spread::of(slices));
+        bare.push(Quartiles::of(slices));
     }
     let manner = Manner::default();
     let mut session = Session::start(fixture.process.pid(), &Subject::AllTasks, &manner, &[], &mut |_| ()).map_err(wrong)?;
@@ -100,7 +100,7 @@ fn by_turns(
     session: &mut Session,
     table: &LoadedTable,
     shape: &Shape,
-    bare: Spread,
+    bare: Quartiles<i64>,
     rounds: usize,
 ) -> Result<report::Shape> {
     let (mut off, mut on, mut again, mut kernel) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -134,7 +134,7 @@ fn by_turns(
             is_as_expected(shape, kind, &seen, beaten.polls)?;
         }
     }
-    let differences = |more: &[i64]| Spread::of(more.iter().zip(&off).map(|(more, off)| more - off));
+    let differences = |more: &[i64]| Quartiles::of(more.iter().zip(&off).map(|(more, off)| more - off));
     // Rounded: the sums may have been read in the midst of a walk.
     let words = (total.words + total.walks / 2).checked_div(total.walks).unwrap_or_default();
     Ok(report::Shape {
@@ -143,13 +143,13 @@ fn by_turns(
         steps: total.steps,
         words: total.words,
         cut: total.ends.keys().find(|end| *end != "whole").cloned(),
-        kernel: Spread::of(kernel),
+        kernel: Quartiles::of(kernel),
         user: user::walk(fixture.process.pid(), table, header, words)?,
         bare,
         difference: differences(&on),
         error: differences(&again),
-        off: Spread::of(off),
-        on: Spread::of(on),
+        off: Quartiles::of(off),
+        on: Quartiles::of(on),
     })
 }
 

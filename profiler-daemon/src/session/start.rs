@@ -24,7 +24,7 @@ use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
-use crate::plan::{self, Plan, plan};
+use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
@@ -75,6 +75,8 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
+    /// Whether to leave out the probes on wakes: cheaper, and what is `scheduled` is not known from `suspended`.
+    pub no_wakes: bool,
     /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
     pub no_await_wakers: bool,
     /// The task-local key that names requests; `None`: the annotation does.
@@ -229,7 +231,9 @@ fn attach_to(
     } else {
         AwaitSight::of(program.bytes(), debug, &inspection, progress).without_wakers(manner.no_await_wakers, mode)
     };
-    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, by_key, mode.mode))?;
+    let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
+    let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };
+    let plan = plan(&inspection, &machine(kernel, seccomp), &wanted_sites)?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
