@@ -10,7 +10,9 @@ use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
 use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
-use profiler_daemon::attach::{Attached, AwaitTables, AwaitsOf, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
+use profiler_daemon::attach::{
+    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi,
+};
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
 use crate::player::clock::now;
@@ -36,6 +38,7 @@ pub(crate) struct Wish {
     pub(crate) await_tables: Option<AwaitTables<'static>>,
     pub(crate) request_key: RequestKey,
     pub(crate) requests_only: bool,
+    pub(crate) handlers: Handlers,
 }
 
 impl Default for Wish {
@@ -54,6 +57,7 @@ impl Default for Wish {
             await_tables: None,
             request_key: RequestKey::NONE,
             requests_only: false,
+            handlers: Handlers::Accounting,
         }
     }
 }
@@ -83,6 +87,7 @@ impl Wish {
             awaits: self.awaits,
             await_tables: self.await_tables,
             request_key: self.request_key,
+            handlers: self.handlers,
         })
     }
 }

@@ -6,6 +6,7 @@
 mod awaits;
 mod error;
 mod foreign;
+mod handlers;
 mod kernel_types;
 mod keys;
 mod log;
@@ -20,6 +21,7 @@ mod uprobes;
 
 pub use awaits::{AwaitTables, AwaitsOf};
 pub use error::AttachError;
+pub use handlers::Handlers;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
@@ -88,6 +90,8 @@ pub struct Order<'a> {
     pub awaits: AwaitsOf,
     /// By what. `None`: by the stacks in which leaves store their wakers.
     pub await_tables: Option<AwaitTables<'a>>,
+    /// Which programs.
+    pub handlers: Handlers,
 }
 
 /// A target with the probes in.
@@ -102,6 +106,7 @@ pub struct Attached {
     log: Option<log::KernelLog>,
     gate: Gate,
     unwind: Unwind,
+    handlers: Handlers,
 }
 
 /// See [`Attached::ring`].
@@ -156,6 +161,7 @@ impl Attached {
                 ..Gate::SHUT
             },
             unwind: Unwind::default(),
+            handlers: order.handlers,
         };
         attached.write_gate()?;
         for id in order.wanted {
@@ -164,11 +170,11 @@ impl Attached {
         for trace in order.wanted_traces {
             attached.want_as(trace, WANTED_TRACE)?;
         }
-        attach_scheduler(&mut attached.ebpf)?;
+        attach_scheduler(&mut attached.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
             // Where nothing but wanted requests is seen, there is nothing to be sampled while none is in flight.
             let rest = order.requests_only && !order.all_requests;
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, rate, rest)?);
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, rest)?);
             attached.gate.sample_period_ns = rate.period_ns(rest);
             attached.write_gate()?;
         }
@@ -287,7 +293,8 @@ impl Attached {
 
     /// How often the kernel skipped a program of ours because one was already running on that CPU.
     pub fn recursion_misses(&self) -> u64 {
-        let scheduler = SCHEDULER.iter().filter_map(|(name, _)| self.ebpf.program(name)?.fd().ok());
+        let scheduler = self.handlers.scheduler();
+        let scheduler = scheduler.iter().filter_map(|at| self.ebpf.program(at.program)?.fd().ok());
         let own = scheduler.map(|fd| sys::recursion_misses(std::os::fd::AsFd::as_fd(fd))).sum::<u64>();
         own + self.uprobes.as_ref().map_or(0, Uprobes::recursion_misses)
     }
@@ -352,17 +359,13 @@ fn fill_types(ebpf: &mut Ebpf, types: &[(u64, TypeRow)]) -> Result<(), AttachErr
     Ok(())
 }
 
-/// The scheduler's programs and their tracepoints.
-const SCHEDULER: [(&str, &str); 3] =
-    [("sched_switch", "sched_switch"), ("sched_wakeup", "sched_wakeup"), ("sched_process_exit", "sched_process_exit")];
-
-fn attach_scheduler(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers) -> Result<(), AttachError> {
     let btf = Btf::from_sys_fs().map_err(AttachError::KernelTypes)?;
-    for (name, tracepoint) in SCHEDULER {
-        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
-        let failed = |source| AttachError::Program { program: name, source };
+    for at in handlers.scheduler() {
+        let program = ebpf.program_mut(at.program).ok_or(AttachError::NoProgram { program: at.program })?;
+        let failed = |source| AttachError::Program { program: at.program, source };
         let program: &mut BtfTracePoint = program.try_into().map_err(failed)?;
-        program.load(tracepoint, &btf).map_err(failed)?;
+        program.load(at.tracepoint, &btf).map_err(failed)?;
         let _: aya::programs::tp_btf::BtfTracePointLinkId = program.attach().map_err(failed)?;
     }
     Ok(())

@@ -32,8 +32,6 @@ impl Rate {
     }
 }
 
-const PROGRAM: &str = "sample_tick";
-
 /// The sampling clock of every CPU; it stops when dropped.
 #[derive(Debug)]
 pub(super) struct Samplers {
@@ -56,10 +54,10 @@ impl Samplers {
     /// threads that start later.
     ///
     /// With `rest` they stand still until they are to be fast.
-    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate, rest: bool) -> Result<Self, AttachError> {
+    pub(super) fn start(ebpf: &mut Ebpf, name: &'static str, rate: Rate, rest: bool) -> Result<Self, AttachError> {
         let cpus = machine::online_cpus()?;
-        let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
-        let failed = |source| AttachError::Program { program: PROGRAM, source };
+        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
+        let failed = |source| AttachError::Program { program: name, source };
         let program: &mut PerfEvent = program.try_into().map_err(failed)?;
         program.load().map_err(failed)?;
         let program = program.fd().map_err(failed)?;

@@ -50,6 +50,7 @@ fn profile(
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
             routes: Vec::new(),
+            handlers: profiler_daemon::attach::Handlers::Accounting,
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

@@ -17,7 +17,7 @@ use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -89,6 +89,8 @@ pub struct Manner {
     pub follow_spawns: bool,
     /// Beginnings of request ids that are a route each, where requests are folded by route.
     pub routes: Vec<Vec<u8>>,
+    /// Which programs are attached: empty ones show a benchmark its floor.
+    pub handlers: Handlers,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -270,6 +272,7 @@ fn attach_to(
             edges: &layouts.edges,
             entries: &await_entries,
         }),
+        handlers: manner.handlers,
     })?;
     foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
