@@ -2,6 +2,15 @@
 //!
 //! Prints a JSON report. `cargo xtask bench overhead` builds and runs this; with `--scale` it is `cargo xtask bench scale`.
 
+#![cfg_attr(
+    test,
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the unit tests of these modules run in smoke.rs; a benchmark without libtest has none, though cfg(test) is set"
+    )
+)]
+
 mod bpftrace;
 mod checks;
 mod inside;

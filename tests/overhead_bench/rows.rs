@@ -17,7 +17,7 @@ use crate::ours::Ours;
 use crate::perf::Perf;
 use crate::report::{Claims, Measured, Report, Row};
 use crate::rotation::{Plain, Turn};
-use crate::{checks, inside, limits};
+use crate::{checks, inside};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ fn entries() -> Vec<Entry> {
     let [console, dial9, flame, metrics, pprof] = &inside::ALL;
     vec![
         ("aa", "nothing: the rig's own error", Who::Ours(What::Nothing)),
-        ("floor", "nothing: empty programs on the sites of `exact`", Who::Absent("this build cannot attach empty programs")),
+        ("floor", "nothing: empty programs on the sites of `exact`", Who::Ours(What::Floor)),
         ("exact", "five states, polls, wakes, waits and stacks of every task and request", Who::Ours(What::Exact)),
         ("exact_no_wakes", "the same, scheduled not told from suspended", Who::Ours(What::ExactNoWakes)),
         ("sample", "CPU, blocked and preempted by task and request, stacks", Who::Absent("this build has no sampling mode")),

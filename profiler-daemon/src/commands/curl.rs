@@ -117,7 +117,6 @@ impl Request {
             shape: order.shape,
             rate: None,
             no_awaits: false,
-            no_wakes: false,
             no_await_wakers: false,
             names: order.names,
         };

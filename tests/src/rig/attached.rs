@@ -4,6 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use profiler_daemon::attach::Handlers;
 use profiler_daemon::model::Capture;
 use profiler_daemon::session::{Choice, Manner, Mode, Session, SessionError, Subject, record};
 
@@ -28,17 +29,20 @@ pub enum What {
     Exact,
     /// The same without those on wakes.
     ExactNoWakes,
+    /// Empty programs on the sites of `Exact`.
+    Floor,
 }
 
 impl What {
     /// Each with its name.
-    pub const NAMES: [(&str, Self); 6] = [
+    pub const NAMES: [(&str, Self); 7] = [
         ("aa", Self::Nothing),
         ("request", Self::Request),
         ("all_requests", Self::AllRequests),
         ("process", Self::Process),
         ("exact", Self::Exact),
         ("exact_no_wakes", Self::ExactNoWakes),
+        ("floor", Self::Floor),
     ];
 
     /// By its name.
@@ -56,7 +60,7 @@ impl What {
     fn subject(self) -> Subject {
         match self {
             Self::AllRequests => Subject::AllRequests,
-            Self::Exact | Self::ExactNoWakes => Subject::AllTasks,
+            Self::Exact | Self::ExactNoWakes | Self::Floor => Subject::AllTasks,
             // By its beginning, so that the recording goes on when it has ended.
             Self::Nothing | Self::Request | Self::Process => {
                 Subject::Requests(Choice { prefixes: vec![WANTED.into()], ..Choice::default() })
@@ -68,6 +72,7 @@ impl What {
         Manner {
             mode: (self == Self::Process).then_some(Mode::Process),
             no_wakes: self == Self::ExactNoWakes,
+            handlers: if self == Self::Floor { Handlers::Empty } else { Handlers::Accounting },
             ..Manner::default()
         }
     }
