@@ -32,6 +32,14 @@ pub struct Gate {
     /// Where a thread's word about the scope that keeps its times stands, from the thread pointer (bytes, wrapping). 0: no scope keeps any,
     /// as far as is known.
     pub times_offset: u64,
+    /// 1: no probe is in the target: tasks and requests are read from the thread when it is sampled or leaves its CPU.
+    pub sample_only: u32,
+    /// Keeps the rest aligned; always 0.
+    pub padding: u32,
+    /// Where a thread keeps the id of the task that it polls, from the thread pointer (bytes, wrapping). 0: not known.
+    pub task_id_offset: u64,
+    /// The same of the word before it that is 1 while there is one (Tokio before 1.39). 0: the id is 0 where there is none.
+    pub task_tag_offset: u64,
 }
 
 /// [`Gate::awaits`]: nobody's.
@@ -57,6 +65,10 @@ impl Gate {
         requests_only: 0,
         chosen_there: 0,
         times_offset: 0,
+        sample_only: 0,
+        padding: 0,
+        task_id_offset: 0,
+        task_tag_offset: 0,
     };
 
     /// Whether an event at `now_ns` counts.

@@ -35,7 +35,7 @@ layouts! {
     }
     crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
     crate::frame::FrameStack { depth, padding, frames }
-    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, timed, off, frames }
+    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, off, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
         wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, waker_stack, keyed,
@@ -49,7 +49,7 @@ layouts! {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset, await_root, padding }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, sample_only, padding, task_id_offset, task_tag_offset }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }
@@ -79,6 +79,7 @@ layouts! {
     crate::foreign::ForeignSlots { count, key_index, keys_known, label_len, label, slots }
     crate::foreign::ForeignLook { kind, flags, at, left, value_at, value_len, trace, span, id, id_len, steps }
     crate::foreign::ForeignRecord { kind, tid, time_ns, number, what, id_len, id, trace_id, span_id }
+    crate::outside::OutsideSum { stretches, off }
     crate::times::KeptTimes {
         magic, scope, around, flags, first_ns, last_ns, in_poll_ns, scheduled_ns, suspended_ns, polls, wakes, wakes_unseen,
         longest_poll_ns, first_wake_ns, reserved,

@@ -20,6 +20,7 @@ pub mod gate;
 pub mod layout;
 pub mod limits;
 pub mod loss;
+pub mod outside;
 pub mod record;
 pub mod scope;
 pub mod site;

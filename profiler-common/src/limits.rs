@@ -73,5 +73,8 @@ pub const AWAIT_SUMS: u32 = 32_768;
 /// Vtables of `dyn` futures, and poll functions of scopes' futures.
 pub const AWAIT_ENTRIES: u32 = 65_536;
 
+/// Tasks that are known to be a worker's own loop, in which it waits for work.
+pub const WORKER_TASKS: u32 = 1024;
+
 /// Ids of other libraries that the kernel side remembers to have told the daemon of. One that was forgotten is told of again.
 pub const FOREIGN_IDS: u32 = 16_384;

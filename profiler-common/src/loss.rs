@@ -97,6 +97,7 @@ losses! {
     TimesClamped = 67, "times_clamped", "A request's time off the CPU was more than its polls had taken; it was cut.";
     TimesNested = 68, "times_nested", "A thread left its CPU inside of more requests than are told of; the time is missing in the outer ones, where it is in running.";
     RingFullTimes = 69, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
+    TaskIdUnreadable = 70, "task_id_unreadable", "The id of the task that a thread polled could not be read from its memory.";
 }
 
 /// How many counters there are.

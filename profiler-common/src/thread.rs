@@ -39,7 +39,7 @@ impl OffReason {
 
 /// One row of the `THREADS` map.
 ///
-/// Writers: `sequence`, `off_reason`, `off_since_ns`, `cpu_ns`, `timed` and `off` are written by the thread's own switches, `woken_ns` by whoever wakes
+/// Writers: `sequence`, `off_reason`, `off_since_ns`, `cpu_ns`, `outside`, `timed` and `off` are written by the thread's own switches, `woken_ns` by whoever wakes
 /// it, `frames` by handlers that run on the thread. No word has two writers.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -58,6 +58,8 @@ pub struct ThreadRow {
     pub cpu_ns: u64,
     /// The switch-out (ns) of which a record was made; its return makes another.
     pub recorded_ns: u64,
+    /// 1: it is off its CPU since a moment at which it was in no task and no request, as far as the sampling mode could read.
+    pub outside: u64,
     /// The scopes that keep their own times and were being polled on it when it was last switched out, the innermost first; 0 for none.
     pub timed: [u64; TIMED_DEPTH],
     /// Its cumulative clocks.
@@ -76,6 +78,7 @@ impl ThreadRow {
         switched_ns: 0,
         cpu_ns: 0,
         recorded_ns: 0,
+        outside: 0,
         timed: [0; TIMED_DEPTH],
         off: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
         frames: FrameStack::EMPTY,

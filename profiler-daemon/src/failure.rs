@@ -111,7 +111,10 @@ fn of_session(error: &SessionError) -> Exit {
         SessionError::NoAnnotation | SessionError::NeedsRequestMode { .. } => Exit::NotAnnotated,
         SessionError::TableTaken { .. } => Exit::TableTaken,
         SessionError::Key(_) | SessionError::KeyWithoutLayouts { .. } | SessionError::KeyAfterRelease { .. } => Exit::NoSuchKey,
-        SessionError::KeyId(_) | SessionError::TooManyRules { .. } | SessionError::LabelKey { .. } => Exit::Usage,
+        SessionError::KeyId(_)
+        | SessionError::TooManyRules { .. }
+        | SessionError::LabelKey { .. }
+        | SessionError::SampleMode { .. } => Exit::Usage,
         SessionError::Nothing(_) => Exit::NotFound,
         SessionError::Modules(_) | SessionError::Table { .. } => Exit::Unreadable,
         SessionError::Export(_) => Exit::Output,

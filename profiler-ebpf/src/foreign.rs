@@ -9,8 +9,8 @@ use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_loop};
 use profiler_common::awaits::key::{KeyWords, key_hash};
 use profiler_common::foreign::{
-    CUT, ForeignLook, ForeignRecord, Looked, MALFORMED, SLOT_LABELS, SLOT_NONE, SLOTS, STEPS, TRACE_TEXT, UNKNOWN_INDEX,
-    UNREADABLE, WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_TRACE, foreign_number, trace_text,
+    CUT, ForeignLook, ForeignRecord, Looked, MALFORMED, SLOT_LABELS, SLOT_NONE, SLOT_SCOPE, SLOTS, STEPS, TRACE_TEXT,
+    UNKNOWN_INDEX, UNREADABLE, WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_SCOPE, WHAT_TRACE, foreign_number, trace_text,
 };
 use profiler_common::gate::Gate;
 use profiler_common::limits::REQUEST_ID_BYTES;
@@ -116,7 +116,11 @@ fn tell(flags: u32) {
 fn chosen(all: u64, tid: u64, now_ns: u64) -> u64 {
     let Some(look) = scratch() else { return 0 };
     if look.id_len != 0 && is_wanted(all, &look.id, WANTED_ID) {
-        let what = if look.kind == SLOT_LABELS { WHAT_LABEL } else { WHAT_ATTRIBUTE };
+        let what = match look.kind {
+            SLOT_LABELS => WHAT_LABEL,
+            SLOT_SCOPE => WHAT_SCOPE,
+            _ => WHAT_ATTRIBUTE,
+        };
         return told(look, what, tid, now_ns, all);
     }
     if look.trace[0] | look.trace[1] == 0 {

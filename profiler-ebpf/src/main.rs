@@ -27,6 +27,7 @@ mod poll;
 mod registers;
 mod rows;
 mod sample;
+mod sampled;
 mod sched;
 mod scopes;
 mod spans;

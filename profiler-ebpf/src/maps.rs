@@ -16,8 +16,10 @@ use profiler_common::limits::{
 };
 use profiler_common::limits::{
     THREADS as MAX_THREADS, TIMED as MAX_TIMED, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED,
+    WORKER_TASKS as MAX_WORKER_TASKS,
 };
 use profiler_common::loss::LOSSES as LOSS_COUNT;
+use profiler_common::outside::OutsideSum;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
 };
@@ -154,6 +156,14 @@ pub static FOREIGN_SEEN: LruHashMap<u64, u32> = LruHashMap::with_max_entries(FOR
 #[map]
 pub static FOREIGN_UNKNOWN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// What threads did outside of any task, in the mode without probes.
+#[map]
+pub static OUTSIDE: PerCpuArray<OutsideSum> = PerCpuArray::with_max_entries(1, 0);
+
+/// Ids of tasks that are a worker's own loop. Written by the daemon, as it meets them.
+#[map]
+pub static WORKER_TASKS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_WORKER_TASKS, 0);
+
 /// Finished requests, their finished children, stacks, polls, wakes, waits.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
@@ -205,6 +215,7 @@ pub struct SharedTypes {
     foreign_slots: ForeignSlots,
     foreign_look: ForeignLook,
     foreign_record: ForeignRecord,
+    outside: OutsideSum,
 }
 
 /// See [`SharedTypes`]; never read.

@@ -3,9 +3,10 @@
 use profiler_common::record::RecordKind;
 
 use crate::stack::{self, Event};
-use crate::{globals, threads};
+use crate::{globals, sampled, threads};
 
-/// Takes a sample if the interrupted thread is the target's and inside a poll or scope that is wanted.
+/// Takes a sample if the interrupted thread is the target's and inside a poll or scope that is wanted; in the mode without
+/// probes, wherever it is.
 #[inline(always)]
 pub fn take() {
     let (tid, tgid) = threads::current();
@@ -14,6 +15,7 @@ pub fn take() {
     }
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
-    let Some(thread) = threads::known(tid) else { return };
-    stack::record(&Event { kind: RecordKind::Sample, tid, now_ns, reason: 0 }, thread, &gate);
+    let thread = threads::known(tid);
+    let (task_id, request) = sampled::inside(&gate, tid, now_ns);
+    stack::record(&Event { kind: RecordKind::Sample, tid, now_ns, reason: 0, task_id, request }, thread.as_deref(), &gate);
 }

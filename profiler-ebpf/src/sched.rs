@@ -11,7 +11,7 @@ use crate::losses::lose;
 use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
 use crate::memory::read_kernel;
 use crate::stack::{self, Event};
-use crate::{globals, threads, times};
+use crate::{globals, sampled, threads, times};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
@@ -36,7 +36,7 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
     let timed = if leaving { times::inside(&gate) } else { [0; TIMED_DEPTH] };
-    if leaving && let Some(row) = times::leaving(tid, &timed) {
+    if leaving && let Some(row) = if gate.sample_only == 0 { times::leaving(tid, &timed) } else { sampled::leaving(tid) } {
         // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
         let cpu_ns = threads::cpu_time();
         if row.is_off() {
@@ -48,8 +48,10 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
         let reason = OffReason::of_switch(preempt, prev_state);
         row.on_switch_out(now_ns, reason);
         row.cpu_ns = cpu_ns;
-        let event = Event { kind: RecordKind::Off, tid, now_ns, reason: reason as u32 };
-        row.recorded_ns = if stack::record(&event, row, &gate) { now_ns } else { 0 };
+        let (task_id, request) = sampled::inside(&gate, tid, now_ns);
+        row.outside = u64::from(gate.sample_only) & u64::from(gate.sample_all) & u64::from(task_id | request == 0);
+        let event = Event { kind: RecordKind::Off, tid, now_ns, reason: reason as u32, task_id, request };
+        row.recorded_ns = if stack::record(&event, Some(row), &gate) { now_ns } else { 0 };
     }
     if let Some(tid) = arriving
         && let Some(row) = threads::known(tid)

@@ -25,35 +25,25 @@ pub struct Event {
     pub now_ns: u64,
     /// [`profiler_common::thread::OffReason`] as a number.
     pub reason: u32,
+    /// In the mode without probes: the task and the request that the thread is in, see [`crate::sampled::inside`].
+    pub task_id: u64,
+    /// See `task_id`.
+    pub request: u64,
 }
 
 /// Records the current thread, whose row is `thread`. False if it is in no poll, in none that is wanted, or if the ring buffer is full.
 #[inline(always)]
-pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
-    let Some(top) = thread.frames.top() else { return false };
-    // Inside one of our requests its own record is in the slot.
-    let foreign = if top.request == 0 { foreign::current(gate, event.tid, event.now_ns) } else { 0 };
-    if gate.sample_all == 0 && top.request == 0 && foreign == 0 {
-        return false;
-    }
-    let Some(walk) = unwind::scratch() else { return false };
+pub fn record(event: &Event, thread: Option<&ThreadRow>, gate: &Gate) -> bool {
     let registers = unwind::user_registers();
+    let poll_sp = if gate.sample_only == 0 { in_poll(event, thread, gate) } else { by_itself(event, gate) };
+    let (Some(poll_sp), Some(walk)) = (poll_sp, unwind::scratch()) else { return false };
     let record = &mut walk.record;
     record.kind = event.kind as u32;
     record.tid = event.tid;
     record.time_ns = event.now_ns;
-    record.task = top.task;
-    (record.task_id, record.task_type) = (0, u32::MAX);
-    if let Some(task) = TASKS.get_ptr_mut(top.task) {
-        // SAFETY: a map value lives as long as the program runs; these two words are written once.
-        (record.task_id, record.task_type) = unsafe { ((*task).id, (*task).task_type) };
-    }
-    record.requests = foreign::innermost(requests(thread), foreign);
-    record.poll_start_ns = top.start_ns;
     record.reason = event.reason;
     record.detail = if event.kind as u32 == RecordKind::Sample as u32 { gate.sample_period_ns } else { syscall(registers) };
-    // A scope outside any task has a stack pointer above all others.
-    unwind::walk(registers, top.sp, gate);
+    unwind::walk(registers, poll_sp, gate);
     let Some(walk) = unwind::scratch() else { return false };
     let frames = walk.record.frames as usize;
     let frames = if frames > STACK_FRAMES { STACK_FRAMES } else { frames };
@@ -73,6 +63,46 @@ pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
         return false;
     }
     true
+}
+
+/// Fills in whose the stack is, by the polls that are open on the thread. Gives where the poll's return address lies; `None`: nobody asked for it.
+#[inline(always)]
+fn in_poll(event: &Event, thread: Option<&ThreadRow>, gate: &Gate) -> Option<u64> {
+    let thread = thread?;
+    let top = thread.frames.top()?;
+    // Inside one of our requests its own record is in the slot.
+    let foreign = if top.request == 0 { foreign::current(gate, event.tid, event.now_ns) } else { 0 };
+    if gate.sample_all == 0 && top.request == 0 && foreign == 0 {
+        return None;
+    }
+    let record = &mut unwind::scratch()?.record;
+    record.task = top.task;
+    (record.task_id, record.task_type) = (0, u32::MAX);
+    if let Some(task) = TASKS.get_ptr_mut(top.task) {
+        // SAFETY: a map value lives as long as the program runs; these two words are written once.
+        (record.task_id, record.task_type) = unsafe { ((*task).id, (*task).task_type) };
+    }
+    record.requests = foreign::innermost(requests(thread), foreign);
+    record.poll_start_ns = top.start_ns;
+    // A scope outside any task has a stack pointer above all others.
+    Some(top.sp)
+}
+
+/// The same by what the thread says of itself. Its stack is walked to its root: where its poll began is not known here. Off its CPU a thread that is in
+/// nothing waits for work, mostly: such a stretch has no record.
+#[inline(always)]
+fn by_itself(event: &Event, gate: &Gate) -> Option<u64> {
+    let is_sample = event.kind as u32 == RecordKind::Sample as u32;
+    if event.request == 0 && (gate.sample_all == 0 || event.task_id == 0 && !is_sample) {
+        return None;
+    }
+    let record = &mut unwind::scratch()?.record;
+    // Not plain zeros: LLVM would call `memset`, which is a loop of bytes on BPF.
+    let zero = core::hint::black_box(0_u64);
+    (record.task, record.task_id, record.task_type) = (zero, event.task_id, u32::MAX);
+    record.requests = [event.request, zero, zero, zero];
+    record.poll_start_ns = zero;
+    Some(u64::MAX)
 }
 
 /// The system call that the thread is in. The kernel leaves its number in `orig_ax`, and -1 there for what is none

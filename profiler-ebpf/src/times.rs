@@ -20,7 +20,7 @@ use crate::maps::{NEW_SCOPE, NEW_THREAD, NO_TIME_OFF, RECORDS, THREADS, TIMED};
 use crate::memory::{read_kernel, read_user};
 use crate::registers::Hit;
 use crate::scopes::{ID_LENGTH_OFFSET, ID_OFFSET, TRACE_ID_OFFSET};
-use crate::{globals, spans, threads};
+use crate::{globals, sampled, spans, threads};
 
 /// The scopes that are being polled on the current thread and keep their times, the innermost first.
 #[inline(always)]
@@ -73,6 +73,7 @@ pub fn leaving(tid: u32, scopes: &[u64; TIMED_DEPTH]) -> Option<&'static mut Thr
 #[inline(always)]
 pub fn back(row: &mut ThreadRow, tid: u32, off: OffCpu) {
     spans::back(row, tid, off);
+    sampled::back(row, &off);
     for nth in 0..TIMED_DEPTH {
         let scope = row.timed[nth];
         if scope == 0 {

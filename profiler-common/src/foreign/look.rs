@@ -10,7 +10,7 @@
 //! of a key that comes twice the last counts        ... the first counts
 //! ```
 
-use super::slot::{ForeignSlot, ForeignSlots, SLOT_LABELS, SLOT_OTEL};
+use super::slot::{ForeignSlot, ForeignSlots, SLOT_LABELS, SLOT_OTEL, SLOT_SCOPE};
 use crate::awaits::key::KeyWords;
 use crate::limits::REQUEST_ID_BYTES;
 use crate::unwind::Memory;
@@ -26,6 +26,9 @@ pub const MALFORMED: u32 = 2;
 pub const CUT: u32 = 4;
 /// [`ForeignLook::flags`]: an attribute's index is not in the known map of keys.
 pub const UNKNOWN_INDEX: u32 = 8;
+
+/// The index that our annotation gives an id which the map of keys cannot name (`profiler-annotate/ABI.md`).
+const SCOPE_INDEX: u64 = 255;
 
 const LABEL_BYTES: u64 = 32;
 #[expect(clippy::cast_possible_truncation, reason = "64")]
@@ -96,8 +99,12 @@ impl ForeignLook {
         if pointer == 0 {
             return Looked::Done;
         }
-        let begun = if slot.kind == SLOT_OTEL {
-            self.record(pointer, memory)
+        let begun = if slot.kind == SLOT_OTEL || slot.kind == SLOT_SCOPE {
+            let begun = self.record(pointer, memory);
+            if self.kind == SLOT_OTEL {
+                self.kind = slot.kind;
+            }
+            begun
         } else if slot.kind == SLOT_LABELS {
             self.set(pointer, memory)
         } else {
@@ -141,7 +148,7 @@ impl ForeignLook {
             return Looked::Done;
         }
         self.steps += 1;
-        let stepped = if self.kind == SLOT_OTEL { self.attribute(wanted, memory) } else { self.label(wanted, memory) };
+        let stepped = if self.kind == SLOT_LABELS { self.label(wanted, memory) } else { self.attribute(wanted, memory) };
         stepped.unwrap_or_else(|| self.unreadable())
     }
 
@@ -154,10 +161,10 @@ impl ForeignLook {
         if self.left - 2 < length {
             return Some(Looked::Done);
         }
-        if index >= u64::from(wanted.keys_known) {
-            self.flags |= UNKNOWN_INDEX;
-        } else if index == u64::from(wanted.key_index) {
+        if index == u64::from(wanted.key_index) || self.kind == SLOT_SCOPE && index == SCOPE_INDEX {
             (self.value_at, self.value_len) = (self.at.wrapping_add(2), length);
+        } else if index >= u64::from(wanted.keys_known) {
+            self.flags |= UNKNOWN_INDEX;
         }
         self.at = self.at.wrapping_add(2 + length);
         self.left -= 2 + length;

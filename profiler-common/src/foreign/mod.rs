@@ -11,7 +11,9 @@ mod slot;
 mod trace;
 
 pub use look::{CUT, ForeignLook, Looked, MALFORMED, STEPS, UNKNOWN_INDEX, UNREADABLE};
-pub use slot::{ACCESS_DTV, ACCESS_STATIC, ForeignSlot, ForeignSlots, NO_INDEX, SLOT_LABELS, SLOT_NONE, SLOT_OTEL, SLOTS};
+pub use slot::{
+    ACCESS_DTV, ACCESS_STATIC, ForeignSlot, ForeignSlots, NO_INDEX, SLOT_LABELS, SLOT_NONE, SLOT_OTEL, SLOT_SCOPE, SLOTS,
+};
 pub use trace::{TRACE_TEXT, hex_words, trace_text};
 
 use crate::limits::REQUEST_ID_BYTES;
@@ -39,6 +41,8 @@ pub const WHAT_TRACE: u32 = 1;
 pub const WHAT_ATTRIBUTE: u32 = 2;
 /// [`ForeignRecord::what`]: a label of custom-labels.
 pub const WHAT_LABEL: u32 = 3;
+/// [`ForeignRecord::what`]: the id of a scope of our annotation, in a mode in which no probe tells of it.
+pub const WHAT_SCOPE: u32 = 4;
 
 /// A foreign id was seen that was not lately: which number stands for it in the records that follow.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +56,7 @@ pub struct ForeignRecord {
     pub time_ns: u64,
     /// The number.
     pub number: u64,
-    /// What it is: [`WHAT_TRACE`], [`WHAT_ATTRIBUTE`] or [`WHAT_LABEL`].
+    /// What it is: [`WHAT_TRACE`], [`WHAT_ATTRIBUTE`], [`WHAT_LABEL`] or [`WHAT_SCOPE`].
     pub what: u32,
     /// Length of the id (bytes, 1 to 64).
     pub id_len: u32,

@@ -9,6 +9,8 @@ pub const SLOT_NONE: u32 = 0;
 pub const SLOT_OTEL: u32 = 1;
 /// [`ForeignSlot::kind`]: `custom_labels_current_set`.
 pub const SLOT_LABELS: u32 = 2;
+/// [`ForeignSlot::kind`]: `otel_thread_ctx_v1` of a program that has our annotation, read where no probe tells its records from others'.
+pub const SLOT_SCOPE: u32 = 3;
 
 /// [`ForeignSlot::access`]: at a fixed distance from the thread pointer: an executable's own, or a library's that got static TLS.
 pub const ACCESS_STATIC: u32 = 1;
@@ -22,7 +24,7 @@ pub const SLOTS: usize = 4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct ForeignSlot {
-    /// What it points at: [`SLOT_OTEL`] or [`SLOT_LABELS`].
+    /// What it points at: [`SLOT_OTEL`], [`SLOT_LABELS`] or [`SLOT_SCOPE`].
     pub kind: u32,
     /// [`ACCESS_STATIC`] or [`ACCESS_DTV`].
     pub access: u32,

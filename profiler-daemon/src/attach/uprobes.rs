@@ -122,6 +122,11 @@ impl Uprobes {
         Ok(())
     }
 
+    /// How many links there are.
+    pub(super) const fn count(&self) -> usize {
+        self.links.len()
+    }
+
     /// Sum over the programs.
     pub(super) fn recursion_misses(&self) -> u64 {
         self.programs.iter().map(|program| sys::recursion_misses(program.as_fd())).sum()

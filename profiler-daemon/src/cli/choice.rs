@@ -45,6 +45,9 @@ pub enum ModeArg {
     Request,
     /// Every poll, wake and spawn reaches a probe; needs nothing of the program
     Process,
+    /// No probe at all: CPU time by samples, time off the CPU exactly, by task and request; nothing of what lies between polls. For services beyond
+    /// a million polls a second
+    Sample,
 }
 
 /// Wanted requests, checked.
@@ -91,8 +94,15 @@ impl ChoiceArgs {
             slower_than,
         };
         let how = How { mode, follow_spawns };
+        if mode == Some(ModeArg::Sample) && (all || choice != Choice { ids: choice.ids.clone(), ..Choice::default() }) {
+            return Err(UsageError::ChoiceOfSamples);
+        }
         if choice == Choice::default() {
-            return if all || how == How::default() { Ok((None, how)) } else { Err(UsageError::ModeOfNoRequest) };
+            return if all || how == How::default() || mode == Some(ModeArg::Sample) {
+                Ok((None, how))
+            } else {
+                Err(UsageError::ModeOfNoRequest)
+            };
         }
         Ok((Some(choice), how))
     }

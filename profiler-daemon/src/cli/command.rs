@@ -45,6 +45,11 @@ pub enum UsageError {
     /// `--mode` where no request is named.
     #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
     ModeOfNoRequest,
+    /// `--mode sample --next 5`.
+    #[error(
+        "--mode sample has no probe in the program, so only --request can choose requests: no beginning and no end of one is seen"
+    )]
+    ChoiceOfSamples,
     /// `--interval` below what a table can be read at.
     #[error("--interval must be at least 100ms")]
     ShortInterval,

@@ -12,6 +12,7 @@ use super::awaits::Awaits;
 use super::foreign::ForeignId;
 use super::places::Place;
 use super::routes::Route;
+use super::sampled::SampledTask;
 
 /// Everything known at one moment, as rows. Addresses and numbers, no names.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Collected {
     pub ended_requests: Vec<(u64, ScopeRow)>,
     /// Ids of other libraries that were seen, with what was seen of each.
     pub foreign: Vec<ForeignId>,
+    /// Of a target without probes: what was seen of each task.
+    pub sampled: Vec<SampledTask>,
     /// Requests that kept their own times, by route; the slowest are in `ended_requests` too.
     pub routes: Vec<Route>,
     /// Ended tasks that belong to a request.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use profiler_common::clock::OffCpu;
 use profiler_common::foreign::{ForeignRecord, is_foreign};
 use profiler_common::limits::REQUEST_ID_BYTES;
 
@@ -35,6 +36,49 @@ pub struct ForeignSum {
     pub stopped_ns: u64,
     /// Ids of the tasks in whose polls it was seen, the first 64; 0 stands for those without an id.
     pub tasks: Vec<u64>,
+}
+
+impl ForeignSum {
+    /// It was seen at `time_ns`.
+    fn seen(&mut self, time_ns: u64) {
+        self.first_ns = if self.first_ns == 0 { time_ns } else { self.first_ns.min(time_ns) };
+        self.last_ns = self.last_ns.max(time_ns);
+    }
+
+    /// Adds a sample.
+    pub(super) fn sample(&mut self, sample: &Sample) {
+        self.seen(sample.stack.time_ns);
+        self.samples = self.samples.saturating_add(1);
+        self.sampled_ns = self.sampled_ns.saturating_add(sample.period_ns);
+    }
+
+    /// Adds a stretch that is over, or as far as it has come.
+    pub(super) fn off(&mut self, off: &Off) {
+        self.seen(off.stack.time_ns);
+        let length = off.off.blocked_ns.saturating_add(off.off.preempted_ns);
+        self.seen(off.stack.time_ns.saturating_add(length));
+        self.stretches(1, &off.off);
+    }
+
+    /// Adds the time of so many stretches.
+    pub(super) fn stretches(&mut self, count: u64, off: &OffCpu) {
+        self.stretches = self.stretches.saturating_add(count);
+        self.blocked_ns = self.blocked_ns.saturating_add(off.blocked_ns);
+        self.preempted_ns = self.preempted_ns.saturating_add(off.preempted_ns);
+        self.stopped_ns = self.stopped_ns.saturating_add(off.stopped_ns);
+    }
+
+    /// Adds another sum, its tasks left out.
+    pub(super) fn plus(&mut self, other: &Self) {
+        if other.first_ns != 0 {
+            self.seen(other.first_ns);
+            self.seen(other.last_ns);
+        }
+        self.samples = self.samples.saturating_add(other.samples);
+        self.sampled_ns = self.sampled_ns.saturating_add(other.sampled_ns);
+        let off = OffCpu { preempted_ns: other.preempted_ns, blocked_ns: other.blocked_ns, stopped_ns: other.stopped_ns };
+        self.stretches(other.stretches, &off);
+    }
 }
 
 /// An id.
@@ -74,20 +118,14 @@ impl ForeignIds {
 
     pub(super) fn sample(&mut self, sample: &Sample) {
         if let Some(sum) = self.sight(&sample.stack) {
-            sum.samples = sum.samples.saturating_add(1);
-            sum.sampled_ns = sum.sampled_ns.saturating_add(sample.period_ns);
+            sum.sample(sample);
         }
     }
 
     /// A stretch that is over, or as far as it has come.
     pub(super) fn off(&mut self, off: &Off) {
         let Some(sum) = self.sight(&off.stack) else { return };
-        let length = off.off.blocked_ns.saturating_add(off.off.preempted_ns);
-        sum.last_ns = sum.last_ns.max(off.stack.time_ns.saturating_add(length));
-        sum.stretches = sum.stretches.saturating_add(1);
-        sum.blocked_ns = sum.blocked_ns.saturating_add(off.off.blocked_ns);
-        sum.preempted_ns = sum.preempted_ns.saturating_add(off.off.preempted_ns);
-        sum.stopped_ns = sum.stopped_ns.saturating_add(off.off.stopped_ns);
+        sum.off(off);
         let last_ns = sum.last_ns;
         self.last_ns = self.last_ns.max(last_ns);
     }
@@ -97,8 +135,7 @@ impl ForeignIds {
         let number = stack.requests.iter().copied().find(|number| is_foreign(*number))?;
         self.last_ns = self.last_ns.max(stack.time_ns);
         let sum = &mut self.entry(number).sum;
-        sum.first_ns = if sum.first_ns == 0 { stack.time_ns } else { sum.first_ns.min(stack.time_ns) };
-        sum.last_ns = sum.last_ns.max(stack.time_ns);
+        sum.seen(stack.time_ns);
         if !sum.tasks.contains(&stack.task_id) && sum.tasks.len() < MAX_TASKS {
             sum.tasks.push(stack.task_id);
         }
@@ -141,7 +178,6 @@ impl ForeignIds {
 
 #[cfg(test)]
 mod tests {
-    use profiler_common::clock::OffCpu;
     use profiler_common::foreign::{WHAT_LABEL, foreign_number};
     use profiler_common::unwind::End;
 

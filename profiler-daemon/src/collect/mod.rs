@@ -9,6 +9,7 @@ mod places;
 mod records;
 mod routes;
 mod rows;
+mod sampled;
 mod slow;
 mod spawned;
 
@@ -39,6 +40,8 @@ pub use places::{Place, PlaceSum};
 use records::Record;
 pub use routes::Route;
 use routes::Routes;
+use sampled::Sampled;
+pub use sampled::{PollCode, SampledOwner, SampledTask};
 use slow::Threshold;
 use spawned::Spawned;
 
@@ -70,6 +73,8 @@ pub struct Collector {
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
     foreign: ForeignIds,
+    /// Tasks of a target without probes.
+    sampled: Option<Sampled>,
     requests: Latest<(u64, ScopeRow)>,
     /// Those that kept their own times.
     routes: Routes,
@@ -98,6 +103,7 @@ impl Default for Collector {
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
             foreign: ForeignIds::default(),
+            sampled: None,
             requests: Latest::of(MAX_REQUESTS),
             routes: Routes::default(),
             children: Latest::of(MAX_CHILDREN),
@@ -116,6 +122,12 @@ impl Collector {
     #[must_use]
     pub fn by_routes(prefixes: Vec<Vec<u8>>) -> Self {
         Self { routes: Routes::by(prefixes), ..Self::default() }
+    }
+
+    /// One for a target without probes: whose task a thread polls is told by `polls`, and by the task's id if `ids` can be read.
+    #[must_use]
+    pub fn of_samples(polls: PollCode, ids: bool) -> Self {
+        Self { sampled: Some(Sampled::new(polls, ids)), ..Self::default() }
     }
 
     /// One that keeps requests that took at least so long, and nothing of the others.
@@ -160,7 +172,11 @@ impl Collector {
         let mut ended = 0;
         while let Some(item) = ring.next() {
             match Record::parse(&item) {
-                Some(Record::Sample(sample)) => {
+                Some(Record::Sample(mut sample)) => {
+                    if let Some(sampled) = &mut self.sampled {
+                        sampled.cut(&mut sample.stack);
+                        sampled.sample(&sample);
+                    }
                     self.foreign.sample(&sample);
                     self.samples.push(sample);
                 }
@@ -174,7 +190,10 @@ impl Collector {
                 Some(Record::Request(scope, row)) => ended += usize::from(self.end(scope, &row)),
                 Some(Record::Child(row)) => self.children.push(*row),
                 // One that is not completed by a record of its return is replaced by the thread's next.
-                Some(Record::Off(stack, syscall)) => {
+                Some(Record::Off(mut stack, syscall)) => {
+                    if let Some(sampled) = &mut self.sampled {
+                        sampled.cut(&mut stack);
+                    }
                     self.foreign.sight(&stack);
                     drop(self.away.insert(stack.tid, (stack, syscall)));
                 }
@@ -187,6 +206,8 @@ impl Collector {
                 None => self.lose(Loss::RecordUnknown),
             }
         }
+        let workers = self.sampled.as_mut().map(Sampled::take_workers).unwrap_or_default();
+        attached.leave_out(&workers)?;
         Ok(ended)
     }
 
@@ -196,10 +217,22 @@ impl Collector {
             && stack.time_ns == back.since_ns
         {
             let off = Off { stack, syscall, off: back.off };
-            self.blocking.add(&off);
+            if let Some(sampled) = &mut self.sampled {
+                sampled.off(&off);
+            }
             self.foreign.off(&off);
-            self.off_cpu.push(off);
+            if self.is_placed(&off) {
+                self.blocking.add(&off);
+                self.off_cpu.push(off);
+            }
         }
+    }
+
+    /// Whether a stretch is kept with its stack. Where there are no probes one outside of any task is not: it is a thread that waits for work, of which
+    /// the first few have one until it is known that they do.
+    fn is_placed(&self, off: &Off) -> bool {
+        let requests = off.stack.requests.iter().any(|request| *request != 0);
+        requests || self.sampled.as_ref().is_none_or(|sampled| sampled.owner(&off.stack) != SampledOwner::Outside)
     }
 
     /// A request has ended. Whether it is kept.
@@ -254,7 +287,8 @@ impl Collector {
 
     /// Reads the maps and puts everything together. `at_ns` is the moment up to which live rows are divided: the window's end, or now.
     pub fn collect(&mut self, attached: &mut Attached, at_ns: u64) -> Result<Collected, AttachError> {
-        let (mut collected, open) = self.collect_open(attached, at_ns)?;
+        let (mut collected, mut open) = self.collect_open(attached, at_ns)?;
+        open.off_cpu.retain(|off| self.is_placed(off));
         collected.samples.extend(self.samples.iter().cloned());
         let mut blocking = self.blocking.clone();
         open.off_cpu.iter().for_each(|off| blocking.add(off));
@@ -290,6 +324,7 @@ impl Collector {
         let open = Open::at(at_ns, &self.away, &raw_tasks, &threads);
         open.off_cpu.iter().for_each(|off| foreign.off(off));
         collected.foreign = foreign.into_all();
+        collected.sampled = self.sampled_tasks(attached, &open, &threads)?;
         let tasks: StdHashMap<u64, TaskRow> = raw_tasks.into_iter().collect();
         self.read_scopes(attached, &mut collected, &mut waits, &threads, &tasks)?;
         let totals: Array<_, TypeTotals> = typed(attached.ebpf(), "TYPE_TOTALS")?;
@@ -313,6 +348,21 @@ impl Collector {
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached, &collected.walks)?;
         Ok((collected, open))
+    }
+
+    /// What was seen of each task of a target without probes, what goes on at the moment of `open` included.
+    fn sampled_tasks(
+        &self,
+        attached: &mut Attached,
+        open: &Open,
+        threads: &StdHashMap<u32, ThreadRow>,
+    ) -> Result<Vec<SampledTask>, AttachError> {
+        let Some(mut sampled) = self.sampled.clone() else { return Ok(Vec::new()) };
+        open.off_cpu.iter().for_each(|off| sampled.off(off));
+        let mut outside = attached.outside()?;
+        threads.values().filter_map(|thread| open::outside(thread, open.at_ns)).for_each(|off| outside.add(&off));
+        sampled.outside(outside.stretches, &outside.off);
+        Ok(sampled.into_all())
     }
 
     /// The rows of the tasks with these headers as they are at `at_ns`, in their order.

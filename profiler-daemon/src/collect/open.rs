@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use profiler_common::clock::OffCpu;
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::record::{POLL_OF_TASK, PollRecord, RecordKind};
 use profiler_common::task::{POLLED, TaskRow};
@@ -13,6 +14,8 @@ use super::{Off, Stack};
 /// As if it ended now.
 #[derive(Debug, Default)]
 pub(super) struct Open {
+    /// When.
+    pub(super) at_ns: u64,
     /// Stretches off the CPU.
     pub(super) off_cpu: Vec<Off>,
     /// Polls that are long enough for a record.
@@ -51,8 +54,14 @@ impl Open {
                 off: off.unwrap_or_default(),
             })
         };
-        Self { off_cpu: away.iter().filter_map(off).collect(), polls: tasks.iter().filter_map(poll).collect() }
+        Self { at_ns, off_cpu: away.iter().filter_map(off).collect(), polls: tasks.iter().filter_map(poll).collect() }
     }
+}
+
+/// How long a thread has been off its CPU at `at_ns`, if it left it outside of any task.
+pub(super) fn outside(thread: &ThreadRow, at_ns: u64) -> Option<OffCpu> {
+    let is_away = thread.outside != 0 && thread.is_off() && thread.off_since_ns < at_ns;
+    is_away.then(|| thread.off_at(at_ns).since(&thread.off))
 }
 
 #[cfg(test)]
@@ -89,6 +98,16 @@ mod tests {
         assert!(at(thread, 500).is_empty(), "its record belongs to an earlier stretch");
         let _ = thread.on_switch_in(2000);
         assert!(at(thread, 1000).is_empty(), "it is back");
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_work_is_seen() {
+        let mut thread = ThreadRow { outside: 1, ..ThreadRow::NEW };
+        thread.on_switch_out(1000, OffReason::Asleep);
+        assert_eq!(outside(&thread, 9000).map(|off| off.blocked_ns), Some(8000));
+        assert_eq!(outside(&ThreadRow { outside: 0, ..thread }, 9000), None);
+        let _ = thread.on_switch_in(2000);
+        assert_eq!(outside(&thread, 9000), None);
     }
 
     /// Check that a poll without end is seen with what it ran, and a short or closed one is not.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
-    inspect::Inspection,
+    inspect::{CurrentTask, CurrentTaskError, FoundBy, Inspection},
     model::AwaitSource,
     plan::{Children, children},
     session::{AwaitSummary, ForeignSight, Look, look_at_file, look_at_process},
@@ -29,6 +29,7 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
                 "awaits": look.awaits.summary(),
                 "foreign": look.foreign,
                 "children": children(&look.inspection),
+                "sample_mode": sample_mode(&look),
             });
             super::ask::print_line(serde_json::to_vec_pretty(&value)?)
         }
@@ -45,8 +46,30 @@ fn request_mode(inspection: &Inspection) -> &'static str {
     }
 }
 
+/// Whether tasks can be told by their ids without any probe.
+fn task_ids(found: &Result<CurrentTask, CurrentTaskError>) -> String {
+    match found {
+        Ok(CurrentTask { id, by, .. }) => {
+            let by = match by {
+                FoundBy::Code => "read off the code that sets them",
+                FoundBy::Version => "known of this version of Tokio",
+            };
+            format!("task ids are read from each thread, at thread pointer - {}, {by}", id.unsigned_abs())
+        }
+        Err(why) => format!("no task ids, tasks are told by their types: {}", visible(&why.to_string())),
+    }
+}
+
+/// The same for programs.
+fn sample_mode(look: &Look) -> serde_json::Value {
+    match &look.current_task {
+        Ok(CurrentTask { id, tag, .. }) => json!({ "task_ids": true, "offset": id, "tag_offset": tag }),
+        Err(why) => json!({ "task_ids": false, "why": why.to_string() }),
+    }
+}
+
 fn text(look: &Look) -> String {
-    let Look { path, inspection, plan, awaits, foreign } = look;
+    let Look { path, inspection, plan, awaits, foreign, current_task } = look;
     let version = inspection.tokio.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
     let found = |there: bool| if there { "yes" } else { "no" };
     let named = [
@@ -58,6 +81,7 @@ fn text(look: &Look) -> String {
         ("debug info", found(inspection.has_debug_info).to_owned()),
         ("annotation", found(!inspection.usdt.is_empty()).to_owned()),
         ("request mode", request_mode(inspection).to_owned()),
+        ("sample mode", task_ids(current_task)),
     ];
     // Writing to a String cannot fail.
     let mut text = String::new();

@@ -121,6 +121,7 @@ fn mode(how: How) -> Option<Mode> {
     how.mode.map(|mode| match mode {
         ModeArg::Request => Mode::Request,
         ModeArg::Process => Mode::Process,
+        ModeArg::Sample => Mode::Sample,
     })
 }
 
@@ -171,6 +172,14 @@ fn say_attached(session: &Session) {
         eprintln!(
             "every request keeps its own times and reaches one probe, at its end: no stacks, no awaits, no tasks; --mode process has them"
         );
+    }
+    if session.mode() == Mode::Sample {
+        eprintln!(
+            "no probe is in the program: CPU time by samples, time off the CPU exactly; polls, wakes, scheduled, suspended and wall time are not known"
+        );
+        if let Some(why) = session.why_no_task_ids() {
+            eprintln!("missing: task ids: {}", visible(why));
+        }
     }
     if let Some(why) = session.mode_sentence() {
         eprintln!("note: {why}");

@@ -45,6 +45,7 @@ pub use self::inspection::{
     TokioVersion,
 };
 pub use self::note::Note;
+pub use self::tokio::current_task::{CurrentTask, CurrentTaskError, FoundBy};
 pub use self::tokio::owned::{ListPlace, OwnedLists, OwnedListsError, SchedulerLists};
 pub use self::usdt::{Argument, Operand, UsdtProbe};
 
@@ -105,6 +106,17 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
 pub fn owned_lists(bytes: &[u8], inspection: &Inspection) -> Result<OwnedLists, OwnedListsError> {
     let image = Image::parse(bytes).map_err(|error| OwnedListsError::Malformed(error.to_string()))?;
     tokio::owned::find(&image, &inspection.task_types)
+}
+
+/// Where a thread keeps the id of the task that it polls, by the same file and what [`inspect`] found in it.
+///
+/// # Errors
+/// [`CurrentTaskError`] says why that is not known.
+pub fn current_task(bytes: &[u8], inspection: &Inspection) -> Result<CurrentTask, CurrentTaskError> {
+    let image = Image::parse(bytes).map_err(|error| CurrentTaskError::Malformed(error.to_string()))?;
+    let symbols = Symbols::read(&image);
+    let functions = Functions::read(&image, &symbols);
+    tokio::current_task::find(&image, &functions, &symbols, inspection.tokio, &inspection.task_types)
 }
 
 fn build_id(image: &Image<'_>) -> Option<String> {

@@ -2,12 +2,14 @@
 
 mod awaits;
 mod foreign;
+mod sampled;
 mod seen;
 
 use serde::{Deserialize, Serialize};
 
 pub use awaits::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks};
 pub use foreign::{ForeignRow, ForeignSource};
+pub use sampled::{Sampled, SampledOwner, SampledRow, TaskIds};
 pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake, Walks};
 
 use super::names::as_written;
@@ -32,6 +34,8 @@ pub struct Capture {
     pub requests: Vec<RequestRow>,
     /// Ids of other libraries that were seen, in the order in which they first were.
     pub foreign: Vec<ForeignRow>,
+    /// Tasks, where there was no probe in the target: `tasks` and `requests` are empty then, and requests are in `foreign`.
+    pub sampled: Option<Sampled>,
     /// Requests that kept their own times, folded by route. Of those the slowest are in `requests` too.
     pub routes: Vec<RouteRow>,
     /// On-CPU stack samples taken in the window.

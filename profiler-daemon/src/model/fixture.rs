@@ -51,6 +51,7 @@ pub(crate) fn capture() -> Capture {
         }],
         requests: vec![later(), first(), hostile()],
         foreign: Vec::new(),
+        sampled: None,
         routes: Vec::new(),
         samples: samples(),
         sample_period_ns: Some(1_000_000),

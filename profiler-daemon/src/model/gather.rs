@@ -3,6 +3,7 @@
 mod awaits;
 mod foreign;
 mod keys;
+mod sampled;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,7 @@ use profiler_common::unwind::{End, Walks as CommonWalks};
 use super::awaits::AwaitNames;
 use super::capture::{
     BlockedPlace, Capture, ChildRow, FinishedTypeRow, Loss, OffCpu, PollSpan, RequestRow, RouteRow, Sample, ScopeSeq, Stack,
-    Target, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    Target, TaskIds, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
 use super::{KeyFormat, RequestId, State, States};
 use crate::collect::{Collected, Doing};
@@ -54,6 +55,8 @@ pub struct Setting {
     pub awaits: AwaitNames,
     /// Whether ids could be read (this Tokio version has them).
     pub ids_known: bool,
+    /// Where there is no probe in the target, whether threads tell the ids of their tasks.
+    pub sampled: Option<TaskIds>,
 }
 
 /// Puts a capture together.
@@ -81,6 +84,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         finished: finished(collected),
         requests,
         foreign: collected.foreign.iter().map(|of| foreign::row(of, setting.ids_known)).collect(),
+        sampled: sampled::sampled(setting, collected),
         routes: collected.routes.iter().map(route).collect(),
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
         sample_period_ns: setting.sample_period_ns,

@@ -3,6 +3,7 @@
 mod foreign;
 mod methods;
 mod opened;
+mod sampled;
 mod towers;
 mod waiting;
 pub mod weighted;

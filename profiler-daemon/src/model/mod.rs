@@ -35,8 +35,9 @@ pub use blocking::{Blocking, Question, blocking};
 pub use calls::{CallGraph, call_graph};
 pub use capture::{
     AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
-    Capture, ChildRow, FinishedTypeRow, ForeignRow, ForeignSource, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack,
-    Target, TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
+    Capture, ChildRow, FinishedTypeRow, ForeignRow, ForeignSource, Loss, OffCpu, PollSpan, RequestRow, Sample, Sampled,
+    SampledOwner, SampledRow, ScopeSeq, Stack, Target, TaskIds, TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake,
+    Walks, Window,
 };
 pub use family::{CriticalPath, Family, Hop, Member, PathRow, PathState, PathStep, PathTimes, families};
 pub use graph::weighted::{Weighted, WeightedStack, weighted};

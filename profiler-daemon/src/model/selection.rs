@@ -102,7 +102,7 @@ impl Selection {
             Self::Task { id } if !knows_task(capture, *id) => {
                 Err(NothingSelected::Task { id: *id, there_is: tasks_there_are(capture) })
             }
-            Self::All if capture.tasks.is_empty() && capture.finished.is_empty() => {
+            Self::All if capture.tasks.is_empty() && capture.finished.is_empty() && !is_sampled(capture) => {
                 Err(NothingSelected::All { there_is: requests_there_are(capture) })
             }
             _ => Ok(()),
@@ -110,8 +110,14 @@ impl Selection {
     }
 }
 
+/// Whether anything was seen of a target without probes.
+fn is_sampled(capture: &Capture) -> bool {
+    capture.sampled.as_ref().is_some_and(|sampled| !sampled.rows.is_empty())
+}
+
 fn knows_task(capture: &Capture, id: u64) -> bool {
-    capture.tasks.iter().any(|row| row.id == Some(id))
+    capture.sampled.as_ref().is_some_and(|sampled| sampled.task(id).is_some())
+        || capture.tasks.iter().any(|row| row.id == Some(id))
         || capture.requests.iter().flat_map(|row| &row.children).any(|child| child.task_id == Some(id))
 }
 
@@ -126,6 +132,7 @@ fn requests_there_are(capture: &Capture) -> String {
 fn tasks_there_are(capture: &Capture) -> String {
     let mut ids: Vec<u64> = capture.tasks.iter().filter_map(|row| row.id).collect();
     ids.extend(capture.requests.iter().flat_map(|row| &row.children).filter_map(|child| child.task_id));
+    ids.extend(capture.sampled.iter().flat_map(crate::model::capture::Sampled::ids));
     ids.sort_unstable();
     ids.dedup();
     listed("task", &ids.iter().map(u64::to_string).collect::<Vec<_>>())

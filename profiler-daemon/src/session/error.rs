@@ -107,6 +107,12 @@ pub enum SessionError {
         /// Why there is none.
         why: &'static str,
     },
+    /// What was asked for cannot be told without probes.
+    #[error("--mode sample has no probe in the program: {what}")]
+    SampleMode {
+        /// Why not.
+        what: &'static str,
+    },
     /// The target's memory does not answer (userfaultfd(2), a file system that hangs).
     #[error("process {pid} did not let its memory be read within {seconds} s")]
     MemoryHangs {

@@ -4,6 +4,7 @@
 //! memory. Libraries come later, by `dlopen`, and the process context's map of keys grows: both are looked at again.
 
 mod modules;
+mod scopes;
 
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,8 @@ pub(super) struct Foreign {
     context: Option<(u64, u64)>,
     sight: ForeignSight,
     slots: ForeignSlots,
+    /// Where the annotation's table is, if its slot is read too.
+    scopes: Option<u64>,
     unknown_seen: u64,
     looked: Option<Instant>,
 }
@@ -100,11 +103,19 @@ impl Foreign {
             context: None,
             sight: ForeignSight::default(),
             slots: ForeignSlots::NONE,
+            scopes: None,
             unknown_seen: 0,
             looked: None,
         };
         foreign.look()?;
         Ok(foreign)
+    }
+
+    /// The same with the slot of the annotation, whose table is at `table`.
+    pub(super) fn with_scopes(mut self, table: u64) -> Result<Self, SessionError> {
+        self.scopes = Some(table);
+        self.look()?;
+        Ok(self)
     }
 
     /// What there is, for people.
@@ -163,6 +174,9 @@ impl Foreign {
             label: self.label,
             slots: std::array::from_fn(|place| slots.get(place).copied().unwrap_or(ForeignSlot::NONE)),
         };
+        if let Some(table) = self.scopes {
+            scopes::add(&mut self.slots, table, &self.memory);
+        }
         self.sight = sight;
         Ok(())
     }

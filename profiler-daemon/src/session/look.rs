@@ -8,7 +8,7 @@ use super::mode::Mode;
 use super::{SessionError, modules_of};
 use crate::attach::{self, UprobeMulti};
 use crate::inspect::awaits::Progress;
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::{CurrentTask, CurrentTaskError, Inspection, current_task, inspect};
 use crate::model::AwaitSource;
 use crate::plan::{Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
@@ -28,6 +28,8 @@ pub struct Look {
     pub awaits: AwaitSight,
     /// Thread-locals of other libraries that name requests.
     pub foreign: ForeignSight,
+    /// Where a thread keeps the id of the task that it polls, or why that is not known.
+    pub current_task: Result<CurrentTask, CurrentTaskError>,
 }
 
 /// Looks at a program file, as if it were to be profiled on this machine outside any confinement.
@@ -61,7 +63,8 @@ fn look(
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false, Mode::Process))?;
-    Ok(Look { path, inspection, plan, awaits, foreign })
+    let current_task = current_task(bytes, &inspection);
+    Ok(Look { path, inspection, plan, awaits, foreign, current_task })
 }
 
 pub(super) fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {
@@ -82,5 +85,12 @@ pub(super) fn wanted(inspection: &Inspection, source: AwaitSource, by_key: bool,
     let tasks = mode == Mode::Process;
     let wakers = tasks && source == AwaitSource::Wakers;
     let times = mode == Mode::Times;
-    Wanted { tasks, scopes: !by_key && inspection.is_annotated(), wakes: tasks, spawns: tasks, wakers, times }
+    Wanted {
+        tasks,
+        scopes: !by_key && mode != Mode::Sample && inspection.is_annotated(),
+        wakes: tasks,
+        spawns: tasks,
+        wakers,
+        times,
+    }
 }

@@ -14,6 +14,7 @@ mod record;
 mod render;
 mod ring;
 mod run;
+mod sampled;
 mod service;
 mod snapshot;
 mod start;
@@ -51,7 +52,7 @@ use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::model::gather::{Setting, gather};
-use crate::model::{Capture, Symbols};
+use crate::model::{Capture, Symbols, TaskIds};
 use crate::plan::Plan;
 use crate::target::Target;
 use crate::target::mapped::Modules;
@@ -259,6 +260,21 @@ impl Session {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode.mode
+    }
+
+    /// Why tasks are not told by their ids where there are no probes. `None`: they are, or there are probes.
+    #[must_use]
+    pub fn why_no_task_ids(&self) -> Option<&str> {
+        match &self.setting.sampled {
+            Some(TaskIds::Unknown(why)) => Some(why),
+            Some(TaskIds::Read) | None => None,
+        }
+    }
+
+    /// How many links hang on probes in the target.
+    #[must_use]
+    pub fn probes(&self) -> usize {
+        self.attached.probes()
     }
 
     /// A sentence on how requests are measured, where that is not what was to be expected.

@@ -11,6 +11,8 @@ pub enum Mode {
     Process,
     /// Every request keeps its own times, and reaches one probe, at its end.
     Times,
+    /// No probe at all: threads are asked what they are in when they are sampled and when they leave their CPUs.
+    Sample,
 }
 
 /// A mode, and why it is not the one to be expected.
@@ -47,6 +49,9 @@ pub(super) fn choose(
     order: Option<Mode>,
     follow_spawns: bool,
 ) -> Result<ModeChosen, SessionError> {
+    if order == Some(Mode::Sample) {
+        return without_probes(subject, by_key, follow_spawns);
+    }
     let choice = match subject {
         Subject::AllTasks => return Ok(ModeChosen::process(None)),
         Subject::AllRequests => return of_all_requests(table, by_key, order, follow_spawns),
@@ -67,6 +72,22 @@ pub(super) fn choose(
         (Some(why), order) if order == Some(Mode::Request) || !choice.is_by_id() => Err(SessionError::NeedsRequestMode { why }),
         (Some(_), Some(Mode::Process)) | (Some(BY_KEY), _) => Ok(ModeChosen::process(None)),
         (Some(_), _) => Ok(ModeChosen::process(Some(FALLEN_BACK))),
+    }
+}
+
+/// The mode without probes, for what can be told from a thread alone: every task, and requests by their ids.
+fn without_probes(subject: &Subject, by_key: bool, follow_spawns: bool) -> Result<ModeChosen, SessionError> {
+    let refused = |what| Err(SessionError::SampleMode { what });
+    match subject {
+        _ if by_key => refused("a key of the program's own names requests only at the ends of polls"),
+        _ if follow_spawns => refused("which task spawned another is not seen"),
+        Subject::AllRequests => {
+            refused("requests have no beginning and no end that would be seen, and so no route and no wall time")
+        }
+        Subject::Requests(choice) if !choice.is_by_id() => {
+            refused("only whole ids choose requests: no beginning and no end of one is seen")
+        }
+        Subject::AllTasks | Subject::Requests(_) => Ok(ModeChosen { mode: Mode::Sample, through_table: false, why: None }),
     }
 }
 
@@ -146,6 +167,27 @@ mod tests {
         assert_eq!(chosen(false, false, None, false).unwrap(), ModeChosen::process(Some(NO_TIMES)));
         assert!(chosen(false, false, Some(Mode::Request), false).is_err());
         assert!(chosen(true, true, Some(Mode::Request), false).is_err());
+    }
+
+    #[test]
+    fn without_probes_only_what_a_thread_can_tell_is_chosen() {
+        let sampled = ModeChosen { mode: Mode::Sample, through_table: false, why: None };
+        let order = Some(Mode::Sample);
+        for table in [false, true] {
+            assert_eq!(chosen(ids(), table, false, order, false).unwrap(), sampled);
+            assert_eq!(choose(&Subject::AllTasks, table, false, order, false).unwrap(), sampled);
+            assert!(choose(&Subject::AllRequests, table, false, order, false).is_err());
+        }
+        for choice in [
+            Choice { next: 1, ..Choice::default() },
+            Choice { prefixes: vec![b"o".to_vec()], ..Choice::default() },
+            Choice { one_in: 10, ..Choice::default() },
+            Choice { tokens: true, ..Choice::default() },
+            Choice { slower_than: Some(std::time::Duration::from_millis(1)), ..ids() },
+        ] {
+            assert!(chosen(choice, true, false, order, false).is_err());
+        }
+        assert!(chosen(ids(), true, true, order, false).is_err() && chosen(ids(), true, false, order, true).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::snapshot::snapshot_in_time;
-use super::{Detail, ExecutorFrames, Naming, Session, SessionError, holders, render};
+use super::{Detail, ExecutorFrames, Mode, Naming, Session, SessionError, holders, render};
 use crate::control::protocol::{Format, Names, Selection as AskedSelection};
 use crate::control::{Answer, Service, ServiceError};
 use crate::model::{Capture, Filter, Metric, Question, RequestId, Selection, families, name_waits, report, waits};
@@ -38,6 +38,16 @@ impl SessionService {
         Ok((capture, session.naming(), selection))
     }
 
+    /// Refuses what lies between polls where nothing sees one.
+    fn needs_probes(&self) -> Result<(), ServiceError> {
+        if self.session().mode() == Mode::Sample {
+            return Err(failed(
+                "this daemon runs with --mode sample, without probes: where tasks wait, and for which, is not known",
+            ));
+        }
+        Ok(())
+    }
+
     const fn executor_frames(&self, names: &Names) -> ExecutorFrames {
         if names.raw_frames { ExecutorFrames::Raw } else { self.executor }
     }
@@ -46,7 +56,12 @@ impl SessionService {
 fn selected(select: &AskedSelection, session: &Session, capture: &Capture) -> Selection {
     match select {
         // Where no task is seen, everything is every request.
-        AskedSelection::All if capture.tasks.is_empty() && capture.finished.is_empty() && !capture.requests.is_empty() => {
+        AskedSelection::All
+            if capture.sampled.is_none()
+                && capture.tasks.is_empty()
+                && capture.finished.is_empty()
+                && !capture.requests.is_empty() =>
+        {
             Selection::Requests
         }
         AskedSelection::All => Selection::All,
@@ -97,7 +112,11 @@ impl Service for SessionService {
 
     fn tasks(&self) -> Result<Vec<u8>, ServiceError> {
         let capture = self.session().capture(Detail::NoStacks)?;
-        serde_json::to_vec(&report(&capture, &Filter::All).tasks).map_err(failed)
+        let told = report(&capture, &Filter::All);
+        match &told.sampled {
+            Some(sampled) => serde_json::to_vec(&sampled.tasks).map_err(failed),
+            None => serde_json::to_vec(&told.tasks).map_err(failed),
+        }
     }
 
     fn report(&self) -> Result<Vec<u8>, ServiceError> {
@@ -130,10 +149,12 @@ impl Service for SessionService {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, ServiceError> {
+        self.needs_probes()?;
         serde_json::to_vec(&snapshot_in_time(&self.session)?).map_err(failed)
     }
 
     fn waits(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
+        self.needs_probes()?;
         let (capture, naming, selection) = self.seen(select)?;
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();
@@ -142,6 +163,7 @@ impl Service for SessionService {
     }
 
     fn family(&self, select: &AskedSelection, names: &Names) -> Result<Answer, ServiceError> {
+        self.needs_probes()?;
         let (capture, naming, selection) = self.seen(select)?;
         let mut symbols = naming.lock(&names.debug_dirs);
         let keep = self.executor_frames(names).kept();

@@ -13,6 +13,7 @@ use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
+use super::sampled::Sampling;
 use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
@@ -103,6 +104,8 @@ impl Manner {
     fn rate(&self, subject: &Subject, mode: Mode) -> Rate {
         match (self.rate_hz, subject) {
             // A tick costs whoever runs, and others are to lose nothing.
+            // What it costs is what it is chosen for.
+            (None, _) if mode == Mode::Sample => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
             (None, Subject::Requests(_)) if mode == Mode::Request => Rate { slow_hz: SLOW_HZ, fast_hz: QUIET_HZ },
             (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
             (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
@@ -147,6 +150,7 @@ struct Parts {
     mode: ModeChosen,
     table: Option<Table>,
     keeping: Keeping,
+    sampled: Option<Sampling>,
 }
 
 impl Parts {
@@ -165,12 +169,14 @@ impl Parts {
             mode,
             table,
             keeping,
+            sampled,
         } = self;
         Session {
             attached,
-            collector: match subject {
-                Subject::Requests(Choice { slower_than: Some(least), .. }) => Collector::of_requests_slower_than(*least),
-                _ => Collector::by_routes(routes),
+            collector: match (sampled, subject) {
+                (Some(sampled), _) => Collector::of_samples(sampled.polls, sampled.why.is_none()),
+                (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
+                (None, _) => Collector::by_routes(routes),
             },
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
@@ -221,14 +227,16 @@ fn attach_to(
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
-    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, inspection.is_annotated()))?;
+    let table_at = inspection.annotation_table.filter(|_| table.is_some()).map(|address| address.wrapping_add(bias));
+    let foreign = foreign_of(target, &program, bias, manner, (mode.mode, inspection.is_annotated()), table_at)?;
     let is_named = inspection.is_annotated() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
     if !is_named && *subject != Subject::AllTasks {
         return Err(SessionError::NoAnnotation);
     }
     let times = mode.mode == Mode::Times;
+    let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-    let awaits = if manner.no_awaits && !by_key || times {
+    let awaits = if manner.no_awaits && !by_key || times || sampled.is_some() {
         AwaitSight::default()
     } else {
         AwaitSight::of(program.bytes(), debug, &inspection, progress).without_wakers(manner.no_await_wakers, mode)
@@ -274,6 +282,7 @@ fn attach_to(
         }),
         handlers: manner.handlers,
     })?;
+    sampled.iter().try_for_each(|sampled| attached.read_from_threads(sampled.place))?;
     foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
     if !times {
@@ -300,9 +309,28 @@ fn attach_to(
         },
         awaits.names(),
     );
+    let setting = match &sampled {
+        Some(sampled) => Setting { sampled: Some(sampled.task_ids()), ids_known: true, ..setting },
+        None => setting,
+    };
     let setting = if times { Setting { sample_period_ns: None, fast_period_ns: None, ..setting } } else { setting };
     keeping.begin(&mut attached, table.as_mut())?;
-    Ok(Parts { attached, setting, modules, plan, inspection, unwinding, foreign, awaits, await_table, key, mode, table, keeping })
+    Ok(Parts {
+        attached,
+        setting,
+        modules,
+        plan,
+        inspection,
+        unwinding,
+        foreign,
+        awaits,
+        await_table,
+        key,
+        mode,
+        table,
+        keeping,
+        sampled,
+    })
 }
 
 impl AwaitSight {
@@ -333,7 +361,16 @@ fn foreign_of(
     bias: u64,
     manner: &Manner,
     (mode, is_annotated): (Mode, bool),
+    table: Option<u64>,
 ) -> Result<Option<Foreign>, SessionError> {
+    if mode == Mode::Sample {
+        let foreign = Foreign::of(target, program, bias, manner.label_key.as_deref())?;
+        // Who names an attribute or label does not mean the annotation's ids.
+        return Ok(Some(match table.filter(|_| manner.label_key.is_none()) {
+            Some(table) => foreign.with_scopes(table)?,
+            None => foreign,
+        }));
+    }
     let is_asked = !is_annotated || manner.label_key.is_some();
     let is_read = manner.request_key.is_none() && mode == Mode::Process && is_asked;
     is_read.then(|| Foreign::of(target, program, bias, manner.label_key.as_deref())).transpose()
@@ -428,6 +465,7 @@ fn setting(
         key,
         requests_only,
         awaits,
+        sampled: None,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
         ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
     }

@@ -3,9 +3,9 @@
 use super::grid::{Cell, Colours, Grid, Look, beginning};
 use super::tasks::time_in;
 use crate::export::numbers::{ms, ms_number, plural};
-use crate::model::State;
 use crate::model::report::Foreign;
 use crate::model::text::printable;
+use crate::model::{ForeignSource, State};
 
 /// Columns of an id that are shown.
 const ID_WIDTH: usize = 40;
@@ -14,7 +14,11 @@ const ID_WIDTH: usize = 40;
 #[must_use]
 pub fn foreign(row: &Foreign, colours: Colours) -> String {
     let mut heading = Grid::default();
-    let seen = format!("{} of another library, seen for {}", row.source.name(), ms(row.wall_ns));
+    let whose = if row.source == ForeignSource::Scope { "" } else { " of another library" };
+    let seen = match row.wall_ns {
+        Some(ns) => format!("{}{whose}, seen for {}", row.source.name(), ms(ns)),
+        None => format!("{}{whose}, seen without probes", row.source.name()),
+    };
     heading.row(vec![Cell::text(format!("request {}", name(row))).looking(Look::Heading), Cell::text(seen)]);
     let mut text = heading.render("", colours);
     text.push('\n');
@@ -26,7 +30,11 @@ pub fn foreign(row: &Foreign, colours: Colours) -> String {
     text.push_str(&grid.render("  ", colours));
     let lines = [
         format!("running by {}; blocked and preempted exact, of {}", plural(row.samples, "sample"), stretches(row.stretches)),
-        "polls, scheduled and suspended are not known: its library sets it inside a poll, where no probe stands".to_owned(),
+        if row.wall_ns.is_some() {
+            "polls, scheduled and suspended are not known: its library sets it inside a poll, where no probe stands".to_owned()
+        } else {
+            UNKNOWN.to_owned()
+        },
         format!("seen in {}", plural(row.tasks.len() as u64, "task")),
     ];
     text.push('\n');
@@ -38,6 +46,10 @@ pub fn foreign(row: &Foreign, colours: Colours) -> String {
     text
 }
 
+/// What the mode without probes cannot tell.
+pub(super) const UNKNOWN: &str =
+    "polls, wakes, scheduled, suspended and wall time are not known: there is no probe in the program (--mode sample)";
+
 /// All ids of other libraries, a row each; nothing where there are none.
 #[must_use]
 pub(super) fn all(rows: &[Foreign], colours: Colours) -> String {
@@ -45,16 +57,22 @@ pub(super) fn all(rows: &[Foreign], colours: Colours) -> String {
         return String::new();
     }
     let mut grid = Grid::default();
-    let heading = ["id of another library", "source"].map(Cell::text).into_iter();
+    let probed = rows.iter().any(|row| row.wall_ns.is_some());
+    let heading = [if probed { "id of another library" } else { "request" }, "source"].map(Cell::text).into_iter();
     let numbers = ["seen for ms", "running, sampled", "preempted", "blocked", "samples", "tasks"].map(Cell::number);
     grid.row(heading.chain(numbers).map(|cell| cell.looking(Look::Heading)).collect());
     for row in rows {
-        let mut cells = vec![Cell::text(name(row)), Cell::text(row.source.name()), Cell::number(ms_number(row.wall_ns))];
+        let mut cells = vec![
+            Cell::text(name(row)),
+            Cell::text(row.source.name()),
+            Cell::number(row.wall_ns.map_or_else(|| "-".to_owned(), ms_number)),
+        ];
         cells.extend(times(row).map(|(state, ns)| time_in(ns, state)));
         cells.extend([row.samples, row.tasks.len() as u64].map(|count| Cell::number(count.to_string())));
         grid.row(cells);
     }
-    format!("{}polls, scheduled and suspended are not known of these\n", grid.render("", colours))
+    let unknown = if probed { "polls, scheduled and suspended are not known of these" } else { UNKNOWN };
+    format!("{}{unknown}\n", grid.render("", colours))
 }
 
 const fn times(row: &Foreign) -> [(State, u64); 3] {
@@ -73,7 +91,6 @@ fn name(row: &Foreign) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::capture::ForeignSource;
 
     fn row() -> Foreign {
         Foreign {
@@ -82,7 +99,7 @@ mod tests {
             source: ForeignSource::Attribute,
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
             first_ns: 5,
-            wall_ns: 48_000_000,
+            wall_ns: Some(48_000_000),
             samples: 3,
             sampled_ns: 3_000_000,
             stretches: 2,

@@ -12,6 +12,7 @@ mod grid;
 mod losses;
 mod requests;
 mod routes;
+mod sampled;
 mod tasks;
 mod waits;
 

@@ -7,13 +7,14 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::grid::{Cell, Colours, Grid, Look, end};
+use super::sampled;
 use crate::export::numbers::ms_number;
 use crate::model::report::Task;
 use crate::model::text::printable;
 use crate::model::{Report, State};
 
 /// Columns of a type's name that are shown.
-const NAME_WIDTH: usize = 48;
+pub(super) const NAME_WIDTH: usize = 48;
 
 /// A column of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +115,9 @@ impl FromStr for TaskColumn {
 /// The report's tasks. A finished row has no id and stands for `count` tasks, its times are their sum.
 #[must_use]
 pub fn tasks(report: &Report, sort: TaskColumn, colours: Colours) -> String {
+    if let Some(seen) = &report.sampled {
+        return sampled::tasks(seen, sort, colours);
+    }
     let mut rows: Vec<&Task> = report.tasks.iter().collect();
     sort.sort(&mut rows);
     let mut grid = Grid::default();

@@ -1,5 +1,6 @@
 //! What is Tokio's own: its version, task vtables, state transitions and the functions that wake and spawn.
 
+pub(crate) mod current_task;
 pub(crate) mod debug_info;
 pub(crate) mod ends;
 pub(crate) mod loads;

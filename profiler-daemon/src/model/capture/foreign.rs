@@ -18,6 +18,8 @@ pub enum ForeignSource {
     Attribute,
     /// A label of custom-labels.
     Label,
+    /// A scope of our annotation, in a target without probes.
+    Scope,
     /// What it is called was lost: it is shown by a number of ours.
     #[default]
     Unknown,
@@ -31,6 +33,7 @@ impl ForeignSource {
             Self::TraceId => "trace id",
             Self::Attribute => "attribute",
             Self::Label => "label",
+            Self::Scope => "scope",
             Self::Unknown => "unknown",
         }
     }

@@ -1,6 +1,6 @@
 //! Ids of other libraries, from what was collected.
 
-use profiler_common::foreign::{WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_TRACE};
+use profiler_common::foreign::{WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_SCOPE, WHAT_TRACE};
 
 use crate::collect::ForeignId;
 use crate::model::capture::{ForeignRow, ForeignSource, ScopeSeq};
@@ -12,6 +12,7 @@ pub(super) fn row(of: &ForeignId, ids_known: bool) -> ForeignRow {
         WHAT_TRACE => ForeignSource::TraceId,
         WHAT_ATTRIBUTE => ForeignSource::Attribute,
         WHAT_LABEL => ForeignSource::Label,
+        WHAT_SCOPE => ForeignSource::Scope,
         _ => ForeignSource::Unknown,
     };
     let id = if of.id.is_empty() { format!("[unnamed {:x}]", of.number).into_bytes() } else { of.id.clone() };

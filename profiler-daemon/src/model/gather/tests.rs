@@ -26,6 +26,7 @@ fn setting() -> Setting {
         requests_only: false,
         wakes_seen: true,
         ids_known: true,
+        sampled: None,
     }
 }
 
@@ -85,6 +86,7 @@ fn collected() -> Collected {
             ..TypeTotals::default()
         }],
         foreign: Vec::new(),
+        sampled: Vec::new(),
         live_requests: vec![(4, scope(b"a", 300, 0))],
         routes: Vec::new(),
         ended_requests: vec![(3, scope(b"a", 150, scope::NO_TASK)), (6, scope(b"\xff", 310, 0))],

@@ -30,7 +30,7 @@ pub(super) fn add<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sta
     towers.seen_wall_ns = towers.seen_wall_ns.saturating_add(row.last_ns.saturating_sub(row.first_ns));
 }
 
-fn states(seen: &Seen<'_>) -> States {
+pub(super) fn states(seen: &Seen<'_>) -> States {
     let mut states = States::default();
     for sample in &seen.samples {
         states.running_ns = states.running_ns.saturating_add(sample.period_ns.max(1));

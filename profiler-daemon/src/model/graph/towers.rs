@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::opened::opened;
-use super::{Metric, foreign};
+use super::{Metric, foreign, sampled};
 use crate::model::capture::{Capture, OffCpu, RequestRow, Sample, ScopeSeq, Stack, TypeIndex};
 use crate::model::family::{Seen as Family, Unknown};
 use crate::model::held::{Held, held};
@@ -84,7 +84,7 @@ impl<'c> Taken<'c> {
         }
     }
 
-    fn all(capture: &'c Capture) -> impl Iterator<Item = Self> {
+    pub(super) fn all(capture: &'c Capture) -> impl Iterator<Item = Self> {
         capture.samples.iter().map(Self::On).chain(capture.off_cpu.iter().map(Self::Off))
     }
 }
@@ -152,6 +152,10 @@ pub(super) fn towers<'c>(
             }
             towers
         }
+        Selection::Task { id } if capture.sampled.is_some() => {
+            Towers { selected: sampled::towers(capture, Some(*id)), ..Towers::default() }
+        }
+        Selection::All if capture.sampled.is_some() => Towers { selected: sampled::towers(capture, None), ..Towers::default() },
         Selection::Task { id } => {
             Towers { selected: task_tower(capture, *id, stacks).into_iter().collect(), ..Towers::default() }
         }

@@ -111,6 +111,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         with_family(&mut told, row, (&families, &naming), &spans);
         told
     };
+    let foreign: Vec<&ForeignRow> = capture.foreign.iter().filter(|row| filter.takes_foreign(row)).collect();
     let live = live.iter().map(|row| live_task(capture, row, &names));
     let finished = finished.iter().map(|row| finished_tasks(capture, row));
     Report {
@@ -118,7 +119,8 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         target: capture.target.clone(),
         window: capture.window.clone(),
         requests: requests.iter().map(seen).collect(),
-        foreign: capture.foreign.iter().filter(|row| filter.takes_foreign(row)).map(Foreign::of).collect(),
+        foreign: foreign.iter().map(|row| Foreign::of(row, capture.sampled.is_none())).collect(),
+        sampled: super::sampled::sampled(capture, filter, &foreign),
         routes: if matches!(filter, Filter::All | Filter::AllRequests) { super::routes::routes(capture) } else { Vec::new() },
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
@@ -252,7 +254,7 @@ fn finished_tasks(capture: &Capture, row: &FinishedTypeRow) -> Task {
     }
 }
 
-fn task_ref(capture: &Capture, id: Option<u64>, index: TypeIndex) -> TaskRef {
+pub(super) fn task_ref(capture: &Capture, id: Option<u64>, index: TypeIndex) -> TaskRef {
     let kind = capture.task_type(index).map_or(TaskKind::Unknown, |known| known.kind);
     TaskRef { id, type_name: capture.type_name(index), kind }
 }

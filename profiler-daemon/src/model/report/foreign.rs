@@ -20,8 +20,10 @@ pub struct Foreign {
     pub trace_id: Option<String>,
     /// When it was first seen, on the window's clock.
     pub first_ns: u64,
-    /// From then to when it was last seen.
-    pub wall_ns: u64,
+    /// From then to when it was last seen. Absent where there was no probe in the target: in which part of that time it was in a poll at all is
+    /// not known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ns: Option<u64>,
     /// Samples on the CPU.
     pub samples: u64,
     /// CPU time that they stand for: an estimate.
@@ -39,7 +41,7 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    pub(super) fn of(row: &ForeignRow) -> Self {
+    pub(super) fn of(row: &ForeignRow, probed: bool) -> Self {
         let (id, id_hex) = id_text(&row.id);
         Self {
             id,
@@ -47,7 +49,7 @@ impl Foreign {
             source: row.source,
             trace_id: row.trace_id.clone(),
             first_ns: row.first_ns,
-            wall_ns: row.last_ns.saturating_sub(row.first_ns),
+            wall_ns: probed.then(|| row.last_ns.saturating_sub(row.first_ns)),
             samples: row.samples,
             sampled_ns: row.sampled_ns,
             stretches: row.stretches,

@@ -8,6 +8,7 @@
 mod build;
 mod foreign;
 mod routes;
+mod sampled;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub(crate) use build::with_family;
 pub use build::{Filter, report, request_name};
 pub use foreign::Foreign;
 pub use routes::Route;
+pub use sampled::{Sampled as SampledTasks, SampledTask, SampledTimes};
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
@@ -49,6 +51,9 @@ pub struct Report {
     /// Requests that kept their own times, folded by route; the slowest of them are in `requests` too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// Tasks, where there was no probe in the target; `tasks` is empty then, and requests are in `foreign`. Absent else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<SampledTasks>,
     /// Live tasks by id, then a row per type for the finished ones.
     pub tasks: Vec<Task>,
     /// How stacks were taken.

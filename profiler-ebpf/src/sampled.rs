@@ -1,0 +1,82 @@
+//! The mode without probes: which task and request the current thread is in is read from the thread itself, when it is sampled and when it
+//! leaves its CPU.
+//!
+//! Tokio keeps the id of the task that a thread polls in a thread-local (`CONTEXT`, tokio `runtime/context.rs`), set right around the poll of
+//! the task's future (`runtime/task/core.rs`, `TaskIdGuard`). The request's name stands in the slot of the annotation, or of another library.
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use profiler_common::clock::OffCpu;
+use profiler_common::gate::Gate;
+use profiler_common::loss::Loss;
+use profiler_common::thread::ThreadRow;
+
+use crate::losses::lose;
+use crate::maps::{NEW_THREAD, OUTSIDE, THREADS, WORKER_TASKS};
+use crate::memory::{read_kernel, read_user};
+use crate::{foreign, globals, threads};
+
+/// What the current thread is in: a task's id and a request's number, 0 for none that is known.
+#[inline(always)]
+pub fn inside(gate: &Gate, tid: u32, now_ns: u64) -> (u64, u64) {
+    if gate.sample_only == 0 {
+        return (0, 0);
+    }
+    (task_id(gate.task_id_offset, gate.task_tag_offset), foreign::current(gate, tid, now_ns))
+}
+
+/// The id of the task that the current thread polls.
+#[inline(never)]
+fn task_id(offset: u64, tag_offset: u64) -> u64 {
+    if offset == 0 || globals::task_fsbase_offset() == 0 {
+        return 0;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() } as *const c_void;
+    let Some(pointer) = read_kernel::<u64>(task, globals::task_fsbase_offset()) else { return 0 };
+    // A thread that is being made has none yet.
+    if pointer == 0 {
+        return 0;
+    }
+    if tag_offset != 0 {
+        match read_user::<u64>(pointer.wrapping_add(tag_offset)) {
+            Some(1) => {}
+            Some(_) => return 0,
+            None => return unreadable(),
+        }
+    }
+    let Some(id) = read_user::<u64>(pointer.wrapping_add(offset)) else { return unreadable() };
+    // A worker of a multi-thread runtime is a task of the blocking pool, and what it does between its tasks is no task's.
+    // SAFETY: the value is not kept.
+    if unsafe { WORKER_TASKS.get(id) }.is_some() { 0 } else { id }
+}
+
+#[inline(always)]
+fn unreadable() -> u64 {
+    lose(Loss::TaskIdUnreadable);
+    0
+}
+
+/// The row of the current thread `tid`, which leaves its CPU; made now if it has none.
+#[inline(always)]
+pub fn leaving(tid: u32) -> Option<&'static mut ThreadRow> {
+    if threads::known(tid).is_none() && THREADS.insert(tid, &NEW_THREAD, u64::from(BPF_NOEXIST)).is_err() {
+        lose(Loss::ThreadMapFull);
+    }
+    threads::known(tid)
+}
+
+/// The thread of `row` has a CPU again after `off`.
+#[inline(always)]
+pub fn back(row: &mut ThreadRow, off: &OffCpu) {
+    if row.outside == 0 {
+        return;
+    }
+    row.outside = 0;
+    if let Some(sum) = OUTSIDE.get_ptr_mut(0) {
+        // SAFETY: a map value of this CPU, and `sched_switch` is not interrupted by another of its kind.
+        unsafe { (*sum).add(off) };
+    }
+}
