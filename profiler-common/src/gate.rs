@@ -34,13 +34,20 @@ pub struct Gate {
     pub times_offset: u64,
     /// 1: no probe is in the target: tasks and requests are read from the thread when it is sampled or leaves its CPU.
     pub sample_only: u32,
-    /// Keeps the rest aligned; always 0.
-    pub padding: u32,
+    /// What the daemon is woken for at once: [`TELL_BEGIN`], [`TELL_SAMPLE`], [`TELL_END`]. It finds all else at its next look.
+    pub tell: u32,
     /// Where a thread keeps the id of the task that it polls, from the thread pointer (bytes, wrapping). 0: not known.
     pub task_id_offset: u64,
     /// The same of the word before it that is 1 while there is one (Tokio before 1.39). 0: the id is 0 where there is none.
     pub task_tag_offset: u64,
 }
+
+/// [`Gate::tell`]: a wanted request begins.
+pub const TELL_BEGIN: u32 = 1;
+/// [`Gate::tell`]: the sampling clock has met a wanted request.
+pub const TELL_SAMPLE: u32 = 2;
+/// [`Gate::tell`]: a request ends.
+pub const TELL_END: u32 = 4;
 
 /// [`Gate::awaits`]: nobody's.
 pub const AWAITS_OFF: u32 = 0;
@@ -66,7 +73,7 @@ impl Gate {
         chosen_there: 0,
         times_offset: 0,
         sample_only: 0,
-        padding: 0,
+        tell: 0,
         task_id_offset: 0,
         task_tag_offset: 0,
     };

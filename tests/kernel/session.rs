@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use profiler_common::awaits::RequestKey;
+use profiler_common::gate::{TELL_BEGIN, TELL_END};
 use profiler_common::loss::Loss;
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
@@ -11,7 +12,7 @@ use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
 use profiler_daemon::attach::{
-    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi,
+    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Pace, Probe, Rate, UprobeMulti, uprobe_multi,
 };
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
@@ -75,6 +76,8 @@ impl Wish {
             type_count: KNOWN_KINDS,
             header_vtable_offset: VTABLE_OFFSET,
             rate: self.rate_hz.map(|hz| Rate { slow_hz: hz, fast_hz: hz }),
+            pace: Pace::Slow,
+            tell: TELL_BEGIN | TELL_END,
             all_requests: self.wanted.is_none(),
             sample_all: self.sample_all,
             poll_record_ns: self.poll_record_ns,

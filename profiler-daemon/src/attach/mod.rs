@@ -26,7 +26,7 @@ pub use handlers::Handlers;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
-pub use perf::{MAX_RATE_HZ, Rate};
+pub use perf::{MAX_RATE_HZ, Pace, Rate};
 pub use sampled::TaskIdPlace;
 pub(crate) use sys::monotonic_ns;
 pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
@@ -68,6 +68,10 @@ pub struct Order<'a> {
     pub header_vtable_offset: u32,
     /// The sampling clock, `None` for no sampling.
     pub rate: Option<Rate>,
+    /// How that goes at first.
+    pub pace: Pace,
+    /// What the kernel side wakes us for at first (`profiler_common::gate::TELL_BEGIN` and the like).
+    pub tell: u32,
     /// Whether every request is wanted.
     pub all_requests: bool,
     /// Whether stacks are taken in every poll, on the CPU and off it.
@@ -160,6 +164,7 @@ impl Attached {
                 await_layouts: u32::from(order.await_tables.is_some()),
                 requests_only: u32::from(order.requests_only),
                 chosen_there: u32::from(order.chosen_there),
+                tell: order.tell,
                 ..Gate::SHUT
             },
             unwind: Unwind::default(),
@@ -174,10 +179,8 @@ impl Attached {
         }
         attach_scheduler(&mut attached.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
-            // Where nothing but wanted requests is seen, there is nothing to be sampled while none is in flight.
-            let rest = order.requests_only && !order.all_requests;
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, rest)?);
-            attached.gate.sample_period_ns = rate.period_ns(rest);
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, order.pace)?);
+            attached.gate.sample_period_ns = rate.period_ns(order.pace);
             attached.write_gate()?;
         }
         attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
@@ -244,11 +247,13 @@ impl Attached {
         self.write_gate()
     }
 
-    /// Lets the sampling clock tick at its fast rate, or at its slow one again. Nothing happens where it does already.
-    pub fn sample_fast(&mut self, fast: bool) -> Result<(), AttachError> {
-        let Some(samplers) = &mut self.samplers else { return Ok(()) };
-        if let Some(period_ns) = samplers.set(fast)? {
-            self.gate.sample_period_ns = period_ns;
+    /// Lets the sampling clock go at this pace, and the kernel side wake us for this (`profiler_common::gate::TELL_BEGIN` and the like).
+    /// Nothing happens where it is so already.
+    pub fn pace(&mut self, pace: Pace, tell: u32) -> Result<(), AttachError> {
+        let period_ns = self.samplers.as_mut().map(|samplers| samplers.set(pace)).transpose()?.flatten();
+        if period_ns.is_some() || tell != self.gate.tell {
+            self.gate.sample_period_ns = period_ns.unwrap_or(self.gate.sample_period_ns);
+            self.gate.tell = tell;
             self.write_gate()?;
         }
         Ok(())

@@ -72,6 +72,8 @@ pub struct Collector {
     wakes: Latest<WakeRecord>,
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
+    /// When a sample was last taken inside a wanted request (ns), 0 for never.
+    sampled_ns: u64,
     foreign: ForeignIds,
     /// Tasks of a target without probes.
     sampled: Option<Sampled>,
@@ -102,6 +104,7 @@ impl Default for Collector {
             waits: awaits::Waits::default(),
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
+            sampled_ns: 0,
             foreign: ForeignIds::default(),
             sampled: None,
             requests: Latest::of(MAX_REQUESTS),
@@ -178,6 +181,9 @@ impl Collector {
                         sampled.sample(&sample);
                     }
                     self.foreign.sample(&sample);
+                    if sample.stack.requests.iter().any(|request| *request != 0) {
+                        self.sampled_ns = sample.stack.time_ns;
+                    }
                     self.samples.push(sample);
                 }
                 Some(Record::Foreign(record)) => self.foreign.name(&record),
@@ -272,6 +278,12 @@ impl Collector {
     #[must_use]
     pub fn is_request_in_flight(&self) -> bool {
         !self.in_flight.is_empty()
+    }
+
+    /// When a sample was last taken inside a wanted request (ns, `CLOCK_MONOTONIC`), 0 for never.
+    #[must_use]
+    pub const fn sampled_ns(&self) -> u64 {
+        self.sampled_ns
     }
 
     /// When an id of another library's was last seen (ns, `CLOCK_MONOTONIC`), 0 for never.

@@ -35,7 +35,7 @@ fn profile(
         command::Subject::AllTasks => Subject::AllTasks,
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
-    let runtime = super::runtime()?;
+    let runtime = super::own_thread()?;
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);

@@ -13,12 +13,13 @@ use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
+use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -188,6 +189,7 @@ impl Parts {
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
             ticks: 0,
+            pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
@@ -253,6 +255,7 @@ fn attach_to(
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject, mode.mode);
+    let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
@@ -263,6 +266,8 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
+        pace: pacing.pace(),
+        tell: pacing.first_tell(Enough::of(subject) != Enough::Never),
         all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
@@ -456,8 +461,8 @@ fn setting(
                 },
             })
             .collect(),
-        sample_period_ns: Some(rate.period_ns(false)),
-        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(true)),
+        sample_period_ns: Some(rate.period_ns(Pace::Slow)),
+        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(Pace::Fast)),
         every_poll,
         poll_record_ns,
         unwind_tables,
