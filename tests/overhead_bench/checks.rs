@@ -25,7 +25,8 @@ fn exact_of_floor(aa: &[Pair], floor: &[Pair], exact: &[Pair]) -> Check {
     let ratios = Quartiles::of(floor.iter().zip(exact).map(|(floor, exact)| exact.ns_per_poll() / floor.ns_per_poll()));
     let (floor_ns, exact_ns) = (ns(floor), ns(exact));
     // Half of what the rig's own row spans may be in the numerator and in the denominator.
-    let error = ns(aa).spread() / 2.0 / floor_ns.median * (1.0 + ratios.median);
+    let of_rig = ns(aa).spread() / 2.0 / floor_ns.median * (1.0 + ratios.median);
+    let error = of_rig.max(ratios.spread() / 2.0);
     let how = if ratios.is_known() {
         format!("{:.0} ns a poll over {:.0} ns", exact_ns.median, floor_ns.median)
     } else {

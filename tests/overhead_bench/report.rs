@@ -107,8 +107,10 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Of a value that may be so far off, and is to be at most `limit`.
     pub(crate) fn of(value: f64, error: f64, limit: f64) -> Self {
-        if !value.is_finite() || !error.is_finite() {
+        if !value.is_finite() || error.is_nan() {
             Self::NotMeasured
+        } else if error.is_infinite() {
+            Self::NotClaimed
         } else if value + error <= limit {
             Self::Pass
         } else if value - error > limit {
@@ -145,6 +147,7 @@ mod tests {
         assert_eq!(Verdict::of(1.25, 0.1, 1.3), Verdict::NotClaimed);
         assert_eq!(Verdict::of(1.35, 0.1, 1.3), Verdict::NotClaimed);
         assert_eq!(Verdict::of(1.5, 0.1, 1.3), Verdict::Fail);
+        assert_eq!(Verdict::of(1.1, f64::INFINITY, 1.3), Verdict::NotClaimed);
         assert_eq!(Verdict::of(f64::NAN, 0.1, 1.3), Verdict::NotMeasured);
     }
 

@@ -50,10 +50,10 @@ impl Plain {
         let before = self.bare.map_or_else(|| self.bare(), Ok)?;
         let begun = Instant::now();
         observer.begin(&self.service)?;
-        if observer.pid().is_none() {
-            std::thread::sleep(self.gap);
-        } else {
-            self.gap = begun.elapsed();
+        match observer.pid() {
+            Some(_) => self.gap = begun.elapsed(),
+            None if observer.instead().is_none() => std::thread::sleep(self.gap),
+            None => {}
         }
         let measured = self.with(observer);
         // Whatever went wrong, nobody stays.

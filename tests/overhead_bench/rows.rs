@@ -12,7 +12,7 @@ use profiler_tests::rig::slice::Slice;
 use profiler_tests::{Failure, Result};
 
 use crate::bpftrace::Bpftrace;
-use crate::observer::{Nobody, Observer, cannot};
+use crate::observer::{Nobody, Observer};
 use crate::ours::Ours;
 use crate::perf::Perf;
 use crate::report::{Claims, Measured, Report, Row};
@@ -28,13 +28,17 @@ pub(crate) struct Length {
     pub(crate) pairs: usize,
     /// Pairs of each other.
     pub(crate) other_pairs: usize,
+    /// When it is time to stop, however many pairs there are by then, if there are two.
+    pub(crate) within: Duration,
 }
 
 impl Length {
     /// For the document.
-    pub(crate) const FULL: Self = Self { slice: Duration::from_millis(400), pairs: 40, other_pairs: 40 };
+    pub(crate) const FULL: Self =
+        Self { slice: Duration::from_millis(200), pairs: 40, other_pairs: 40, within: Duration::from_secs(560) };
     /// For a minute.
-    pub(crate) const QUICK: Self = Self { slice: Duration::from_millis(200), pairs: 5, other_pairs: 1 };
+    pub(crate) const QUICK: Self =
+        Self { slice: Duration::from_millis(200), pairs: 5, other_pairs: 1, within: Duration::from_secs(38) };
 }
 
 /// Before the first slice, so that connections are open and caches full.
@@ -43,8 +47,6 @@ const WARM: Duration = Duration::from_millis(500);
 /// Who is in a row, in the order of the report.
 enum Who {
     Ours(What),
-    /// Not in this build of the profiler, and why.
-    Absent(&'static str),
     Perf(&'static str),
     Bpftrace,
     Inside(&'static inside::Rival),
@@ -61,7 +63,7 @@ fn entries() -> Vec<Entry> {
         ("floor", "nothing: empty programs on the sites of `exact`", Who::Ours(What::Floor)),
         ("exact", "five states, polls, wakes, waits and stacks of every task and request", Who::Ours(What::Exact)),
         ("exact_no_wakes", "the same, scheduled not told from suspended", Who::Ours(What::ExactNoWakes)),
-        ("sample", "CPU, blocked and preempted by task and request, stacks", Who::Absent("this build has no sampling mode")),
+        ("sample", "CPU, blocked and preempted by task and request, stacks", Who::Ours(What::Sample)),
         ("request", "everything of one wanted request", Who::Ours(What::Request)),
         ("all_requests", "five states of every request, by route", Who::Ours(What::AllRequests)),
         (console.name, "busy, idle and scheduled time and polls of each task, live", Who::Inside(console)),
@@ -91,7 +93,6 @@ impl Growing {
         let observer: Result<Box<dyn Observer>> = match who {
             Who::Ours(What::Nothing) => Ok(Box::new(Nobody)),
             Who::Ours(what) => Ok(Box::new(Ours::start(what)?)),
-            Who::Absent(why) => Err(cannot(why)),
             Who::Perf(call_graph) => Perf::found(call_graph, folder).map(|perf| Box::new(perf) as _),
             Who::Bpftrace => Bpftrace::found(service, folder).map(|bpftrace| Box::new(bpftrace) as _),
             Who::Inside(rival) => rival.start(folder).map(|inside| Box::new(inside) as _),
@@ -154,6 +155,9 @@ pub(crate) fn measure(length: Length, quick: bool, only: &[String]) -> Result<Re
     let mut rows = entries.map(|entry| Growing::of(entry, &plain.service, folder.path())).collect::<Result<Vec<_>>>()?;
     let mut bare = Vec::new();
     for rotation in 0..length.pairs {
+        if rotation >= 2 && begun.elapsed() > length.within {
+            break;
+        }
         bare.push(plain.bare()?);
         let others = rotation < length.other_pairs;
         for row in rows.iter_mut().filter(|row| row.is_ours || others) {

@@ -25,7 +25,7 @@ pub async fn requests(count: u32) {
 async fn say_ready() {
     println!("0");
     crate::usage::answer_until_the_end();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn busy() {

@@ -16,8 +16,14 @@ fn main() -> io::Result<()> {
                 let spawn = |served| drop(tokio::spawn(served));
                 serve::serve(routes::app(), spawn).await
             }
-            Some("tasks") => Ok(crowds::tasks(count()).await),
-            Some("requests") => Ok(crowds::requests(count()).await),
+            Some("tasks") => {
+                crowds::tasks(count()).await;
+                Ok(())
+            }
+            Some("requests") => {
+                crowds::requests(count()).await;
+                Ok(())
+            }
             Some(other) => Err(io::Error::other(format!("no such crowd: {other}"))),
         }
     })

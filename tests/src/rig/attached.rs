@@ -31,11 +31,13 @@ pub enum What {
     ExactNoWakes,
     /// Empty programs on the sites of `Exact`.
     Floor,
+    /// No probe at all: samples and switches.
+    Sample,
 }
 
 impl What {
     /// Each with its name.
-    pub const NAMES: [(&str, Self); 7] = [
+    pub const NAMES: [(&str, Self); 8] = [
         ("aa", Self::Nothing),
         ("request", Self::Request),
         ("all_requests", Self::AllRequests),
@@ -43,6 +45,7 @@ impl What {
         ("exact", Self::Exact),
         ("exact_no_wakes", Self::ExactNoWakes),
         ("floor", Self::Floor),
+        ("sample", Self::Sample),
     ];
 
     /// By its name.
@@ -60,7 +63,7 @@ impl What {
     fn subject(self) -> Subject {
         match self {
             Self::AllRequests => Subject::AllRequests,
-            Self::Exact | Self::ExactNoWakes | Self::Floor => Subject::AllTasks,
+            Self::Exact | Self::ExactNoWakes | Self::Floor | Self::Sample => Subject::AllTasks,
             // By its beginning, so that the recording goes on when it has ended.
             Self::Nothing | Self::Request | Self::Process => {
                 Subject::Requests(Choice { prefixes: vec![WANTED.into()], ..Choice::default() })
@@ -70,7 +73,11 @@ impl What {
 
     fn manner(self) -> Manner {
         Manner {
-            mode: (self == Self::Process).then_some(Mode::Process),
+            mode: match self {
+                Self::Process => Some(Mode::Process),
+                Self::Sample => Some(Mode::Sample),
+                _ => None,
+            },
             no_wakes: self == Self::ExactNoWakes,
             handlers: if self == Self::Floor { Handlers::Empty } else { Handlers::Accounting },
             ..Manner::default()
