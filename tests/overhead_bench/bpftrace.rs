@@ -69,6 +69,8 @@ impl Observer for Bpftrace {
         let mut process = Process::start(&mut command)?;
         let ticked = process.stdout.wait("tick of bpftrace", LONG, |line| (line == "tick").then_some(()));
         if ticked.is_err() {
+            // What it says why comes until it has ended.
+            let _ = process.end(STARTS_WITHIN * 10);
             return Err(cannot(format!("bpftrace does not start: {}", process.stderr.text().trim().replace('\n', "; "))));
         }
         std::thread::sleep(STARTS_WITHIN);

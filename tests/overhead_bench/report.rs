@@ -55,6 +55,7 @@ pub(crate) struct Measured {
 
 /// Of which numbers something can be claimed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "one a column")]
 pub(crate) struct Claims {
     pub(crate) throughput: bool,
     pub(crate) cpu_per_request: bool,

@@ -21,7 +21,7 @@ const ROWS: &str = "\
 `aa` attaches nobody: what its quartiles span, the rig cannot tell apart from no difference at all, and a number whose distance from one is
 smaller has a `~`: nothing is claimed of it. `ns/poll` is the CPU time that the service takes more, divided among its polls, whatever it goes to. `CPU` is that of the profiler's own
 process, of one CPU, and `memory` the most it has had; of a profiler inside the service, its CPU time is in `CPU/request`, and `memory` is what the service has had
-more than the plain one.
+more than the plain one. `attach` is the time from the process id until everything is seen.
 
 `floor` is what this way of measuring costs by itself: programs that do nothing, on the same sites as `exact`. A profiler inside the service was built into it, as its
 documentation has it, and is compared with the service without; ours, perf and bpftrace come to the running service and go again.
@@ -44,7 +44,7 @@ pub(super) fn tables(report: &Report) -> String {
 }
 
 fn rows(report: &Report) -> String {
-    let head = ["row", "throughput (min to max)", "CPU/request", "p50", "p99", "ns/poll", "CPU", "memory", "reports"];
+    let head = ["row", "throughput (min to max)", "CPU/request", "p50", "p99", "ns/poll", "CPU", "memory", "attach", "reports"];
     let cells: Vec<Vec<String>> = report.rows.iter().map(row).collect();
     let pairs = report.rows.iter().map(|row| row.pairs);
     let (fewest, most) = (pairs.clone().filter(|pairs| *pairs > 0).min().unwrap_or(0), pairs.max().unwrap_or(0));
@@ -65,7 +65,7 @@ fn row(row: &Row) -> Vec<String> {
         (Some(measured), _) => cells.extend(numbers(measured)),
         (None, why) => {
             cells.push(format!("not measured: {}", why.as_deref().unwrap_or("no slice").lines().next().unwrap_or_default()));
-            cells.resize(8, String::new());
+            cells.resize(9, String::new());
         }
     }
     cells.push(row.reports.clone());
@@ -83,6 +83,7 @@ fn numbers(of: &Measured) -> Vec<String> {
         format!("{:.0} [{:.0}, {:.0}]", of.ns_per_poll.median, of.ns_per_poll.q1, of.ns_per_poll.q3),
         of.observer_cpu.map_or_else(unknown, |cpu| format!("{:.1} %", cpu.median * 100.0)),
         of.observer_peak_bytes.map_or_else(unknown, size),
+        of.attach_ms.map_or_else(unknown, |ms| format!("{ms:.0} ms")),
     ]
 }
 

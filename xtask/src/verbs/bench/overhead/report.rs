@@ -46,6 +46,7 @@ pub(super) struct Measured {
 
 /// Of which numbers something can be claimed.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "one a column")]
 pub(super) struct Claims {
     pub(super) throughput: bool,
     pub(super) cpu_per_request: bool,
