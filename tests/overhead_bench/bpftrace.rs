@@ -15,7 +15,7 @@ use profiler_tests::{Failure, Result};
 use crate::observer::{Observer, cannot};
 
 /// In which it compiles, attaches, and takes its probes out again one by one.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 /// After its clock ticks, which its first probe may do before its last is in.
 const STARTS_WITHIN: Duration = Duration::from_millis(150);
 

@@ -38,6 +38,7 @@ pub(crate) const OBSERVE: &[&str] = &["--observe"];
 
 /// Measures what profilers cost.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// Build what is measured, and measure nothing.
     #[arg(long)]

@@ -12,7 +12,7 @@ use crate::observe;
 use crate::observer::{Observer, cannot};
 
 /// How long an attach or a detach may take.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The profiler in one mode.
 pub(crate) struct Ours {

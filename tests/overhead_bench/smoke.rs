@@ -1,6 +1,8 @@
 //! The overhead benchmark itself, as far as a test can hold it: one pair of short slices a row, every promised name with finite numbers. What the numbers are
 //! is not asserted. The unit tests of its parts run here too.
 
+#![expect(dead_code, reason = "what builds and measures the whole is called by main.rs")]
+
 mod bpftrace;
 mod checks;
 mod inside;

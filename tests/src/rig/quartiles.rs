@@ -79,13 +79,13 @@ mod tests {
     /// Check odd and even numbers of measurements, one and none.
     #[test]
     fn quarters() {
-        let of = |values: &[f64]| {
+        let of = |values: &[i64]| {
             let Quartiles { min, q1, median, q3, max } = Quartiles::of(values.iter().copied());
             [min, q1, median, q3, max]
         };
-        assert_eq!(of(&[5.0, 1.0, 3.0, 2.0, 4.0]), [1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(of(&[4.0, 3.0, 2.0, 1.0]), [1.0, 2.0, 3.0, 3.0, 4.0]);
-        assert_eq!(of(&[7.0]), [7.0; 5]);
+        assert_eq!(of(&[5, 1, 3, 2, 4]), [1, 2, 3, 4, 5]);
+        assert_eq!(of(&[4, 3, 2, 1]), [1, 2, 3, 3, 4]);
+        assert_eq!(of(&[7]), [7; 5]);
         assert!(!Quartiles::<f64>::of([]).is_known());
         assert_eq!(Quartiles::<i64>::of([]), Quartiles::default());
         assert_eq!(Quartiles::of([3_i64, 1, 2]).median, 2);

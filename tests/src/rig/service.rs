@@ -38,7 +38,7 @@ pub struct Usage {
 }
 
 /// How long a service may take to answer, on a machine that others use too.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A running service. Dropping it kills it.
 pub struct Service {
