@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
         ["--build"] => layouts::build().map(|()| String::new()),
-        ["--build-large"] => large::program(large::SERVICES, "await-costs/large").map(|path| path.display().to_string()),
+        ["--build-large"] => large::program(large::SERVICES, "await-costs/large", "full").map(|path| path.display().to_string()),
         ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
         [] => run(false),
         ["--quick"] => run(true),
