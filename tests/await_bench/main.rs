@@ -3,24 +3,23 @@
 //! Prints a JSON report. `cargo xtask bench await` builds and runs this, and makes tables of it.
 
 mod copied;
-mod large;
 mod layouts;
 mod polls;
 mod report;
 mod stored;
 mod user;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use profiler_tests::{Failure, Result};
+use profiler_tests::{Failure, Result, large};
 
 fn main() -> ExitCode {
     // cargo bench adds `--bench`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
         ["--build"] => layouts::build().map(|()| String::new()),
-        ["--build-large"] => large_program(large::SERVICES).map(|path| path.display().to_string()),
+        ["--build-large"] => large::program(large::SERVICES, "await-costs/large", "full").map(|path| path.display().to_string()),
         ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
         [] => run(false),
         ["--quick"] => run(true),
@@ -50,11 +49,6 @@ fn run(quick: bool) -> Result<String> {
         stored: polls.stored,
         layouts: layouts::all(quick)?,
     })
-}
-
-fn large_program(services: usize) -> Result<PathBuf> {
-    let (root, target) = (profiler_tests::binaries::repository(), profiler_tests::binaries::target());
-    large::build(&target.join("await-costs/large"), &root.join("Cargo.lock"), services).map_err(Failure::io("the large program"))
 }
 
 fn json(row: &impl serde::Serialize) -> Result<String> {

@@ -6,7 +6,7 @@ use profiler_daemon::inspect::awaits::LoadedTable;
 use profiler_daemon::model::AwaitWalks;
 use profiler_daemon::session::{Detail, Manner, Session, SessionError, Subject};
 use profiler_tests::beating::{Beating, program};
-use profiler_tests::spread::{Spread, each};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 use profiler_tests::{Failure, Result};
 
 use crate::report;
@@ -38,7 +38,7 @@ pub(crate) fn all(quick: bool) -> Result<Polls> {
             let beaten = fixture.beat(shape, SLICE_POLLS)?;
             slices.extend((round >= WARM_UP).then(|| each(beaten.cpu_ns, beaten.polls)));
         }
-        bare.push(Spread::of(slices));
+        bare.push(Quartiles::of(slices));
     }
     let manner = Manner::default();
     let mut session = Session::start(fixture.pid(), &Subject::AllTasks, &manner, &[], &mut |_| ()).map_err(wrong)?;
@@ -68,7 +68,7 @@ fn by_turns(
     session: &mut Session,
     table: &LoadedTable,
     shape: &Shape,
-    bare: Spread,
+    bare: Quartiles<i64>,
     rounds: usize,
 ) -> Result<report::Shape> {
     let (mut off, mut on, mut again, mut kernel) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ fn by_turns(
             is_as_expected(shape, kind, &seen, beaten.polls)?;
         }
     }
-    let differences = |more: &[i64]| Spread::of(more.iter().zip(&off).map(|(more, off)| more - off));
+    let differences = |more: &[i64]| Quartiles::of(more.iter().zip(&off).map(|(more, off)| more - off));
     // Rounded: the sums may have been read in the midst of a walk.
     let words = (total.words + total.walks / 2).checked_div(total.walks).unwrap_or_default();
     Ok(report::Shape {
@@ -111,13 +111,13 @@ fn by_turns(
         steps: total.steps,
         words: total.words,
         cut: total.ends.keys().find(|end| *end != "whole").cloned(),
-        kernel: Spread::of(kernel),
+        kernel: Quartiles::of(kernel),
         user: user::walk(fixture.pid(), table, header, words)?,
         bare,
         difference: differences(&on),
         error: differences(&again),
-        off: Spread::of(off),
-        on: Spread::of(on),
+        off: Quartiles::of(off),
+        on: Quartiles::of(on),
     })
 }
 

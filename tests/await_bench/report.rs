@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use profiler_tests::spread::Spread;
+use profiler_tests::rig::quartiles::Quartiles;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -35,19 +35,19 @@ pub(crate) struct Shape {
     /// How they ended, where not all were whole.
     pub(crate) cut: Option<String>,
     /// A walk in the kernel, by its own clock.
-    pub(crate) kernel: Spread,
+    pub(crate) kernel: Quartiles<i64>,
     /// The same walk in user space over copied memory.
-    pub(crate) user: Spread,
+    pub(crate) user: Quartiles<i64>,
     /// A poll without the profiler.
-    pub(crate) bare: Spread,
+    pub(crate) bare: Quartiles<i64>,
     /// A poll with the profiler attached and no walk.
-    pub(crate) off: Spread,
+    pub(crate) off: Quartiles<i64>,
     /// A poll with a walk at its end.
-    pub(crate) on: Spread,
+    pub(crate) on: Quartiles<i64>,
     /// What slices with the walk took more than those without beside them.
-    pub(crate) difference: Spread,
+    pub(crate) difference: Quartiles<i64>,
     /// What two slices without differ by.
-    pub(crate) error: Spread,
+    pub(crate) error: Quartiles<i64>,
 }
 
 /// A task whose leaf stores its waker at each poll.
@@ -56,15 +56,15 @@ pub(crate) struct Stored {
     /// What it is.
     pub(crate) what: String,
     /// A poll without the profiler.
-    pub(crate) bare: Spread,
+    pub(crate) bare: Quartiles<i64>,
     /// A poll with the profiler attached, and no probe where wakers are stored.
-    pub(crate) attached: Spread,
+    pub(crate) attached: Quartiles<i64>,
     /// A poll with the probe, in which nothing is told.
-    pub(crate) probed: Spread,
+    pub(crate) probed: Quartiles<i64>,
     /// A poll with the probe, in which the stack is told.
-    pub(crate) told: Spread,
+    pub(crate) told: Quartiles<i64>,
     /// What slices of the last took more than those of the one before beside them.
-    pub(crate) difference: Spread,
+    pub(crate) difference: Quartiles<i64>,
 }
 
 /// The layouts of one program.

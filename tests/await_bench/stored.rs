@@ -9,7 +9,7 @@ use profiler_daemon::attach::AwaitsOf;
 use profiler_daemon::session::{Manner, Session, Subject};
 use profiler_tests::Result;
 use profiler_tests::beating::{Beating, built};
-use profiler_tests::spread::{Spread, each};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 
 use crate::polls::{SLICE_POLLS, wrong};
 use crate::report;
@@ -34,8 +34,8 @@ pub(crate) fn all(rounds: usize) -> Result<Vec<report::Stored>> {
     for (shape, (bare, attached)) in STORING.iter().zip(bare.into_iter().zip(attached)) {
         eprintln!("{}", shape.what);
         let (probed, told) = by_turns(&mut fixture, &mut session, shape, rounds)?;
-        let difference = Spread::of(told.iter().zip(&probed).map(|(told, probed)| told - probed));
-        let (probed, told) = (Spread::of(probed), Spread::of(told));
+        let difference = Quartiles::of(told.iter().zip(&probed).map(|(told, probed)| told - probed));
+        let (probed, told) = (Quartiles::of(probed), Quartiles::of(told));
         stored.push(report::Stored { what: shape.what.to_owned(), bare, attached, probed, told, difference });
     }
     session.finish().map_err(wrong)?;
@@ -44,7 +44,7 @@ pub(crate) fn all(rounds: usize) -> Result<Vec<report::Stored>> {
 }
 
 /// Polls of each shape, as the process is.
-fn each_shape(fixture: &mut Beating, rounds: usize) -> Result<Vec<Spread>> {
+fn each_shape(fixture: &mut Beating, rounds: usize) -> Result<Vec<Quartiles<i64>>> {
     let mut spreads = Vec::new();
     for shape in &STORING {
         let mut slices = Vec::new();
@@ -52,7 +52,7 @@ fn each_shape(fixture: &mut Beating, rounds: usize) -> Result<Vec<Spread>> {
             let beaten = fixture.beat(shape, SLICE_POLLS)?;
             slices.extend((round >= WARM_UP).then(|| each(beaten.cpu_ns, beaten.polls)));
         }
-        spreads.push(Spread::of(slices));
+        spreads.push(Quartiles::of(slices));
     }
     Ok(spreads)
 }

@@ -10,7 +10,7 @@ use profiler_tests::failure::chain;
 use profiler_tests::{Failure, Result};
 
 use crate::copied::Live;
-use profiler_tests::spread::{Spread, each};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 
 /// Walks that are timed together, and how often.
 const BATCH: u64 = 1000;
@@ -31,7 +31,7 @@ pub(crate) fn table(session: &Session) -> Result<LoadedTable> {
 }
 
 /// Walks from the task at `header`: what a walk takes of the CPU. `words`: what the kernel side's walk kept, which this one must keep too.
-pub(crate) fn walk(pid: u32, table: &LoadedTable, header: u64, words: u64) -> Result<Spread> {
+pub(crate) fn walk(pid: u32, table: &LoadedTable, header: u64, words: u64) -> Result<Quartiles<i64>> {
     let wrong = |why: String| Failure::Wrong(vec![why]);
     let live = Live::of(pid)?;
     let root = table.task(header, &live).and_then(|task| task.node);
@@ -55,5 +55,5 @@ pub(crate) fn walk(pid: u32, table: &LoadedTable, header: u64, words: u64) -> Re
         }
         times.push(each(clock::thread_cpu() - started_ns, BATCH));
     }
-    if walk.id == id { Ok(Spread::of(times)) } else { Err(wrong("the copy was walked otherwise than the memory".to_owned())) }
+    if walk.id == id { Ok(Quartiles::of(times)) } else { Err(wrong("the copy was walked otherwise than the memory".to_owned())) }
 }

@@ -5,7 +5,7 @@ use profiler_daemon::attach::Handlers;
 use profiler_daemon::session::{Manner, Session, SessionError, Subject};
 use profiler_tests::beating::Beating;
 use profiler_tests::failure::chain;
-use profiler_tests::spread::{Spread, each};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 use profiler_tests::{Failure, Result};
 
 use crate::report::{Kind, Polls};
@@ -87,7 +87,7 @@ fn once(fixture: &mut Beating, shape: &Shape, what: What) -> Result<i64> {
         session.iter_mut().try_for_each(Session::tick).map_err(wrong)?;
     }
     session.iter_mut().try_for_each(Session::finish).map_err(wrong)?;
-    Ok(Spread::of(slices).median)
+    Ok(Quartiles::of(slices).median)
 }
 
 fn kind(what: What, row: &[i64], all: &[Vec<i64>]) -> Kind {
@@ -99,8 +99,8 @@ fn kind(what: What, row: &[i64], all: &[Vec<i64>]) -> Kind {
     let ratios = mine.iter().zip(&floors).filter_map(|(mine, floor)| (mine * 1000).checked_div(*floor));
     Kind {
         name: what.name(),
-        poll: Spread::of(row.iter().copied()),
-        added: Spread::of(mine.iter().copied()),
-        of_floor: Spread::of(ratios),
+        poll: Quartiles::of(row.iter().copied()),
+        added: Quartiles::of(mine.iter().copied()),
+        of_floor: Quartiles::of(ratios),
     }
 }

@@ -1,6 +1,6 @@
-//! The report's form. Times are picoseconds: see [`Spread`].
+//! The report's form. Times are picoseconds: see [`Quartiles<i64>`].
 
-use profiler_tests::spread::Spread;
+use profiler_tests::rig::quartiles::Quartiles;
 use serde::Serialize;
 
 /// The whole.
@@ -33,11 +33,11 @@ pub(crate) struct Kind {
     /// Its name.
     pub(crate) name: &'static str,
     /// CPU time of a poll.
-    pub(crate) poll: Spread,
+    pub(crate) poll: Quartiles<i64>,
     /// What is added to the bare poll of the same round.
-    pub(crate) added: Spread,
+    pub(crate) added: Quartiles<i64>,
     /// That by what the floor adds in the same round, in thousandths.
-    pub(crate) of_floor: Spread,
+    pub(crate) of_floor: Quartiles<i64>,
 }
 
 /// Run statistics.
@@ -57,11 +57,11 @@ pub(crate) struct Program {
     /// How often it ran.
     pub(crate) runs: u64,
     /// A run.
-    pub(crate) run: Spread,
+    pub(crate) run: Quartiles<i64>,
     /// A run of the empty program in its place.
-    pub(crate) empty: Spread,
+    pub(crate) empty: Quartiles<i64>,
     /// A run where every poll's awaits are walked.
-    pub(crate) with_awaits: Spread,
+    pub(crate) with_awaits: Quartiles<i64>,
     /// How often it was skipped.
     pub(crate) recursion_misses: u64,
 }

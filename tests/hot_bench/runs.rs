@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chain_fixture::shapes::Shape;
 use profiler_daemon::attach::{ProgramRuns, RunStatistics};
 use profiler_tests::beating::Beating;
-use profiler_tests::spread::{Spread, each};
+use profiler_tests::rig::quartiles::{Quartiles, each};
 use profiler_tests::{Failure, Result};
 
 use crate::polls::{SLICE_POLLS, What, wrong};
@@ -50,9 +50,9 @@ pub(crate) fn counted(fixture: &mut Beating, shape: &Shape, quick: bool) -> Resu
     let programs = seen.into_iter().map(|(name, seen)| Program {
         name,
         runs: seen.runs,
-        run: Spread::of(seen.run),
-        empty: Spread::of(seen.empty),
-        with_awaits: Spread::of(seen.with_awaits),
+        run: Quartiles::of(seen.run),
+        empty: Quartiles::of(seen.empty),
+        with_awaits: Quartiles::of(seen.with_awaits),
         recursion_misses: seen.recursion_misses,
     });
     Ok(Runs { clock_ns: statistics.clock_ns(), programs: programs.collect() })

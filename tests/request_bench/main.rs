@@ -2,11 +2,7 @@
 //!
 //! Prints a JSON report. `cargo xtask bench request` builds and runs this.
 
-mod attached;
-mod load;
-mod quartiles;
 mod rows;
-mod service;
 mod wanted;
 
 use std::process::ExitCode;
@@ -17,7 +13,7 @@ fn main() -> ExitCode {
     // cargo bench adds `--bench`.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
-        ["--build"] => service::program().map(|_| String::new()),
+        ["--build"] => profiler_tests::rig::service::program().map(|_| String::new()),
         [] => run(false),
         ["--quick"] => run(true),
         _ => Err(Failure::Wrong(vec![format!("no such arguments: {words:?}")])),

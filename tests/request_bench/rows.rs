@@ -1,21 +1,22 @@
 //! Pairs of slices, detached and attached by turns, and what they come to.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use profiler_tests::{Failure, Result};
+use profiler_tests::Result;
+use profiler_tests::rig::attached::{Attached, What};
+use profiler_tests::rig::load::Load;
+use profiler_tests::rig::quartiles::Quartiles;
+use profiler_tests::rig::ratios::{Pair, Ratios};
+use profiler_tests::rig::service::{Service, program};
+use profiler_tests::rig::slice::slice;
 
-use crate::attached::{Attached, What};
-use crate::load::Load;
-use crate::quartiles::Quartiles;
-use crate::service::Service;
 use crate::wanted;
 
 /// One slice. Short, because the speed of a shared machine drifts within seconds.
 const SLICE: Duration = Duration::from_millis(400);
-/// After an attach or a detach, before a slice.
-const SETTLE: Duration = Duration::from_millis(60);
 /// Pairs of each row.
 const PAIRS: usize = 48;
 const QUICK_PAIRS: usize = 8;
@@ -46,15 +47,6 @@ pub(crate) struct Report {
     claims_p99: bool,
 }
 
-/// Attached against detached.
-#[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the report")]
-pub(crate) struct Ratios {
-    throughput_ratio: Quartiles,
-    cpu_per_request_ratio: Quartiles,
-    p99_ratio: Quartiles,
-}
-
 #[derive(Debug, Serialize)]
 struct RequestMode {
     #[serde(flatten)]
@@ -75,26 +67,21 @@ struct AllRequestsMode {
     requests_seen: u64,
 }
 
-/// What one slice came to.
-#[derive(Clone, Copy)]
-struct Slice {
-    per_second: f64,
-    cpu_ns: f64,
-    p99_ns: f64,
-}
+/// The rows, in the order of the report.
+const ROWS: [What; 4] = [What::Nothing, What::Request, What::AllRequests, What::Process];
 
 #[derive(Default)]
 struct Row {
-    pairs: Vec<(Slice, Slice)>,
+    pairs: Vec<Pair>,
     seen: u64,
 }
 
 pub(crate) fn measure(quick: bool) -> Result<Report> {
     let (pairs, turns) = if quick { (QUICK_PAIRS, QUICK_TURNS) } else { (PAIRS, TURNS) };
-    let service = Service::start()?;
+    let mut service = Service::start(&mut Command::new(program()?))?;
     let idle = Idle {
-        wanted_cost_us: wanted::cost_us(&service, turns)?,
-        ns_per_poll: wanted::times_ns_per_poll(&service, turns)?,
+        wanted_cost_us: wanted::cost_us(&mut service, turns)?,
+        ns_per_poll: wanted::times_ns_per_poll(&mut service, turns)?,
         two_clock_reads_ns: wanted::two_clock_reads_ns(),
     };
     let load = Load::start(service.port);
@@ -102,8 +89,8 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
     let mut rows: [Row; 4] = Default::default();
     let mut gap = Duration::ZERO;
     for pair in 0..pairs {
-        for (row, what) in rows.iter_mut().zip(What::ALL) {
-            gap = row.one(&service, &load, what, pair % 2 == 1, gap)?;
+        for (row, what) in rows.iter_mut().zip(ROWS) {
+            gap = row.one(&mut service, &load, what, pair % 2 == 1, gap)?;
         }
         eprintln!("pair {} of {pairs}", pair + 1);
     }
@@ -115,48 +102,22 @@ pub(crate) fn measure(quick: bool) -> Result<Report> {
 impl Row {
     /// One pair, the attached slice first or second. What lies between the two: `gap` where nothing is attached, so that the rig's own error
     /// is that of slices as far apart; else how long the attach took, which is given back.
-    fn one(&mut self, service: &Service, load: &Load, what: What, attached_first: bool, gap: Duration) -> Result<Duration> {
-        let bare_before = if attached_first { None } else { Some(slice(service, load)?) };
+    fn one(&mut self, service: &mut Service, load: &Load, what: What, attached_first: bool, gap: Duration) -> Result<Duration> {
+        let bare_before = if attached_first { None } else { Some(slice(service, load, SLICE)?) };
         let begun = Instant::now();
         let attached = Attached::start(service.pid(), what)?;
         if attached.is_none() {
             std::thread::sleep(gap);
         }
         let took = begun.elapsed();
-        let with = slice(service, load)?;
+        let with = slice(service, load, SLICE)?;
         if let Some(attached) = attached {
-            self.seen += attached.end()?;
+            self.seen += attached.end()?.requests;
         }
-        let bare = bare_before.map_or_else(|| slice(service, load), Ok)?;
-        self.pairs.push((bare, with));
+        let bare = bare_before.map_or_else(|| slice(service, load, SLICE), Ok)?;
+        self.pairs.push(Pair { bare, with });
         Ok(took)
     }
-
-    fn ratios(&self) -> Ratios {
-        let of = |part: fn(&Slice) -> f64| Quartiles::of(self.pairs.iter().map(|(bare, with)| part(with) / part(bare)).collect());
-        Ratios {
-            throughput_ratio: of(|slice| slice.per_second),
-            cpu_per_request_ratio: of(|slice| slice.cpu_ns),
-            p99_ratio: of(|slice| slice.p99_ns),
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts and times of half a second")]
-fn slice(service: &Service, load: &Load) -> Result<Slice> {
-    std::thread::sleep(SETTLE);
-    drop(load.take_latencies());
-    let (begun, requests, cpu) = (Instant::now(), load.requests(), service.cpu_ns()?);
-    std::thread::sleep(SLICE);
-    let (requests, cpu) = ((load.requests() - requests) as f64, (service.cpu_ns()? - cpu) as f64);
-    let took = begun.elapsed().as_secs_f64();
-    let mut latencies = load.take_latencies();
-    latencies.sort_unstable();
-    let p99 = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or(0);
-    if latencies.is_empty() || cpu == 0.0 {
-        return Err(Failure::Wrong(vec!["a slice without requests".to_owned()]));
-    }
-    Ok(Slice { per_second: requests / took, cpu_ns: cpu / requests.max(1.0), p99_ns: f64::from(p99) })
 }
 
 /// What was measured without load.
@@ -170,20 +131,25 @@ struct Idle {
 fn report(rows: &[Row; 4], idle: Idle, pairs: usize) -> Report {
     let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
     let [aa, request, all, process] = rows;
-    let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|(bare, _)| *bare));
-    let ns_per_request = Quartiles::of(all.pairs.iter().map(|(bare, with)| with.cpu_ns - bare.cpu_ns).collect());
-    let aa = aa.ratios();
+    let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|pair| pair.bare));
+    let ns_per_request = Quartiles::of(all.pairs.iter().map(|pair| pair.with.cpu_ns - pair.bare.cpu_ns));
+    let aa = Ratios::of(&aa.pairs);
     let claims = aa.throughput_ratio.spread() <= MOST_SPREAD && aa.cpu_per_request_ratio.spread() <= MOST_SPREAD;
     let claims_p99 = aa.p99_ratio.spread() <= MOST_SPREAD;
     Report {
-        request_mode: RequestMode { ratios: request.ratios(), wanted_cost_us, wanted_seen: request.seen },
-        all_requests_mode: AllRequestsMode { ratios: all.ratios(), ns_per_poll, ns_per_request, requests_seen: all.seen },
-        process_mode: process.ratios(),
+        request_mode: RequestMode { ratios: Ratios::of(&request.pairs), wanted_cost_us, wanted_seen: request.seen },
+        all_requests_mode: AllRequestsMode {
+            ratios: Ratios::of(&all.pairs),
+            ns_per_poll,
+            ns_per_request,
+            requests_seen: all.seen,
+        },
+        process_mode: Ratios::of(&process.pairs),
         aa,
         pairs,
         slice_ms: u64::try_from(SLICE.as_millis()).unwrap_or(u64::MAX),
-        requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second).collect()).median,
-        cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns).collect()),
+        requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second)).median,
+        cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns)),
         two_clock_reads_ns,
         claims,
         claims_p99,

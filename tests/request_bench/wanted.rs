@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
+use profiler_tests::rig::attached::{Attached, What};
+use profiler_tests::rig::load::{Connection, WANTED};
+use profiler_tests::rig::quartiles::Quartiles;
+use profiler_tests::rig::service::Service;
 use profiler_tests::{Failure, Result};
-
-use crate::attached::{Attached, What};
-use crate::load::{Connection, WANTED};
-use crate::quartiles::Quartiles;
-use crate::service::Service;
 
 /// Requests of one turn.
 const IN_TURN: usize = 100;
@@ -18,7 +17,7 @@ const READS: u32 = 100_000;
 
 /// CPU time that a wanted request of four polls takes more (µs), one number a turn: the service is idle, so all its CPU time is the
 /// request's.
-pub(crate) fn cost_us(service: &Service, turns: usize) -> Result<Quartiles> {
+pub(crate) fn cost_us(service: &mut Service, turns: usize) -> Result<Quartiles> {
     let mut costs = Vec::new();
     for _ in 0..turns {
         let [with] = attached(service, What::Request, ["/waits"])?;
@@ -30,7 +29,7 @@ pub(crate) fn cost_us(service: &Service, turns: usize) -> Result<Quartiles> {
 
 /// CPU time that a poll takes more where requests keep their own times (ns): what a request of 101 polls pays more than one of a single
 /// poll, so that what a request pays once is in neither.
-pub(crate) fn times_ns_per_poll(service: &Service, turns: usize) -> Result<Quartiles> {
+pub(crate) fn times_ns_per_poll(service: &mut Service, turns: usize) -> Result<Quartiles> {
     let mut costs = Vec::new();
     for _ in 0..turns {
         let [many, one] = attached(service, What::AllRequests, ["/polls", "/"])?;
@@ -50,7 +49,7 @@ pub(crate) fn two_clock_reads_ns() -> f64 {
     begun.elapsed().as_secs_f64() * 1e9 / f64::from(READS)
 }
 
-fn attached<const N: usize>(service: &Service, what: What, paths: [&str; N]) -> Result<[f64; N]> {
+fn attached<const N: usize>(service: &mut Service, what: What, paths: [&str; N]) -> Result<[f64; N]> {
     let attached = Attached::start(service.pid(), what)?;
     let with = detached(service, paths);
     if let Some(attached) = attached {
@@ -59,24 +58,23 @@ fn attached<const N: usize>(service: &Service, what: What, paths: [&str; N]) -> 
     with
 }
 
-fn detached<const N: usize>(service: &Service, paths: [&str; N]) -> Result<[f64; N]> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("a runtime"))?;
+fn detached<const N: usize>(service: &mut Service, paths: [&str; N]) -> Result<[f64; N]> {
     let mut found = [0.0; N];
     for (cost, path) in found.iter_mut().zip(paths) {
-        *cost = runtime.block_on(one_turn(service, path))?;
+        *cost = one_turn(service, path)?;
     }
     Ok(found)
 }
 
 /// CPU time of one request (ns), the mean of many.
-async fn one_turn(service: &Service, path: &str) -> Result<f64> {
+fn one_turn(service: &mut Service, path: &str) -> Result<f64> {
     let failed = || Failure::io("a request");
-    let mut connection = Connection::open(service.port).await.map_err(failed())?;
-    let before = service.cpu_ns()?;
+    let mut connection = Connection::open(service.port).map_err(failed())?;
+    let before = service.usage()?.cpu_ns;
     for _ in 0..IN_TURN {
-        connection.ask(path, Some(WANTED)).await.map_err(failed())?;
+        connection.ask(path, Some(WANTED)).map_err(failed())?;
     }
-    let used = service.cpu_ns()?.saturating_sub(before);
+    let used = service.usage()?.cpu_ns.saturating_sub(before);
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a second")]
     Ok(used as f64 / IN_TURN as f64)
 }

@@ -18,14 +18,15 @@ pub mod failure;
 pub mod family;
 pub mod fixture;
 pub mod folded;
+pub mod large;
 pub mod lines;
 pub mod process;
 pub mod recipe;
 pub mod recorder;
 pub mod report;
+pub mod rig;
 pub mod serial;
 pub mod skip;
-pub mod spread;
 pub mod text;
 pub mod wire;
 

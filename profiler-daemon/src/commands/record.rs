@@ -44,6 +44,7 @@ fn profile(
             rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
+            no_wakes: false,
             no_await_wakers: order.no_await_wakers,
             stats: order.stats,
             request_key: order.request_key.clone(),

@@ -26,7 +26,7 @@ use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
-use crate::plan::{self, Plan, plan};
+use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
@@ -77,6 +77,8 @@ pub struct Manner {
     pub timeline: bool,
     /// Whether to leave out where tasks wait.
     pub no_awaits: bool,
+    /// Whether to leave out the probes on wakes: cheaper, and what is `scheduled` is not known from `suspended`.
+    pub no_wakes: bool,
     /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
     pub no_await_wakers: bool,
     /// Whether runs of the kernel side's programs are counted and timed.
@@ -240,7 +242,9 @@ fn attach_to(
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
-    let plan = plan(&inspection, &machine, &wanted(&inspection, awaits.source, by_key, mode.mode))?;
+    let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
+    let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };
+    let plan = plan(&inspection, &machine, &wanted_sites)?;
     let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);

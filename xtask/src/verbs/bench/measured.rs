@@ -1,11 +1,11 @@
 //! What all benchmarks share: a program that measures as root and prints a report in JSON, and what becomes of it.
 
-use crate::chore::command::captured;
 use crate::chore::place;
 use crate::chore::root::as_root;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::Stdio;
 
 /// How the numbers are printed.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -26,15 +26,18 @@ impl Format {
     }
 }
 
-/// What the benchmark `program` prints, run as root for the reason `why`.
-pub(super) fn measured(program: &Path, why: &str, variables: &[(&str, &OsStr)], quick: bool) -> Result<String> {
+/// What the benchmark `program` prints, run as root for the reason `why`. What it says on standard error, its progress, is shown.
+pub(super) fn measured(program: &Path, why: &str, variables: &[(&str, &OsStr)], words: &[String]) -> Result<String> {
     let mut command = as_root(program, why, variables)?;
-    if quick {
-        command.arg("--quick");
-    }
-    let output = captured(command.current_dir(place::repository()))?;
+    let output = command.args(words).current_dir(place::repository()).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
     if !output.status.success() {
-        bail!("the benchmark failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("the benchmark failed; its own message stands above");
     }
     String::from_utf8(output.stdout).context("the benchmark's report is no text")
+}
+
+/// `--quick`, where it is to be.
+pub(super) fn quick_word(quick: bool) -> Vec<String> {
+    quick.then(|| "--quick".to_owned()).into_iter().collect()
 }

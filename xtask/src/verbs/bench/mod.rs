@@ -3,8 +3,11 @@
 mod document;
 mod grid;
 mod measured;
+mod overhead;
+mod quartiles;
 mod report;
 mod requests;
+mod scale;
 mod setting;
 mod unwind;
 mod waits;
@@ -26,6 +29,8 @@ enum What {
     Unwind(unwind::Arguments),
     Await(waits::Arguments),
     Request(requests::Arguments),
+    Overhead(overhead::Arguments),
+    Scale(scale::Arguments),
 }
 
 /// Runs the verb.
@@ -34,5 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Unwind(arguments) => unwind::run(arguments),
         What::Await(arguments) => waits::run(arguments),
         What::Request(arguments) => requests::run(arguments),
+        What::Overhead(arguments) => overhead::run(arguments),
+        What::Scale(arguments) => scale::run(arguments),
     }
 }

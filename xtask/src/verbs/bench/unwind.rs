@@ -1,7 +1,7 @@
 //! `cargo xtask bench unwind`: what unwinding costs and how often it succeeds.
 
 use super::document;
-use super::measured::{Format, measured};
+use super::measured::{Format, measured, quick_word};
 use super::report::Report;
 use super::setting::machine;
 use crate::chore::command::loud;
@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let program = step("bench: building", || build::benchmark("unwind"))?;
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
-    let text = step("bench: measuring", || measured(&program, "measuring the kernel side's walks", &[], arguments.quick))?;
+    let text =
+        step("bench: measuring", || measured(&program, "measuring the kernel side's walks", &[], &quick_word(arguments.quick)))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
     arguments.format.print(&text, || document::tables(&report));
     if !report.quick {

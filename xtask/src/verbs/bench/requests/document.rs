@@ -1,7 +1,8 @@
 //! The benchmark's report as tables, and docs/request-costs.md around them.
 
 use super::super::grid::grid;
-use super::report::{Quartiles, Ratios, Report};
+use super::super::quartiles::Quartiles;
+use super::report::{Ratios, Report};
 
 /// What stands before the tables.
 const HEAD: &str = "\

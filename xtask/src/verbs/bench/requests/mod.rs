@@ -3,7 +3,7 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured};
+use super::measured::{Format, measured, quick_word};
 use super::setting::machine;
 use crate::chore::command::loud;
 use crate::chore::place;
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let program = step("bench: building", || build::benchmark("request"))?;
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the service", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
-    let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], arguments.quick))?;
+    let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], &quick_word(arguments.quick)))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
     arguments.format.print(&text, || document::tables(&report));
     if !arguments.quick {

@@ -2,13 +2,7 @@
 
 use serde::Deserialize;
 
-/// A median and the quartiles around it.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Quartiles {
-    pub(super) q1: f64,
-    pub(super) median: f64,
-    pub(super) q3: f64,
-}
+use super::super::quartiles::Quartiles;
 
 /// Attached against detached.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

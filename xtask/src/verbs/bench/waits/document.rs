@@ -60,7 +60,7 @@ const TAIL: &str = "\
 ## To measure a program of your own
 
 `PROFILER_PROGRAM=FILE cargo xtask bench await` adds its layouts to the last table; several files have colons between them. `--large` adds a
-generated program (`tests/await_bench/large.rs`): thousands of nested async functions with timeouts, boxes, branches and spawned tasks,
+generated program (`tests/src/large.rs`): thousands of nested async functions with timeouts, boxes, branches and spawned tasks,
 built without optimisation.
 ";
 
@@ -128,7 +128,7 @@ fn stored(rows: &[Stored]) -> String {
 
 /// What the difference says: nothing, where two slices that do not differ may be as far apart.
 fn verdict(shape: &Shape) -> String {
-    let error = shape.error.low.unsigned_abs().max(shape.error.high.unsigned_abs());
+    let error = shape.error.q1.unsigned_abs().max(shape.error.q3.unsigned_abs());
     if shape.difference.median.unsigned_abs() <= error {
         format!("nothing beyond the error of {} ns", tenths(i64::try_from(error).unwrap_or(i64::MAX)))
     } else {
@@ -187,7 +187,7 @@ fn further(shapes: &[Shape]) -> Option<String> {
 
 /// `4012.3 (3990.1 to 4100.2)`, in nanoseconds.
 fn spread(spread: Spread) -> String {
-    format!("{} ({} to {})", tenths(spread.median), tenths(spread.low), tenths(spread.high))
+    format!("{} ({} to {})", tenths(spread.median), tenths(spread.q1), tenths(spread.q3))
 }
 
 /// Picoseconds as nanoseconds with one decimal.
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     fn about(median: i64) -> Spread {
-        Spread { low: median - 500, median, high: median + 500 }
+        Spread { q1: median - 500, median, q3: median + 500 }
     }
 
     /// Check that the tables hold what was measured, and that a difference within the error is not told as a cost.
@@ -223,7 +223,7 @@ mod tests {
             off: about(5_000_000),
             on: about(5_000_000 + difference),
             difference: about(difference),
-            error: Spread { low: -70_000, median: -4_000, high: 60_000 },
+            error: Spread { q1: -70_000, median: -4_000, q3: 60_000 },
             ..Shape::default()
         };
         let seen =

@@ -3,7 +3,7 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured};
+use super::measured::{Format, measured, quick_word};
 use super::setting::machine;
 use crate::chore::command::{captured, loud};
 use crate::chore::place;
@@ -71,5 +71,5 @@ fn measured_with(program: &Path, quick: bool, large: Option<PathBuf>) -> Result<
     let named: Vec<PathBuf> = env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
     let programs: OsString =
         env::join_paths(named.into_iter().chain(large)).context("the path of a program has a colon in it")?;
-    measured(program, "measuring the kernel side's walks", &[(PROGRAM_VARIABLE, &programs)], quick)
+    measured(program, "measuring the kernel side's walks", &[(PROGRAM_VARIABLE, &programs)], &quick_word(quick))
 }

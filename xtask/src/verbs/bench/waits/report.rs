@@ -16,9 +16,9 @@ pub(super) struct Report {
 /// A median and the quartiles around it (ps).
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Spread {
-    pub(super) low: i64,
+    pub(super) q1: i64,
     pub(super) median: i64,
-    pub(super) high: i64,
+    pub(super) q3: i64,
 }
 
 /// A task that waits at awaits of one shape.

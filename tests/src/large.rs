@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
+use crate::{Failure, Result, binaries};
+
 /// Services of it, enough for 200 MB of `.debug_info`.
-pub(crate) const SERVICES: usize = 2400;
+pub const SERVICES: usize = 2400;
 /// Async functions of each, one inside the other.
 const DEPTH: usize = 8;
 /// Services of one file.
@@ -51,8 +53,20 @@ async fn retried<F: Future<Output = Result<u64, String>>>(mut attempt: impl FnMu
 }
 ";
 
+/// A program of so many services, in a folder of the target's, with so much debug information (`full`, `none`).
+pub fn program(services: usize, folder: &str, debug: &str) -> Result<PathBuf> {
+    let lock = binaries::repository().join("Cargo.lock");
+    build(&binaries::target().join(folder), &lock, services, debug).map_err(Failure::io("the large program"))
+}
+
+/// Where [`program`] puts it.
+#[must_use]
+pub fn file(folder: &str) -> PathBuf {
+    binaries::target().join(folder).join("target/debug/large-program")
+}
+
 /// Writes the program's sources into `folder` and has cargo build it there, without optimisation.
-pub(crate) fn build(folder: &Path, lock: &Path, services: usize) -> io::Result<PathBuf> {
+fn build(folder: &Path, lock: &Path, services: usize, debug: &str) -> io::Result<PathBuf> {
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), MANIFEST)?;
     // The versions that the workspace has.
@@ -81,7 +95,11 @@ pub(crate) fn build(folder: &Path, lock: &Path, services: usize) -> io::Result<P
     main.push_str("    std::future::pending::<()>().await;\n}\n");
     fs::write(folder.join("src/main.rs"), main)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).current_dir(folder).args(["build", "--quiet", "--target-dir", "target"]).status()?;
+    let status = Command::new(cargo)
+        .env("CARGO_PROFILE_DEV_DEBUG", debug)
+        .current_dir(folder)
+        .args(["build", "--quiet", "--target-dir", "target"])
+        .status()?;
     if status.success() { Ok(folder.join("target/debug/large-program")) } else { Err(io::Error::other("cargo build failed")) }
 }
 
