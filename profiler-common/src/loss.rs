@@ -97,6 +97,7 @@ losses! {
     TimesClamped = 67, "times_clamped", "A request's time off the CPU was more than its polls had taken; it was cut.";
     TimesNested = 68, "times_nested", "A thread left its CPU inside of more requests than are told of; the time is missing in the outer ones, where it is in running.";
     RingFullTimes = 69, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
+    TaskUnseen = 70, "task_unseen", "A task ended of which nothing was known: there had been no room for it, or its only poll had begun before the attach.";
 }
 
 /// How many counters there are.
