@@ -17,13 +17,16 @@ pub mod failure;
 pub mod family;
 pub mod fixture;
 pub mod folded;
+pub mod kernel_objects;
 pub mod lines;
 pub mod process;
 pub mod recipe;
 pub mod report;
 pub mod serial;
 pub mod skip;
+pub mod stepping;
 pub mod text;
+pub mod victim;
 pub mod wire;
 
 pub use failure::{Failure, Result};

@@ -24,6 +24,7 @@ enum Verb {
     BuildEbpf(verbs::build_ebpf::Arguments),
     Demo(verbs::demo::Arguments),
     Lint(verbs::lint::Arguments),
+    Soak(verbs::soak::Arguments),
     Test(verbs::test::Arguments),
     Tidy(verbs::tidy::Arguments),
 }
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Verb::BuildEbpf(arguments) => verbs::build_ebpf::run(&arguments),
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
+        Verb::Soak(arguments) => verbs::soak::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),
         Verb::Tidy(verbs::tidy::Arguments {}) => verbs::tidy::run(&known_verbs()),
     };

@@ -4,5 +4,6 @@ pub(crate) mod bench;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
 pub(crate) mod lint;
+pub(crate) mod soak;
 pub(crate) mod test;
 pub(crate) mod tidy;
