@@ -116,7 +116,7 @@ fn walk(arguments: &[&str]) -> Result<()> {
     }
     assert!(killed > TRIED && with_objects > TRIED / 2, "{killed} were killed, {with_objects} of them held something");
     // A socket that a killed one left is taken over, and what it asked for in the table is taken out.
-    let daemon = Daemon::attach_at(&socket, victim.pid(), arguments)?;
+    let daemon = Daemon::attach_at(victim.pid(), &socket, arguments)?;
     assert_eq!(daemon.end(libc::SIGINT)?.code(), 0);
     assert!(!socket.exists());
     the_next_one_works(&mut victim)?;

@@ -149,8 +149,8 @@ impl Daemon {
         Self::attach_in(folder, socket, pid, arguments)
     }
 
-    /// The same with a socket at a place of the caller's.
-    pub fn attach_at(socket: &Path, pid: u32, arguments: &[&str]) -> Result<Self> {
+    /// The same with its socket at `socket`.
+    pub fn attach_at(pid: u32, socket: &Path, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
         Self::attach_in(folder, socket.to_owned(), pid, arguments)
     }

@@ -21,6 +21,7 @@ pub mod kernel_objects;
 pub mod lines;
 pub mod process;
 pub mod recipe;
+pub mod recorder;
 pub mod report;
 pub mod serial;
 pub mod skip;

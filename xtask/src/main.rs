@@ -3,6 +3,7 @@
 mod chore;
 mod demo;
 mod kernel;
+mod supply;
 mod testing;
 mod tidy;
 mod verbs;
@@ -23,6 +24,7 @@ enum Verb {
     Bench(verbs::bench::Arguments),
     BuildEbpf(verbs::build_ebpf::Arguments),
     Demo(verbs::demo::Arguments),
+    Fuzz(verbs::fuzz::Arguments),
     Lint(verbs::lint::Arguments),
     Soak(verbs::soak::Arguments),
     Test(verbs::test::Arguments),
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => verbs::bench::run(&arguments),
         Verb::BuildEbpf(arguments) => verbs::build_ebpf::run(&arguments),
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
+        Verb::Fuzz(arguments) => verbs::fuzz::run(&arguments),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
         Verb::Soak(arguments) => verbs::soak::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),

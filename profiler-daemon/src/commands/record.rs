@@ -11,7 +11,7 @@ use profiler_daemon::{
     session::{Lost, Manner, Recorded, Session, Subject, holders, record, render},
 };
 
-use super::aim::Aim;
+use super::{aim::Aim, reduced};
 use crate::failure::Failure;
 
 /// `record`.
@@ -35,7 +35,8 @@ fn profile(
         command::Subject::AllTasks => Subject::AllTasks,
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
-    let runtime = super::own_thread()?;
+    let kept = reduced::kept(aim, output.removed_from())?;
+    let runtime = reduced::own_thread(kept)?;
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
@@ -54,6 +55,7 @@ fn profile(
         let target = aim.target()?;
         let session = Session::start_at(target, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
+        kept.reduce_process()?;
         super::say_attached(&session);
         aim.go()?;
         let words = format!("recording process {}", aim.pid);

@@ -14,7 +14,7 @@ use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
 use super::pace::Pacing;
-use super::table::Table;
+use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
@@ -123,7 +123,7 @@ pub(super) fn start(
     kernel.check()?;
     let pid = target.pid();
     Privileges::read()?.check()?;
-    let image = Image::of(&target)?;
+    let image = Image::of(&target);
     let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
     // Whatever went wrong, a target that is gone is why. And if nothing did, the last look at the number may have found another process that
     // has it by now, or the same with another program in it: what was attached goes here, before the window has seen anything.
@@ -364,7 +364,11 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
 /// The annotation's table, without what a daemon has left in it that was killed.
 fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
     let Some(address) = inspection.annotation_table else { return Ok(None) };
-    let found = Table::find(target, address.wrapping_add(bias));
+    let address = address.wrapping_add(bias);
+    if !table::lies_in_data(&target.mappings()?, address) {
+        return Ok(None);
+    }
+    let found = Table::find(target, address);
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
     if let Some(table) = &mut table {
         table.clean_if_free()?;

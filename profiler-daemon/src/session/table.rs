@@ -4,17 +4,20 @@
 //! The layout is that of `profiler-annotate/ABI.md`, version 2.
 
 mod asked;
+#[cfg(test)]
+mod hostile;
+mod memory;
 mod owner;
 
-use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 pub(super) use asked::{Asked, MAX_RULES, Rule};
 
 use super::SessionError;
 use crate::target::Target;
+use crate::target::maps::Mapping;
+use memory::{ProcessMemory, TableMemory};
 use owner::Owner;
 
 const MAGIC: &[u8; 8] = b"PRFANNOT";
@@ -36,7 +39,7 @@ const SCOPES: usize = 2560;
 /// The table of a running program.
 #[derive(Debug)]
 pub(super) struct Table {
-    memory: File,
+    memory: Box<dyn TableMemory>,
     /// Where it is.
     address: u64,
     pid: u32,
@@ -60,8 +63,14 @@ pub struct Tokens {
 impl Table {
     /// The table at `address`, if one of our version stands there.
     pub(super) fn find(target: &Target, address: u64) -> io::Result<Option<Self>> {
-        let memory = File::options().read(true).write(true).open(target.proc_path("mem"))?;
-        let table = Self { memory, address, pid: target.pid(), armed: false };
+        Self::in_memory(Box::new(ProcessMemory::of(target)?), target.pid(), address)
+    }
+
+    fn in_memory(memory: Box<dyn TableMemory>, pid: u32, address: u64) -> io::Result<Option<Self>> {
+        let table = Self { memory, address, pid, armed: false };
+        if address.checked_add(SIZE as u64).is_none() {
+            return Ok(None);
+        }
         let mut head = [0; 16];
         table.read(0, &mut head)?;
         Ok(is_ours(&head).then_some(table))
@@ -102,9 +111,9 @@ impl Table {
     /// not trace the target cannot take it. A daemon that sees another mount of `/proc` has another inode; it is told by the owner's name alone.
     fn lock(&self) -> Result<(), SessionError> {
         match self.memory.try_lock() {
-            Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => Err(self.taken()),
-            Err(TryLockError::Error(source)) => Err(SessionError::Table { pid: self.pid, source }),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.taken()),
+            Err(source) => Err(SessionError::Table { pid: self.pid, source }),
         }
     }
 
@@ -122,8 +131,7 @@ impl Table {
     }
 
     fn unlock(&self) {
-        // It fails for no lock of ours, and goes with the file.
-        let _ = self.memory.unlock();
+        self.memory.unlock();
     }
 
     fn taken(&self) -> SessionError {
@@ -131,8 +139,12 @@ impl Table {
         SessionError::TableTaken { pid: self.pid, daemon: owner.map(|owner| owner.pid) }
     }
 
-    /// Takes out what a daemon has left that was killed. Under the lock.
+    /// Takes out what a daemon has left that was killed. Under the lock. Where the table cannot be written it stays: scopes that are wanted by it
+    /// call empty functions.
     fn clean(&self) -> Result<(), SessionError> {
+        if self.memory.closed().is_some() {
+            return Ok(());
+        }
         let failed = |source| SessionError::Table { pid: self.pid, source };
         let generation = self.half(GENERATION).map_err(failed)?;
         if generation == 0 {
@@ -152,6 +164,9 @@ impl Table {
 
     /// Asks for these requests, and no others. Other daemons are kept out until it is disarmed.
     pub(super) fn arm(&mut self, asked: &Asked) -> Result<(), SessionError> {
+        if let Some(closed) = self.memory.closed() {
+            return Err(SessionError::TableClosed { pid: self.pid, lacks: closed.lacks });
+        }
         self.lock_soon()?;
         if let Err(error) = self.clean() {
             self.unlock();
@@ -221,11 +236,11 @@ impl Table {
     }
 
     fn read(&self, at: usize, bytes: &mut [u8]) -> io::Result<()> {
-        self.memory.read_exact_at(bytes, self.address.wrapping_add(at as u64))
+        self.memory.read(self.address.wrapping_add(at as u64), bytes)
     }
 
     fn write(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
-        self.memory.write_all_at(bytes, self.address.wrapping_add(at as u64))
+        self.memory.write(self.address.wrapping_add(at as u64), bytes)
     }
 }
 
@@ -233,6 +248,20 @@ impl Drop for Table {
     fn drop(&mut self) {
         self.disarm();
     }
+}
+
+/// Whether a table at `address` lies whole in memory that the program itself can write. The address comes from the program's file, and
+/// `/proc/PID/mem` writes to code and constants too: those of a program that lies about its table are left alone.
+pub(super) fn lies_in_data(mappings: &[Mapping], address: u64) -> bool {
+    let Some(end) = address.checked_add(SIZE as u64) else { return false };
+    let mut at = address;
+    // They are in address order; the table may lie in two that touch.
+    for mapping in mappings.iter().filter(|mapping| mapping.writable && !mapping.executable) {
+        if mapping.start <= at && at < mapping.end {
+            at = mapping.end;
+        }
+    }
+    at >= end
 }
 
 fn is_ours(head: &[u8; 16]) -> bool {
@@ -265,6 +294,37 @@ mod tests {
         };
         assert!(is_ours(&head(2, 2624)));
         assert!(!is_ours(&head(1, 384)) && !is_ours(&head(2, 2623)) && !is_ours(&[0; 16]));
+    }
+
+    /// Check that a table in code, in constants, in a hole or at the end of memory is none.
+    #[test]
+    fn only_what_the_program_can_write_is_a_table() {
+        use crate::target::maps::Backing;
+        let mapping = |start, end, writable, executable| Mapping {
+            start,
+            end,
+            readable: true,
+            writable,
+            executable,
+            offset: 0,
+            device: (0, 1),
+            inode: 1,
+            backing: Backing::Anonymous,
+        };
+        let mappings = [
+            mapping(0x1000, 0x3000, false, true),
+            mapping(0x3000, 0x4000, false, false),
+            mapping(0x4000, 0x5000, true, false),
+            mapping(0x5000, 0x7000, true, false),
+            mapping(0x9000, 0xb000, true, true),
+            mapping(u64::MAX - 0xfff, u64::MAX, true, false),
+        ];
+        for inside in [0x4000, 0x4800, 0x5000, 0x7000 - SIZE as u64] {
+            assert!(lies_in_data(&mappings, inside), "{inside:#x}");
+        }
+        for outside in [0, 0x1000, 0x3000, 0x3fff, 0x7001 - SIZE as u64, 0x8000, 0x9000, u64::MAX - 0xfff + 0x800, u64::MAX] {
+            assert!(!lies_in_data(&mappings, outside), "{outside:#x}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use super::{Target, TargetError};
+use super::Target;
 
 /// What a process runs, as against what it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,15 @@ pub enum Runs {
 /// A process's memory as it was when this was made.
 #[derive(Debug)]
 pub struct Image {
-    memory: File,
+    /// `None` where it may not be opened: another user's, for one who is not root. Then another program is not noticed.
+    memory: Option<File>,
 }
 
 impl Image {
     /// That of `target` now.
-    pub fn of(target: &Target) -> Result<Self, TargetError> {
-        let memory = File::open(target.proc_path("mem")).map_err(|source| target.failed("mem", source))?;
-        Ok(Self { memory })
+    #[must_use]
+    pub fn of(target: &Target) -> Self {
+        Self { memory: File::open(target.proc_path("mem")).ok() }
     }
 
     /// What `target` runs now.
@@ -36,9 +37,10 @@ impl Image {
         if !self.is_gone() {
             return Runs::TheSame;
         }
-        // A process gives up its memory long before its end can be seen: only one that has another has begun another program.
-        match Self::of(target) {
-            Ok(other) if !other.is_gone() => Runs::Another,
+        // A process gives up its memory long before its end can be seen: only one that has another has begun another program. Its size is told to
+        // everyone (fs/proc/array.c, `proc_pid_statm`), also to a profiler that has given up its capabilities.
+        match std::fs::read_to_string(target.proc_path("statm")) {
+            Ok(sizes) if !sizes.starts_with("0 ") => Runs::Another,
             Ok(_) | Err(_) => Runs::Nothing,
         }
     }
@@ -47,7 +49,7 @@ impl Image {
     /// opening; once that has no user left, reads give nothing (fs/proc/base.c, `mem_rw`: `mmget_not_zero`). While it has, they give a byte
     /// or, at an address where nothing is mapped, an error.
     fn is_gone(&self) -> bool {
-        matches!(self.memory.read_at(&mut [0], 0), Ok(0))
+        self.memory.as_ref().is_some_and(|memory| matches!(memory.read_at(&mut [0], 0), Ok(0)))
     }
 }
 
@@ -76,13 +78,13 @@ mod tests {
         let mut shell = Command::new("sh");
         let mut shell = shell.args(["-c", "read line; exec sleep 1000"]).stdin(Stdio::piped()).spawn().unwrap();
         let target = Target::open(shell.id()).unwrap();
-        let image = Image::of(&target).unwrap();
+        let image = Image::of(&target);
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(image.now(&target), Runs::TheSame);
         shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
         assert!(comes(|| image.now(&target) == Runs::Another), "execve was not seen");
         assert!(!target.has_exited());
-        let later = Image::of(&target).unwrap();
+        let later = Image::of(&target);
         assert_eq!(later.now(&target), Runs::TheSame);
         shell.kill().unwrap();
         shell.wait().unwrap();
