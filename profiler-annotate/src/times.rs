@@ -196,10 +196,16 @@ impl<'a> Kept<'a> {
     pub(crate) fn enter(self) -> Timing<'a> {
         let woken_ns = self.0.take_wake();
         self.change(|sums| sums.enter(abi::now_ns(), woken_ns));
-        // Behind the clock, so that what the kernel sees of a stretch lies inside the poll.
-        let outer = abi::replace_times(self.0);
+        let outer = abi::current_times();
+        // Before the block is published: the thread may lose its CPU between any two of these stores, and from the moment at which its word
+        // points here the kernel finds the scopes around this one by `parent` alone. Were that written second, a switch in between would leave
+        // the outer scopes' time off the CPU in their running. The other way round is harmless: until the word changes nobody follows it, and
+        // the outer scopes are found as before. The compiler keeps the order, because the store behind is assembly that may read any memory;
+        // the processor does, because the kernel reads on the same CPU.
         // SAFETY: ours alone, by `new`.
         unsafe { *self.0.parent.get() = outer };
+        // Behind the clock, so that what the kernel sees of a stretch lies inside the poll.
+        abi::replace_times(self.0);
         Timing { kept: self, outer }
     }
 

@@ -98,6 +98,7 @@ losses! {
     TimesNested = 68, "times_nested", "A thread left its CPU inside of more requests than are told of; the time is missing in the outer ones, where it is in running.";
     RingFullTimes = 69, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
     TaskIdUnreadable = 70, "task_id_unreadable", "The id of the task that a thread polled could not be read from its memory.";
+    TaskUnseen = 71, "task_unseen", "A task ended of which nothing was known: there had been no room for it, or its only poll had begun before the attach.";
 }
 
 /// How many counters there are.

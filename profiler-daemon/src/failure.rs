@@ -108,7 +108,7 @@ fn of_session(error: &SessionError) -> Exit {
         }
         SessionError::TableClosed { .. } => Exit::NoPrivileges,
         SessionError::Attach(error) => of_attach(error),
-        SessionError::DiedDuringAttach { .. } => Exit::TargetDied,
+        SessionError::DiedDuringAttach { .. } | SessionError::ExecDuringAttach { .. } => Exit::TargetDied,
         SessionError::NoAnnotation | SessionError::NeedsRequestMode { .. } => Exit::NotAnnotated,
         SessionError::TableTaken { .. } => Exit::TableTaken,
         SessionError::Key(_) | SessionError::KeyWithoutLayouts { .. } | SessionError::KeyAfterRelease { .. } => Exit::NoSuchKey,
@@ -174,6 +174,7 @@ fn of_attach(error: &AttachError) -> Exit {
             Exit::Internal
         }
         AttachError::PidNamespace => Exit::NoPrivileges,
+        AttachError::OtherMode { .. } => Exit::TableTaken,
         AttachError::RequestIdTooLong { .. } => Exit::Usage,
         _ => Exit::KernelRefused,
     }

@@ -151,7 +151,11 @@ pub fn complete(hit: &Hit) {
     let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     let closed = thread.frames.close(FrameKind::Poll, address);
-    let Some(row) = TASKS.get_ptr_mut(address) else { return };
+    let Some(row) = TASKS.get_ptr_mut(address) else {
+        // It is in no sum: counted here, once a task, so that what is shown and what is counted make up what there was.
+        lose(Loss::TaskUnseen);
+        return;
+    };
     // SAFETY: as in `idle`.
     let row = unsafe { &mut *row };
     if let Some(closed) = closed {

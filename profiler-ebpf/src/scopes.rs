@@ -237,11 +237,18 @@ pub fn end(hit: &Hit) {
         return;
     }
     let Some(row) = find(sequence) else { return };
-    let Some(thread) = threads::row(hit, threads::current().0) else { return };
-    let snapshot = threads::snapshot(thread);
     let left_ns = row.last_ns;
-    // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is gone.
-    let in_one_poll = row.task != 0 && thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
+    let (snapshot, in_one_poll) = match threads::row(hit, threads::current().0) {
+        // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is gone.
+        Some(thread) => {
+            let top = thread.frames.top();
+            let in_one_poll = row.task != 0 && top.is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
+            (threads::snapshot(thread), in_one_poll)
+        }
+        // No room for the thread, which is counted. A request that was left for ever in flight would be worse: between its polls it needs no
+        // clocks of a thread, and inside of one it ran.
+        None => (Snapshot { now_ns: threads::now_ns(), off: row.off_at_enter, torn: false }, false),
+    };
     let waited = row.flags & (INSIDE | LEFT_PENDING) == LEFT_PENDING && !in_one_poll;
     close(gate, sequence, row, &snapshot, waited);
 }

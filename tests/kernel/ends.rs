@@ -178,7 +178,7 @@ fn an_end_without_a_start_makes_no_row() -> Result<()> {
     let view = session.collect();
     assert!(view.0.tasks.is_empty());
     assert_eq!(view.totals(Kind::First).count, 1);
-    view.lost(&[(Loss::EndWithoutStart, 1)]);
+    view.lost(&[(Loss::EndWithoutStart, 1), (Loss::TaskUnseen, 1)]);
     Ok(())
 }
 

@@ -394,3 +394,27 @@ fn a_request_is_wanted_by_its_trace() -> Result<()> {
     assert_eq!(view.0.live_requests.len(), 1, "nobody asked for the other");
     Ok(())
 }
+
+/// Check that a wanted request whose end was lost does not keep the sampling clock fast for ever, and that one that goes on does.
+#[test]
+fn a_lost_end_does_not_stay_in_flight() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut session = wanting(&[b"order-42"]);
+    let record = Record::new(b"order-42");
+    let (lost, goes_on) = (Scope::new(&record, 5), Scope::new(&record, 6));
+    for scope in [&lost, &goes_on] {
+        scope.polled(|| ());
+    }
+    assert!(session.is_request_in_flight());
+    session.lose_row(&lost);
+    // Rows are looked for once a second.
+    for _ in 0..3 {
+        sleep(1100);
+        assert!(session.is_request_in_flight(), "the other goes on");
+    }
+    session.lose_row(&goes_on);
+    sleep(1100);
+    assert!(!session.is_request_in_flight());
+    Ok(())
+}

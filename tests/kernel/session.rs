@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use aya::maps::HashMap;
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::{TELL_BEGIN, TELL_END};
 use profiler_common::loss::Loss;
@@ -188,6 +189,19 @@ impl Session {
     /// The ids of the requests that have ended since the last call.
     pub(crate) fn take_ended_ids(&mut self) -> Vec<Vec<u8>> {
         self.collector.take_ended_ids()
+    }
+
+    /// Whether the daemon believes that a wanted request is in flight, and so samples fast.
+    pub(crate) fn is_request_in_flight(&mut self) -> bool {
+        self.collector.drain(&mut self.attached).unwrap();
+        self.collector.is_request_in_flight()
+    }
+
+    /// Takes the row of a scope out of the kernel's map, as its end does, without the record that an end sends.
+    pub(crate) fn lose_row(&mut self, scope: &Scope) {
+        let map = self.attached.ebpf().map_mut("SCOPES").unwrap();
+        let mut map: HashMap<_, u64, ScopeRow> = HashMap::try_from(map).unwrap();
+        map.remove(&scope.sequence).unwrap();
     }
 
     /// Every row, divided up to the window's end or to now.

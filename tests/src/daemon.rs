@@ -82,6 +82,12 @@ impl Recording {
         Ok(recording)
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Where the report goes.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -157,16 +163,21 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Its control socket.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
-        self.socket.clone()
-    }
-
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Sends it a signal, and does not wait for anything.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Its control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.socket.clone()
     }
 
     /// Asks it something: `ask(&["requests", "--format", "json"])`.

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod family;
 pub mod fixture;
 pub mod folded;
+pub mod kernel_objects;
 pub mod large;
 pub mod lines;
 pub mod process;
@@ -27,7 +28,9 @@ pub mod report;
 pub mod rig;
 pub mod serial;
 pub mod skip;
+pub mod stepping;
 pub mod text;
+pub mod victim;
 pub mod wire;
 
 pub use failure::{Failure, Result};

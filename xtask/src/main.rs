@@ -26,6 +26,7 @@ enum Verb {
     Demo(verbs::demo::Arguments),
     Fuzz(verbs::fuzz::Arguments),
     Lint(verbs::lint::Arguments),
+    Soak(verbs::soak::Arguments),
     Test(verbs::test::Arguments),
     Tidy(verbs::tidy::Arguments),
 }
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
         Verb::Fuzz(arguments) => verbs::fuzz::run(&arguments),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
+        Verb::Soak(arguments) => verbs::soak::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),
         Verb::Tidy(verbs::tidy::Arguments {}) => verbs::tidy::run(&known_verbs()),
     };

@@ -351,3 +351,33 @@ macro_rules! thread_pointer {
 
 thread_pointer!(slot_offset, replace_slot, "otel_thread_ctx_v1", Record);
 thread_pointer!(times_offset, replace_times, "profiler_annotate_times_v2", Times);
+
+/// What stands in this thread's word about the scope that keeps its times.
+#[inline]
+pub(crate) fn current_times() -> *const Times {
+    let current;
+    // SAFETY: reads this thread's own 8 bytes, in which only a pointer ever stands.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        asm!(
+            "mov {current}, qword ptr [rip + profiler_annotate_times_v2@GOTTPOFF]",
+            "mov {current}, qword ptr fs:[{current}]",
+            current = out(reg) current,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!(
+            "adrp {current}, :gottprel:profiler_annotate_times_v2",
+            "ldr {current}, [{current}, #:gottprel_lo12:profiler_annotate_times_v2]",
+            "mrs {thread}, tpidr_el0",
+            "ldr {current}, [{thread}, {current}]",
+            thread = out(reg) _,
+            current = out(reg) current,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    current
+}

@@ -28,6 +28,10 @@ pub(crate) fn replace_times(_new: *const Times) -> *const Times {
     std::ptr::null()
 }
 
+pub(crate) fn current_times() -> *const Times {
+    std::ptr::null()
+}
+
 /// No time ever passes: nobody asks for any here.
 pub(crate) fn now_ns() -> u64 {
     1

@@ -117,3 +117,22 @@ fn the_first_wake_counts_and_is_taken_once() {
     times.woken();
     assert_eq!((times.take_wake(), times.take_wake()), (first, 0));
 }
+
+/// Check that a scope's block names the one around it from the moment at which the thread's word points to it, and nobody afterwards.
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn scopes_inside_one_another_are_a_chain() {
+    let (outer, inner) = (Times::new(1, true), Times::new(2, true));
+    // SAFETY: each is this test's alone.
+    let parent = |times: &Times| unsafe { *times.parent.get() };
+    // SAFETY: as above.
+    let kept = |times| unsafe { Kept::new(times) };
+    let around = kept(&outer).enter();
+    assert_eq!((abi::current_times(), parent(&outer)), (ptr::from_ref(&outer), ptr::null()));
+    let inside = kept(&inner).enter();
+    assert_eq!((abi::current_times(), parent(&inner)), (ptr::from_ref(&inner), ptr::from_ref(&outer)));
+    drop(inside);
+    assert_eq!((abi::current_times(), parent(&inner)), (ptr::from_ref(&outer), ptr::null()));
+    drop(around);
+    assert_eq!(abi::current_times(), ptr::null());
+}

@@ -109,6 +109,15 @@ pub enum AttachError {
         /// What it said.
         source: io::Error,
     },
+    /// Others have probes at the same place of the same file, with another semaphore or with none.
+    #[error(
+        "another profiler probes the requests of this program, in this process or in another one, in another mode: the kernel has one semaphore for \
+         a place of a file; end that one first, or measure in its mode (--mode)"
+    )]
+    OtherMode {
+        /// The program.
+        program: &'static str,
+    },
     /// A sampling event could not be opened.
     #[error("cannot open the sampling clock of CPU {cpu}: {source}")]
     Sampling {

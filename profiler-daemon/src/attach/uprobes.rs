@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use aya::Ebpf;
 use aya_obj::generated::bpf_attach_type;
@@ -89,7 +90,7 @@ impl Uprobes {
 
     fn multi(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         let program = parsed.load(order.handlers.uprobe(name), bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
-        let failed = |source| AttachError::Link { program: name, sites: probes.len(), call: "BPF_LINK_CREATE", source };
+        let failed = |source| refused(order.exe, name, probes, "BPF_LINK_CREATE", source);
         let path = sys::c_path(order.exe).map_err(failed)?;
         let offsets: Vec<u64> = probes.iter().map(|probe| probe.offset).collect();
         let cookies: Vec<u64> = probes.iter().map(|probe| probe.site.cookie()).collect();
@@ -114,7 +115,7 @@ impl Uprobes {
     fn single(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         let program = parsed.load(order.handlers.uprobe(name), 0)?;
         for probe in probes {
-            let failed = |call| move |source| AttachError::Link { program: name, sites: 1, call, source };
+            let failed = |call| move |source| refused(order.exe, name, &[probe], call, source);
             let event = perf::open_uprobe(order.exe, order.pid, probe).map_err(failed("perf_event_open"))?;
             let link = sys::link_perf_event(program.as_fd(), event.as_fd(), probe.site.cookie());
             self.links.push(link.map_err(failed("BPF_LINK_CREATE"))?);
@@ -139,6 +140,23 @@ impl Uprobes {
     pub(super) const fn count(&self) -> usize {
         self.links.len()
     }
+}
+
+/// Why the kernel refused a link. At a site of the annotation, which is a `nop`, an invalid argument is one of two: a place beyond the file, or one where
+/// somebody has a probe whose semaphore is another, or none, because the kernel keeps one for each place of a file (kernel/events/uprobes.c,
+/// `uprobe_register` and `alloc_uprobe`).
+fn refused(exe: &Path, program: &'static str, probes: &[&Probe], call: &'static str, source: std::io::Error) -> AttachError {
+    let size = std::fs::metadata(exe).map_or(0, |file| file.len());
+    let of_annotation = |probe: &&Probe| {
+        let role = probe.site.role;
+        let is_scope = matches!(role, SiteRole::ScopeEnter | SiteRole::ScopeExit | SiteRole::ScopeEnd | SiteRole::ScopeWake)
+            || matches!(role, SiteRole::ScopeSpawn | SiteRole::ScopeTask | SiteRole::ScopeTimes);
+        is_scope && probe.offset < size
+    };
+    if source.raw_os_error() == Some(libc::EINVAL) && probes.iter().all(of_annotation) {
+        return AttachError::OtherMode { program };
+    }
+    AttachError::Link { program, sites: probes.len(), call, source }
 }
 
 /// Ends are attached before starts, so that a poll seen starting is seen ending.

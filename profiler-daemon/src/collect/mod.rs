@@ -3,6 +3,7 @@
 mod awaits;
 mod collected;
 mod foreign;
+mod in_flight;
 mod keep;
 mod open;
 mod places;
@@ -15,7 +16,7 @@ mod spawned;
 
 use std::collections::{HashMap as StdHashMap, HashSet};
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, PerCpuArray};
 use profiler_common::limits::TRACE_ID_BYTES;
@@ -33,6 +34,7 @@ pub use awaits::Awaits;
 pub use collected::{Collected, Doing, LiveRow, LiveTask, Off, Sample, Stack};
 use foreign::ForeignIds;
 pub use foreign::{ForeignId, ForeignSum};
+use in_flight::InFlight;
 use keep::Latest;
 use open::Open;
 use places::Places;
@@ -71,7 +73,7 @@ pub struct Collector {
     waits: awaits::Waits,
     wakes: Latest<WakeRecord>,
     /// Requests asked for by name that have begun and not ended.
-    in_flight: HashSet<u64>,
+    in_flight: InFlight,
     /// When a sample was last taken inside a wanted request (ns), 0 for never.
     sampled_ns: u64,
     foreign: ForeignIds,
@@ -103,7 +105,7 @@ impl Default for Collector {
             polls: Latest::of(MAX_POLLS),
             waits: awaits::Waits::default(),
             wakes: Latest::of(MAX_WAKES),
-            in_flight: HashSet::new(),
+            in_flight: InFlight::default(),
             sampled_ns: 0,
             foreign: ForeignIds::default(),
             sampled: None,
@@ -147,8 +149,18 @@ impl Collector {
             self.kept_in_map = kept;
             ended += self.sweep(attached)?;
         }
+        self.prune_in_flight(attached)?;
         self.let_go();
         Ok(ended)
+    }
+
+    /// Forgets requests in flight whose rows are gone or ended although no record of their end came.
+    fn prune_in_flight(&mut self, attached: &mut Attached) -> Result<(), AttachError> {
+        let goes_on = |scope| {
+            let map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
+            Ok(map.get(&scope, 0).is_ok_and(|row| row.flags & profiler_common::scope::ENDED == 0))
+        };
+        self.in_flight.prune(Instant::now(), goes_on).map(drop)
     }
 
     /// Lets go of what is left of requests that were too fast.
@@ -206,7 +218,7 @@ impl Collector {
                 Some(Record::Back(back)) => self.back(&back),
                 Some(Record::Poll(poll)) => self.polls.push(poll),
                 Some(Record::Wake(wake)) => self.wakes.push(wake),
-                Some(Record::Begin(begin)) => drop(self.in_flight.insert(begin.scope)),
+                Some(Record::Begin(begin)) => self.in_flight.begin(begin.scope),
                 Some(Record::Await(wait)) => self.waits.push(wait),
                 Some(Record::Spawned(spawned)) => self.spawned.note(&spawned),
                 None => self.lose(Loss::RecordUnknown),
@@ -243,7 +255,7 @@ impl Collector {
 
     /// A request has ended. Whether it is kept.
     fn end(&mut self, scope: u64, row: &ScopeRow) -> bool {
-        self.in_flight.remove(&scope);
+        self.in_flight.end(scope);
         if self.threshold.is_too_fast(scope, row.states.wall_ns()) {
             self.lose(Loss::RequestTooFast);
             return false;

@@ -12,7 +12,7 @@ use profiler_daemon::{
         visible,
     },
     launch::{Caller, Launched, Signals, code_of},
-    target::privileges::Later,
+    target::{Target, privileges::Later},
 };
 
 use super::{reduced::kept_for, signals};
@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Aim {
     /// The process.
     pub(super) pid: u32,
+    /// As it was when it was first looked at; a service is looked at when it has been started.
+    target: Option<Target>,
     service: Option<Launched>,
 }
 
@@ -33,10 +35,7 @@ impl Aim {
     /// Takes aim. A program is started, and stands before its first instruction. To be called before there is any thread.
     pub(super) fn take(whom: &Whom) -> Result<Self> {
         match whom {
-            Whom::Pid(pid) => {
-                super::check_target(*pid)?;
-                Ok(Self { pid: *pid, service: None })
-            }
+            Whom::Pid(pid) => Ok(Self { pid: *pid, target: Some(super::check_target(*pid)?), service: None }),
             Whom::Program(program) => start(program),
         }
     }
@@ -55,6 +54,12 @@ impl Aim {
                 None => std::future::pending().await,
             }
         })
+    }
+
+    /// The process to attach to. To be asked once.
+    pub(super) fn target(&mut self) -> Result<Target> {
+        // A child of ours keeps its number until we have waited for it.
+        Ok(self.target.take().map_or_else(|| Target::open(self.pid), Ok)?)
     }
 
     /// Lets a started service run.
@@ -117,5 +122,5 @@ fn start(program: &Program) -> Result<Aim> {
     signals.hand_on(&service, give_up)?;
     let whose = caller.map_or_else(String::new, |caller| format!(" as {}, who called sudo (--as-root: as root)", caller.name()));
     eprintln!("started {} as process {}{}", visible(&program.name.to_string_lossy()), service.pid(), visible(&whose));
-    Ok(Aim { pid: service.pid(), service: Some(service) })
+    Ok(Aim { pid: service.pid(), target: None, service: Some(service) })
 }

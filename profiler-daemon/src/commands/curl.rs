@@ -21,7 +21,7 @@ use profiler_daemon::{
     },
     model::{RequestId as ModelId, Selection},
     session::{Choice, Manner, Recorded, Session, Subject, Tokens, record},
-    target::{listener::listener, privileges::Later},
+    target::{Target, listener::listener, privileges::Later},
 };
 
 use super::{record as recording, reduced, signals, token};
@@ -40,7 +40,7 @@ pub(super) fn run(order: Curl, streams: Streams, color: Color, verbosity: u8) ->
     let program = CurlProgram::find()?;
     let key = token::key(order.key_file.as_deref())?;
     let pid = order.pid.map_or_else(|| listener(&order.place.host, order.place.port), Ok)?;
-    super::check_target(pid)?;
+    let target = super::check_target(pid)?;
     let token = key.as_ref().map(|key| token::token(key, order.duration + MARGIN)).transpose()?;
     let tokens = token.is_some() || order.has_token;
     let request = Request { tokens, id: order.id.clone().map_or_else(made_up, Ok)?, pid, order };
@@ -49,7 +49,7 @@ pub(super) fn run(order: Curl, streams: Streams, color: Color, verbosity: u8) ->
     let (recorded, answer) = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let session = request.attach(&mut super::told_by(&progress))?;
+        let session = request.attach(target, &mut super::told_by(&progress))?;
         drop(progress);
         kept.reduce_process()?;
         super::say_attached(&session);
@@ -88,10 +88,10 @@ impl Request {
     }
 
     /// Attaches so that the request of this id is seen.
-    fn attach(&self, progress: &mut dyn FnMut(profiler_daemon::inspect::awaits::Progress)) -> Result<Session> {
+    fn attach(&self, target: Target, progress: &mut dyn FnMut(profiler_daemon::inspect::awaits::Progress)) -> Result<Session> {
         let manner = Manner { timeline: super::format(self.order.shape.format).wants_timeline(), ..Manner::default() };
         let subject = Subject::Requests(Choice { tokens: self.tokens, ..Choice::of_ids(vec![self.id().to_vec()]) });
-        Ok(Session::start(self.pid, &subject, &manner, &self.order.names.debug_dirs, progress)?)
+        Ok(Session::start_at(target, &subject, &manner, &self.order.names.debug_dirs, progress)?)
     }
 
     /// Writes the profile and tells of the request, or why there is none.

@@ -128,11 +128,13 @@ fn mode(how: How) -> Option<Mode> {
 
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
 /// asked for: a wrong pid is a wrong pid for everyone.
-fn check_target(pid: u32) -> Result<()> {
+///
+/// What comes later is about the process that is given back, and not about the number.
+fn check_target(pid: u32) -> Result<Target> {
     KernelVersion::running()?.check()?;
-    let _: Target = Target::open(pid)?;
+    let target = Target::open(pid)?;
     Privileges::read()?.check()?;
-    Ok(())
+    Ok(target)
 }
 
 /// The same where there is no target yet.

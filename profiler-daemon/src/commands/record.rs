@@ -8,7 +8,7 @@ use profiler_daemon::{
     cli::{Exit, Streams, color::Color, command, launch::Whom, output::PendingOutput, progress::Progress},
     export::table,
     model::{Capture, Filter, Question, RequestId, Selection, name_waits, report},
-    session::{Manner, Recorded, Session, Subject, holders, record, render},
+    session::{Lost, Manner, Recorded, Session, Subject, holders, record, render},
 };
 
 use super::{aim::Aim, reduced};
@@ -54,7 +54,8 @@ fn profile(
             routes: Vec::new(),
             handlers: profiler_daemon::attach::Handlers::Accounting,
         };
-        let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
+        let target = aim.target()?;
+        let session = Session::start_at(target, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         kept.reduce_process()?;
         super::say_attached(&session);
@@ -87,7 +88,7 @@ pub(super) fn finish(
     color: Color,
 ) -> Result<Exit> {
     let Recorded { mut session, capture, target_lost, interrupted } = recorded;
-    if matches!(&order.subject, command::Subject::Requests(choice) if choice.marked) && !target_lost {
+    if matches!(&order.subject, command::Subject::Requests(choice) if choice.marked) && target_lost.is_none() {
         super::tell_tokens(session.tokens());
     }
     let selection = match &order.subject {
@@ -105,8 +106,8 @@ pub(super) fn finish(
             Selection::Request { id } => format!("request {id}"),
             _ => "any of the wanted requests".to_owned(),
         };
-        let sentence = if target_lost {
-            format!("the process ended before {what} came")
+        let sentence = if let Some(lost) = target_lost {
+            format!("the process {lost} before {what} came")
         } else if interrupted {
             format!("interrupted before {what} came")
         } else {
@@ -119,7 +120,7 @@ pub(super) fn finish(
         };
         // It may have come and been lost.
         super::tell_losses(&report(&capture, &Filter::All), color);
-        let exit = if target_lost { Exit::TargetLost } else { Exit::RequestNeverCame };
+        let exit = if target_lost.is_some() { Exit::TargetLost } else { Exit::RequestNeverCame };
         return Err(Failure::new(exit, sentence).into());
     }
     let progress = Progress::spinner("naming functions", streams);
@@ -162,8 +163,9 @@ pub(super) fn finish(
     }
     super::tell_losses(&told, color);
     super::tell_cost(&told, color);
-    if target_lost && !matches!(order.target, Whom::Program(_)) {
-        return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
+    if let Some(lost) = target_lost.filter(|lost| *lost == Lost::Exec || !matches!(order.target, Whom::Program(_))) {
+        let sentence = format!("the process {lost} before the recording was over; what was seen is written");
+        return Err(Failure::new(Exit::TargetLost, sentence).into());
     }
     Ok(Exit::Success)
 }

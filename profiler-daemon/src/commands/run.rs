@@ -9,7 +9,7 @@ use profiler_daemon::{
     control::ControlListener,
     export::table,
     model::{AwaitSource, Filter, Report, report},
-    session::{Manner, Session, Subject, run as serve},
+    session::{Lost, Manner, Session, Subject, run as serve},
 };
 
 use super::{aim::Aim, reduced};
@@ -51,7 +51,8 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             handlers: profiler_daemon::attach::Handlers::Accounting,
         };
-        let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
+        let target = aim.target()?;
+        let session = Session::start_at(target, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
         kept.reduce_process()?;
         super::say_attached(&session);
@@ -68,16 +69,16 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         told.requests.iter_mut().for_each(|row| row.waits.clear());
     }
     eprint!("{}", summary(&told, color));
-    if matches!(&order.wanted, command::Wanted::Only(choice) if choice.marked) && !ended.target_lost {
+    if matches!(&order.wanted, command::Wanted::Only(choice) if choice.marked) && ended.target_lost.is_none() {
         super::tell_tokens(ended.tokens);
     }
     super::tell_losses(&told, color);
     super::tell_cost(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
-    if ended.target_lost {
-        eprintln!("process {} has ended", aim.pid);
-    } else {
-        eprintln!("detached from process {}", aim.pid);
+    match ended.target_lost {
+        Some(Lost::Ended) => eprintln!("process {} has ended", aim.pid),
+        Some(lost) => eprintln!("process {} {lost}", aim.pid),
+        None => eprintln!("detached from process {}", aim.pid),
     }
     Ok(Exit::Success)
 }

@@ -84,12 +84,18 @@ pub enum SessionError {
         most: usize,
     },
     /// Another daemon has asked for other requests of the same program.
-    #[error("profiler-daemon {daemon} measures requests of process {pid} already; end it first, or ask it")]
+    #[error("{} measures requests of process {pid} already; end it first, or ask it", other(*daemon))]
     TableTaken {
         /// The target.
         pid: u32,
-        /// The other daemon.
-        daemon: u32,
+        /// The other daemon; `None` where it has not written its name yet.
+        daemon: Option<u32>,
+    },
+    /// The target runs another program now.
+    #[error("process {pid} began another program (execve) while the profiler was attaching to it")]
+    ExecDuringAttach {
+        /// The process.
+        pid: u32,
     },
     /// The table could not be read or written.
     #[error("the annotation's table in process {pid} cannot be reached through /proc/{pid}/mem: {source}")]
@@ -176,4 +182,9 @@ pub enum SessionError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Another daemon, as far as it is known.
+fn other(daemon: Option<u32>) -> String {
+    daemon.map_or_else(|| "another profiler-daemon".to_owned(), |pid| format!("profiler-daemon {pid}"))
 }

@@ -37,6 +37,7 @@ pub use start::{Manner, Subject};
 pub use table::Tokens;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,6 +58,7 @@ use crate::model::gather::{Setting, gather};
 use crate::model::{Capture, Cost, ProgramCost, Symbols, TaskIds};
 use crate::plan::Plan;
 use crate::target::Target;
+use crate::target::image::{Image, Runs};
 use crate::target::mapped::Modules;
 
 /// A target with the probes in and the window open.
@@ -69,6 +71,8 @@ pub struct Session {
     /// Behind a lock of its own: names take seconds to look up, in which the session must go on draining.
     symbols: Arc<Mutex<Symbols>>,
     target: Target,
+    /// The program that was attached to.
+    image: Image,
     plan: Plan,
     inspection: Inspection,
     /// How requests are measured, and why so.
@@ -118,7 +122,18 @@ impl Session {
         debug_dirs: &[PathBuf],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, SessionError> {
-        let mut session = start::start(pid, subject, manner, debug_dirs, progress)?;
+        Self::start_at(Target::open(pid)?, subject, manner, debug_dirs, progress)
+    }
+
+    /// The same for a process that has been looked at already: between a look and a second one its pid may have become another's.
+    pub fn start_at(
+        target: Target,
+        subject: &Subject,
+        manner: &Manner,
+        debug_dirs: &[PathBuf],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, SessionError> {
+        let mut session = start::start(target, subject, manner, debug_dirs, progress)?;
         session.symbols.lock().unwrap_or_else(PoisonError::into_inner).add_debug_dirs(debug_dirs);
         session.snapshots.debug_dirs = debug_dirs.to_vec();
         Ok(session)
@@ -159,7 +174,8 @@ impl Session {
         if self.asks_tokens {
             self.tokens = self.table.as_ref().and_then(Table::tokens).or(self.tokens);
         }
-        if !self.closed {
+        // What lies at the known addresses of a target that is lost is another program's now, or nothing.
+        if !self.closed && self.lost().is_none() {
             let seen = Seen {
                 now_ns: monotonic_ns(),
                 in_flight: self.collector.is_request_in_flight() || self.is_foreign_near(),
@@ -333,9 +349,19 @@ impl Session {
         Naming { symbols: Arc::clone(&self.symbols), modules: self.modules.clone() }
     }
 
+    /// Why there is nothing more to see, once that is so.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        match self.image.now(&self.target) {
+            _ if self.target.has_exited() => Some(Lost::Ended),
+            Runs::TheSame => None,
+            Runs::Another => Some(Lost::Exec),
+            Runs::Nothing => Some(Lost::Ended),
+        }
+    }
+
     /// Looks at the target's mappings again: libraries may have come since the attach. A target that has gone keeps what was known.
     fn refresh_modules(&mut self) {
-        if !self.target.has_exited() {
+        if self.lost().is_none() {
             // A failure leaves the mappings as they were, and addresses outside them are shown as such.
             let _ = self.modules.update(self.target.pid());
         }
@@ -369,6 +395,24 @@ impl Session {
         self.tick()?;
         self.attached.detach();
         Ok(())
+    }
+}
+
+/// Why a target cannot be seen any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It has ended.
+    Ended,
+    /// It runs another program, by execve(2).
+    Exec,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Ended => "ended",
+            Self::Exec => "began another program (execve)",
+        })
     }
 }
 

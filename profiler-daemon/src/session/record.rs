@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ring::RingWatch;
-use super::{Detail, Session, SessionError, TICK};
+use super::{Detail, Lost, Session, SessionError, TICK};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -13,8 +13,8 @@ pub struct Recorded {
     pub session: Session,
     /// Everything seen.
     pub capture: Capture,
-    /// Whether the target ended before the recording did.
-    pub target_lost: bool,
+    /// Whether, and how, the target was lost before the recording was over.
+    pub target_lost: Option<Lost>,
     /// Whether the user ended it.
     pub interrupted: bool,
 }
@@ -28,7 +28,7 @@ pub async fn record(
     let mut ticks = tokio::time::interval(TICK);
     let ring = RingWatch::of(&mut session)?;
     let over = tokio::time::sleep(duration);
-    let (mut target_lost, mut interrupted) = (false, false);
+    let (mut target_lost, mut interrupted) = (None, false);
     {
         tokio::pin!(over, interrupt);
         loop {
@@ -40,13 +40,17 @@ pub async fn record(
                 }
                 exited = session.target.exited() => {
                     exited.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
-                    target_lost = true;
+                    target_lost = Some(Lost::Ended);
                     break;
                 }
                 _ = ticks.tick() => if !session.is_due() { continue },
                 told = ring.told() => told?,
             }
             session.tick()?;
+            target_lost = session.lost();
+            if target_lost.is_some() {
+                break;
+            }
             if session.has_what_was_asked() {
                 break;
             }

@@ -8,7 +8,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::ring::RingWatch;
 use super::service::SessionService;
-use super::{Detail, ExecutorFrames, Session, SessionError, TICK, Tokens};
+use super::{Detail, ExecutorFrames, Lost, Session, SessionError, TICK, Tokens};
 use crate::control::server::Limits;
 use crate::control::{ControlListener, serve};
 use crate::model::Capture;
@@ -18,8 +18,8 @@ use crate::model::Capture;
 pub struct Ended {
     /// Everything seen but stacks.
     pub capture: Capture,
-    /// Whether the target ended.
-    pub target_lost: bool,
+    /// Whether, and how, the target was lost.
+    pub target_lost: Option<Lost>,
     /// What the kernel side said.
     pub kernel_said: Vec<String>,
     /// Tokens that the target has met; `None` where it has no table.
@@ -67,23 +67,23 @@ fn exited(session: &Mutex<Session>) -> Result<impl Future<Output = std::io::Resu
     Ok(async move { pidfd.readable().await.map(drop) })
 }
 
-/// Drains until it is time to go. Returns whether the target ended.
+/// Drains until it is time to go. Returns how the target was lost, if it was.
 async fn watch(
     session: &Mutex<Session>,
     stop: &tokio::sync::Notify,
     exited: impl Future<Output = std::io::Result<()>>,
     interrupt: impl Future<Output = ()>,
-) -> Result<bool, SessionError> {
+) -> Result<Option<Lost>, SessionError> {
     let mut ticks = tokio::time::interval(TICK);
     let ring = RingWatch::of(&mut session.lock().unwrap_or_else(PoisonError::into_inner))?;
     tokio::pin!(exited, interrupt);
     loop {
         tokio::select! {
-            () = stop.notified() => return Ok(false),
-            () = &mut interrupt => return Ok(false),
+            () = stop.notified() => return Ok(None),
+            () = &mut interrupt => return Ok(None),
             gone = &mut exited => {
                 gone.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
-                return Ok(true);
+                return Ok(Some(Lost::Ended));
             }
             _ = ticks.tick() => {
                 if !session.lock().unwrap_or_else(PoisonError::into_inner).is_due() {
@@ -92,6 +92,10 @@ async fn watch(
             }
             told = ring.told() => told?,
         }
-        session.lock().unwrap_or_else(PoisonError::into_inner).tick()?;
+        let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.tick()?;
+        if let Some(lost) = session.lost() {
+            return Ok(Some(lost));
+        }
     }
 }

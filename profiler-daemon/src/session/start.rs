@@ -28,6 +28,7 @@ use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
 use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
+use crate::target::image::{Image, Runs};
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
@@ -119,7 +120,7 @@ impl Manner {
 
 /// See [`Session::start`].
 pub(super) fn start(
-    pid: u32,
+    target: Target,
     subject: &Subject,
     manner: &Manner,
     debug_dirs: &[PathBuf],
@@ -127,16 +128,20 @@ pub(super) fn start(
 ) -> Result<Session, SessionError> {
     let kernel = KernelVersion::running()?;
     kernel.check()?;
-    let target = Target::open(pid)?;
+    let pid = target.pid();
     Privileges::read()?.check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
+    let image = Image::of(&target);
     let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
-    match result {
-        // Whatever went wrong, a target that is gone is why.
-        Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
-        Err(error) => Err(error),
-        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone(), statistics)),
+    // Whatever went wrong, a target that is gone is why. And if nothing did, the last look at the number may have found another process that
+    // has it by now, or the same with another program in it: what was attached goes here, before the window has seen anything.
+    match image.now(&target) {
+        _ if target.has_exited() => return Err(SessionError::DiedDuringAttach { pid }),
+        Runs::TheSame => {}
+        Runs::Another => return Err(SessionError::ExecDuringAttach { pid }),
+        Runs::Nothing => return Err(SessionError::DiedDuringAttach { pid }),
     }
+    Ok(result?.into_session((target, image), subject, manner.routes.clone(), statistics))
 }
 
 /// A session but for its target.
@@ -158,7 +163,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>, statistics: Option<RunStatistics>) -> Session {
+    fn into_session(
+        self,
+        (target, image): (Target, Image),
+        subject: &Subject,
+        routes: Vec<Vec<u8>>,
+        statistics: Option<RunStatistics>,
+    ) -> Session {
         let Self {
             attached,
             setting,
@@ -186,6 +197,7 @@ impl Parts {
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
             modules,
             target,
+            image,
             plan,
             inspection,
             mode,
@@ -432,10 +444,8 @@ fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Optio
     }
     let found = Table::find(target, address);
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
-    if let Some(table) = &mut table
-        && !table.is_taken()
-    {
-        let _: bool = table.clean()?;
+    if let Some(table) = &mut table {
+        table.clean_if_free()?;
     }
     Ok(table)
 }

@@ -10,6 +10,7 @@ mod memory;
 mod owner;
 
 use std::io;
+use std::time::Duration;
 
 pub(super) use asked::{Asked, MAX_RULES, Rule};
 
@@ -86,37 +87,91 @@ impl Table {
         self.word(TIMES_OFFSET).ok().filter(|offset| *offset != 0)
     }
 
-    /// Takes out what a daemon has left that was killed. Returns whether there was something. Where the table cannot be written it stays:
-    /// scopes that are wanted by it call empty functions.
-    pub(super) fn clean(&mut self) -> Result<bool, SessionError> {
+    /// Takes out what a daemon has left that was killed, unless another one is there.
+    pub(super) fn clean_if_free(&mut self) -> Result<(), SessionError> {
+        if self.is_taken() {
+            return Ok(());
+        }
+        match self.lock() {
+            Ok(()) => {
+                let cleaned = self.clean();
+                self.unlock();
+                cleaned
+            }
+            // One that is about to write.
+            Err(SessionError::TableTaken { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps other daemons from the table. Who reads the owner and then writes may be overtaken in between: of two that begin at the same
+    /// moment the later would win and the earlier not be told. So the write is behind a lock, and the lock is on the one file that both have
+    /// open anyway, the target's memory: an open file pins the entry of `/proc`, so both have the same inode (fs/proc/base.c,
+    /// `pid_revalidate`), the lock is this process's and no later one's with its pid, dies with its holder, and leaves no file. Who may
+    /// not trace the target cannot take it. A daemon that sees another mount of `/proc` has another inode; it is told by the owner's name alone.
+    fn lock(&self) -> Result<(), SessionError> {
+        match self.memory.try_lock() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.taken()),
+            Err(source) => Err(SessionError::Table { pid: self.pid, source }),
+        }
+    }
+
+    /// As [`Self::lock`], for one who is not to be sent away by somebody who only cleans up.
+    fn lock_soon(&self) -> Result<(), SessionError> {
+        const TRIES: u32 = 20;
+        const PAUSE: Duration = Duration::from_millis(5);
+        for _ in 1..TRIES {
+            match self.lock() {
+                Err(SessionError::TableTaken { .. }) if !self.is_taken() => std::thread::sleep(PAUSE),
+                other => return other,
+            }
+        }
+        self.lock()
+    }
+
+    fn unlock(&self) {
+        self.memory.unlock();
+    }
+
+    fn taken(&self) -> SessionError {
+        let owner = self.owner().ok().filter(|owner| owner.is_another(self.pid));
+        SessionError::TableTaken { pid: self.pid, daemon: owner.map(|owner| owner.pid) }
+    }
+
+    /// Takes out what a daemon has left that was killed. Under the lock. Where the table cannot be written it stays: scopes that are wanted by it
+    /// call empty functions.
+    fn clean(&self) -> Result<(), SessionError> {
         if self.memory.closed().is_some() {
-            return Ok(false);
+            return Ok(());
         }
         let failed = |source| SessionError::Table { pid: self.pid, source };
         let generation = self.half(GENERATION).map_err(failed)?;
         if generation == 0 {
-            return Ok(false);
+            return Ok(());
         }
-        let owner = self.owner().map_err(failed)?;
-        if owner.is_another(self.pid) {
-            return Err(SessionError::TableTaken { pid: self.pid, daemon: owner.pid });
+        if self.owner().map_err(failed)?.is_another(self.pid) {
+            return Err(self.taken());
         }
-        self.clear(generation).map_err(failed)?;
-        Ok(true)
+        self.clear(generation).map_err(failed)
     }
 
     /// Whether a daemon that lives, and is not this one, has written it.
-    pub(super) fn is_taken(&self) -> bool {
+    fn is_taken(&self) -> bool {
         self.half(GENERATION).is_ok_and(|generation| generation != 0)
             && self.owner().is_ok_and(|owner| owner.is_another(self.pid))
     }
 
-    /// Asks for these requests, and no others.
+    /// Asks for these requests, and no others. Other daemons are kept out until it is disarmed.
     pub(super) fn arm(&mut self, asked: &Asked) -> Result<(), SessionError> {
         if let Some(closed) = self.memory.closed() {
             return Err(SessionError::TableClosed { pid: self.pid, lacks: closed.lacks });
         }
-        let _: bool = self.clean()?;
+        self.lock_soon()?;
+        if let Err(error) = self.clean() {
+            self.unlock();
+            return Err(error);
+        }
         self.armed = true;
         self.write_asked(asked).map_err(|source| SessionError::Table { pid: self.pid, source })
     }
@@ -135,12 +190,15 @@ impl Table {
 
     /// Asks for nothing any more. A target that has gone needs nothing.
     pub(super) fn disarm(&mut self) {
-        if std::mem::take(&mut self.armed)
-            && self.owner().is_ok_and(|owner| owner == Owner::us(self.pid))
+        if !std::mem::take(&mut self.armed) {
+            return;
+        }
+        if self.owner().is_ok_and(|owner| owner == Owner::us(self.pid))
             && let Ok(generation) = self.half(GENERATION)
         {
             let _ = self.clear(generation);
         }
+        self.unlock();
     }
 
     /// Writes zeros wherever a daemon writes, and remembers the generation.

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod error;
+pub mod image;
 pub mod kernel;
 pub mod listener;
 pub mod mapped;

@@ -11,7 +11,8 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The package of the tests of the whole.
 const WHOLE: &str = "profiler-tests";
 /// Its tests that load programs into the kernel; every other test runs as whoever runs it.
-const ROOT_TESTS: [&str; 8] = ["kernel", "stacks", "awaits", "end_to_end", "frameworks", "bad_input", "privileges", "overhead"];
+const ROOT_TESTS: [&str; 10] =
+    ["kernel", "stacks", "awaits", "end_to_end", "frameworks", "bad_input", "privileges", "overhead", "faults", "soak"];
 
 /// A built test program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,5 +5,6 @@ pub(crate) mod build_ebpf;
 pub(crate) mod demo;
 pub(crate) mod fuzz;
 pub(crate) mod lint;
+pub(crate) mod soak;
 pub(crate) mod test;
 pub(crate) mod tidy;

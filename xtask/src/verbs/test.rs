@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Run every test: unit, property, documentation, kernel, end to end.
 ///
 /// Builds everything as you, with the committed kernel object (no nightly, no BPF toolchain). The tests that load programs into the kernel
-/// (profiler-tests: kernel, stacks, awaits, end_to_end, frameworks, bad_input, privileges) run as root, one at a time, through sudo where you are not root, which is
+/// (profiler-tests: kernel, stacks, awaits, end_to_end, frameworks, bad_input, privileges, faults, soak) run as root, one at a time, through sudo where you are not root, which is
 /// said. Then each fuzz target runs for some seconds (`cargo xtask fuzz`
 /// runs them longer). A test that cannot run on this machine is skipped with its reason. The last line is `N passed, N failed, N skipped`.
 #[derive(clap::Args, Default)]

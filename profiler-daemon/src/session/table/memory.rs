@@ -5,7 +5,7 @@
 //! write. What a table says can be read without it.
 
 use std::fmt::Debug;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
@@ -21,6 +21,10 @@ pub(super) trait TableMemory: Debug + Send + Sync {
     fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()>;
     /// Why it cannot be written, where it cannot: the capability that is missing, if it is one.
     fn closed(&self) -> Option<Closed>;
+    /// Keeps others out; false where another holds it. What cannot be written needs no lock.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// Lets others in again.
+    fn unlock(&self);
 }
 
 /// The memory can be read only.
@@ -67,6 +71,24 @@ impl TableMemory for ProcessMemory {
         match self {
             Self::Open(file) => file.write_all_at(bytes, address),
             Self::ReadOnly(..) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self {
+            Self::Open(file) => match file.try_lock() {
+                Ok(()) => Ok(true),
+                Err(TryLockError::WouldBlock) => Ok(false),
+                Err(TryLockError::Error(error)) => Err(error),
+            },
+            Self::ReadOnly(..) => Ok(true),
+        }
+    }
+
+    fn unlock(&self) {
+        if let Self::Open(file) = self {
+            // It fails for no lock of ours, and goes with the file.
+            let _ = file.unlock();
         }
     }
 
