@@ -38,4 +38,6 @@ mod stopped;
 #[cfg(test)]
 mod stress;
 #[cfg(test)]
+mod verifier;
+#[cfg(test)]
 mod window;

@@ -3,6 +3,7 @@
 mod chore;
 mod demo;
 mod kernel;
+mod machine;
 mod testing;
 mod tidy;
 mod verbs;
@@ -26,6 +27,7 @@ enum Verb {
     Lint(verbs::lint::Arguments),
     Test(verbs::test::Arguments),
     Tidy(verbs::tidy::Arguments),
+    Vm(verbs::vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
         Verb::Test(arguments) => verbs::test::run(&arguments),
         Verb::Tidy(verbs::tidy::Arguments {}) => verbs::tidy::run(&known_verbs()),
+        Verb::Vm(arguments) => verbs::vm::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
