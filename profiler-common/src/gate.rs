@@ -32,7 +32,18 @@ pub struct Gate {
     /// Where a thread's word about the scope that keeps its times stands, from the thread pointer (bytes, wrapping). 0: no scope keeps any,
     /// as far as is known.
     pub times_offset: u64,
+    /// What the daemon is woken for at once: [`TELL_BEGIN`], [`TELL_SAMPLE`], [`TELL_END`]. It finds all else at its next look.
+    pub tell: u32,
+    /// So that the size is a multiple of eight.
+    pub padding: u32,
 }
+
+/// [`Gate::tell`]: a wanted request begins.
+pub const TELL_BEGIN: u32 = 1;
+/// [`Gate::tell`]: the sampling clock has met a wanted request.
+pub const TELL_SAMPLE: u32 = 2;
+/// [`Gate::tell`]: a request ends.
+pub const TELL_END: u32 = 4;
 
 /// [`Gate::awaits`]: nobody's.
 pub const AWAITS_OFF: u32 = 0;
@@ -57,6 +68,8 @@ impl Gate {
         requests_only: 0,
         chosen_there: 0,
         times_offset: 0,
+        tell: 0,
+        padding: 0,
     };
 
     /// Whether an event at `now_ns` counts.

@@ -217,7 +217,7 @@ fn begin(gate: &Gate, address: u64, row: &mut TaskRow, hash: u64, flags: u32) {
         return;
     };
     if gate.all_requests == 0 {
-        spans::begin(number);
+        spans::begin(gate, number);
     }
     let Some(scope) = scopes::find(number) else { return };
     scope.id = *bytes(walk);

@@ -15,6 +15,7 @@
 mod atomics;
 mod awaits;
 mod children;
+mod floor;
 mod foreign;
 mod globals;
 mod hidden;

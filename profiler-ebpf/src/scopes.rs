@@ -1,10 +1,9 @@
 //! Scopes: entering, leaving and ending a request.
 
-use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use profiler_common::awaits::{Awaiting, Gap};
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind};
-use profiler_common::gate::{AWAITS_OFF, Gate};
+use profiler_common::gate::{AWAITS_OFF, Gate, TELL_END};
 use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
@@ -131,7 +130,7 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         return None;
     }
     if gate.all_requests == 0 {
-        spans::begin(sequence);
+        spans::begin(gate, sequence);
     }
     let row = find(sequence)?;
     row.id = id;
@@ -276,7 +275,7 @@ pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot
         (*record).row = *row;
     }
     // A recording of this one request ends with it.
-    entry.submit(u64::from(if gate.all_requests == 0 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
+    entry.submit(u64::from(spans::told(gate, TELL_END)));
     // Only this thread ends the scope, so the row is there.
     let _ = SCOPES.remove(sequence);
 }

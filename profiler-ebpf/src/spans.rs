@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use profiler_common::clock::{OffCpu, Snapshot};
 use profiler_common::frame::Frame;
-use profiler_common::gate::Gate;
+use profiler_common::gate::{Gate, TELL_BEGIN};
 use profiler_common::loss::Loss;
 use profiler_common::record::{BackRecord, BeginRecord, POLL_OF_SCOPE, POLL_OF_TASK, PollRecord, RecordKind, WakeRecord};
 use profiler_common::scope::ScopeRow;
@@ -24,6 +24,12 @@ pub fn put<T: 'static>(record: T, wakeup: u32, full: Loss) {
         }
         None => lose(full),
     }
+}
+
+/// How a record goes out: with the daemon woken if that is what it wants of such records, the `TELL_` bit of the gate.
+#[inline(always)]
+pub fn told(gate: &Gate, bit: u32) -> u32 {
+    if gate.tell & bit == 0 { BPF_RB_NO_WAKEUP } else { BPF_RB_FORCE_WAKEUP }
 }
 
 /// Thread `tid` has a CPU again after `off`. Says so if its leaving was recorded.
@@ -108,8 +114,8 @@ pub fn wake(gate: &Gate, address: u64, row: &TaskRow, now_ns: u64) {
 
 /// A request that was asked for by name was entered for the first time. The daemon then samples faster.
 #[inline(always)]
-pub fn begin(scope: u64) {
+pub fn begin(gate: &Gate, scope: u64) {
     let (tid, _) = threads::current();
     let record = BeginRecord { kind: RecordKind::Begin as u32, tid, scope, time_ns: threads::now_ns() };
-    put(record, BPF_RB_FORCE_WAKEUP, Loss::BeginLost);
+    put(record, told(gate, TELL_BEGIN), Loss::BeginLost);
 }

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 
 use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, pt_regs};
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
-use profiler_common::gate::Gate;
+use profiler_common::gate::{Gate, TELL_SAMPLE};
 use profiler_common::limits::{FRAME_DEPTH, STACK_FRAMES};
 use profiler_common::loss::Loss;
 use profiler_common::record::{NO_SYSCALL, RecordKind, SAMPLE_REQUESTS, STACK_RECORD_HEAD};
@@ -13,7 +13,7 @@ use profiler_common::thread::ThreadRow;
 
 use crate::losses::lose;
 use crate::maps::{RECORDS, TASKS};
-use crate::{foreign, unwind};
+use crate::{foreign, spans, unwind};
 
 /// What is to be recorded.
 pub struct Event {
@@ -59,14 +59,11 @@ pub fn record(event: &Event, thread: &ThreadRow, gate: &Gate) -> bool {
     let frames = if frames > STACK_FRAMES { STACK_FRAMES } else { frames };
     let bytes = STACK_RECORD_HEAD + frames * size_of::<u64>();
     let from = &raw mut walk.record;
+    let is_met = event.kind as u32 == RecordKind::Sample as u32 && top.request != 0;
+    let flags = if is_met { spans::told(gate, TELL_SAMPLE) } else { BPF_RB_NO_WAKEUP };
     // SAFETY: the record is that long, and the map is ours.
     let result = unsafe {
-        bpf_ringbuf_output(
-            (&raw const RECORDS).cast_mut().cast::<c_void>(),
-            from.cast(),
-            bytes as u64,
-            u64::from(BPF_RB_NO_WAKEUP),
-        )
+        bpf_ringbuf_output((&raw const RECORDS).cast_mut().cast::<c_void>(), from.cast(), bytes as u64, u64::from(flags))
     };
     if result != 0 {
         lose(if event.kind as u32 == RecordKind::Sample as u32 { Loss::RingFullSample } else { Loss::RingFullOffCpu });

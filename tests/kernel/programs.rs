@@ -7,7 +7,7 @@ use std::fs;
 
 use aya::sys::{Stats, enable_stats};
 use profiler_common::site::SiteRole;
-use profiler_daemon::attach::{LinkKind, Probe, UprobeMulti, uprobe_multi};
+use profiler_daemon::attach::{Handlers, LinkKind, Probe, UprobeMulti, uprobe_multi};
 use profiler_tests::serial::turn;
 use profiler_tests::{Result, needs_root, skip};
 
@@ -175,5 +175,30 @@ fn scheduler_and_sampling_programs_run() -> Result<()> {
         assert!(runs.get(name).is_some_and(|count| *count > 0), "{name}: {runs:?}");
     }
     drop(session);
+    Ok(())
+}
+
+/// Check that empty programs stand on the same sites, scheduler events and clocks, run as often, and measure nothing.
+#[test]
+fn empty_programs_stand_in_for_all() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let _counting = counting();
+    let wish = Wish { probes: probes_of_every_program(), rate_hz: Some(999), handlers: Handlers::Empty, ..Wish::default() };
+    let mut session = Session::open_with(&wish);
+    let record = Record::new(b"order-42");
+    play(&Task::new(Kind::First, 7), &Scope::new(&record, 2));
+    std::thread::spawn(|| spin(20 * MS)).join().unwrap();
+    let runs = runs();
+    assert_eq!(runs.get("empty").copied(), Some(PLAYED.iter().map(|(_, count)| count).sum()), "{runs:?}");
+    for name in ["empty_switch", "empty_wakeup", "empty_exit", "empty_tick"] {
+        assert!(runs.get(name).is_some_and(|count| *count > 0), "{name}: {runs:?}");
+    }
+    for name in UPROBE_PROGRAMS.iter().chain(&["sched_switch", "sched_wakeup", "sched_process_e", "sample_tick"]) {
+        assert!(!runs.contains_key(*name), "{name}: {runs:?}");
+    }
+    let view = session.collect();
+    assert_eq!((view.totals(Kind::First).count, view.0.tasks.len(), view.0.ended_requests.len()), (0, 0, 0));
+    view.lost(&[]);
     Ok(())
 }

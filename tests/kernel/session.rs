@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use profiler_common::awaits::RequestKey;
+use profiler_common::gate::{TELL_BEGIN, TELL_END};
 use profiler_common::loss::Loss;
 use profiler_common::scope::ScopeRow;
 use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
 use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
-use profiler_daemon::attach::{Attached, AwaitTables, AwaitsOf, LinkKind, Order, Probe, Rate, UprobeMulti, uprobe_multi};
+use profiler_daemon::attach::{
+    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Pace, Probe, Rate, UprobeMulti, uprobe_multi,
+};
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
 use crate::player::clock::now;
@@ -36,6 +39,7 @@ pub(crate) struct Wish {
     pub(crate) await_tables: Option<AwaitTables<'static>>,
     pub(crate) request_key: RequestKey,
     pub(crate) requests_only: bool,
+    pub(crate) handlers: Handlers,
 }
 
 impl Default for Wish {
@@ -54,6 +58,7 @@ impl Default for Wish {
             await_tables: None,
             request_key: RequestKey::NONE,
             requests_only: false,
+            handlers: Handlers::Accounting,
         }
     }
 }
@@ -71,6 +76,8 @@ impl Wish {
             type_count: KNOWN_KINDS,
             header_vtable_offset: VTABLE_OFFSET,
             rate: self.rate_hz.map(|hz| Rate { slow_hz: hz, fast_hz: hz }),
+            pace: Pace::Slow,
+            tell: TELL_BEGIN | TELL_END,
             all_requests: self.wanted.is_none(),
             sample_all: self.sample_all,
             poll_record_ns: self.poll_record_ns,
@@ -83,6 +90,7 @@ impl Wish {
             awaits: self.awaits,
             await_tables: self.await_tables,
             request_key: self.request_key,
+            handlers: self.handlers,
         })
     }
 }

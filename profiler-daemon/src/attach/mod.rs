@@ -6,6 +6,7 @@
 mod awaits;
 mod error;
 mod foreign;
+mod handlers;
 mod kernel_types;
 mod keys;
 mod log;
@@ -20,10 +21,11 @@ mod uprobes;
 
 pub use awaits::{AwaitTables, AwaitsOf};
 pub use error::AttachError;
+pub use handlers::Handlers;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
-pub use perf::{MAX_RATE_HZ, Rate};
+pub use perf::{MAX_RATE_HZ, Pace, Rate};
 pub(crate) use sys::monotonic_ns;
 pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
 pub use uprobes::{LinkKind, Probe};
@@ -64,6 +66,10 @@ pub struct Order<'a> {
     pub header_vtable_offset: u32,
     /// The sampling clock, `None` for no sampling.
     pub rate: Option<Rate>,
+    /// How that goes at first.
+    pub pace: Pace,
+    /// What the kernel side wakes us for at first (`profiler_common::gate::TELL_BEGIN` and the like).
+    pub tell: u32,
     /// Whether every request is wanted.
     pub all_requests: bool,
     /// Whether stacks are taken in every poll, on the CPU and off it.
@@ -88,6 +94,8 @@ pub struct Order<'a> {
     pub awaits: AwaitsOf,
     /// By what. `None`: by the stacks in which leaves store their wakers.
     pub await_tables: Option<AwaitTables<'a>>,
+    /// Which programs.
+    pub handlers: Handlers,
 }
 
 /// A target with the probes in.
@@ -102,6 +110,7 @@ pub struct Attached {
     log: Option<log::KernelLog>,
     gate: Gate,
     unwind: Unwind,
+    handlers: Handlers,
 }
 
 /// See [`Attached::ring`].
@@ -153,9 +162,11 @@ impl Attached {
                 await_layouts: u32::from(order.await_tables.is_some()),
                 requests_only: u32::from(order.requests_only),
                 chosen_there: u32::from(order.chosen_there),
+                tell: order.tell,
                 ..Gate::SHUT
             },
             unwind: Unwind::default(),
+            handlers: order.handlers,
         };
         attached.write_gate()?;
         for id in order.wanted {
@@ -164,12 +175,10 @@ impl Attached {
         for trace in order.wanted_traces {
             attached.want_as(trace, WANTED_TRACE)?;
         }
-        attach_scheduler(&mut attached.ebpf)?;
+        attach_scheduler(&mut attached.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
-            // Where nothing but wanted requests is seen, there is nothing to be sampled while none is in flight.
-            let rest = order.requests_only && !order.all_requests;
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, rate, rest)?);
-            attached.gate.sample_period_ns = rate.period_ns(rest);
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, order.pace)?);
+            attached.gate.sample_period_ns = rate.period_ns(order.pace);
             attached.write_gate()?;
         }
         attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
@@ -236,11 +245,13 @@ impl Attached {
         self.write_gate()
     }
 
-    /// Lets the sampling clock tick at its fast rate, or at its slow one again. Nothing happens where it does already.
-    pub fn sample_fast(&mut self, fast: bool) -> Result<(), AttachError> {
-        let Some(samplers) = &mut self.samplers else { return Ok(()) };
-        if let Some(period_ns) = samplers.set(fast)? {
-            self.gate.sample_period_ns = period_ns;
+    /// Lets the sampling clock go at this pace, and the kernel side wake us for this (`profiler_common::gate::TELL_BEGIN` and the like).
+    /// Nothing happens where it is so already.
+    pub fn pace(&mut self, pace: Pace, tell: u32) -> Result<(), AttachError> {
+        let period_ns = self.samplers.as_mut().map(|samplers| samplers.set(pace)).transpose()?.flatten();
+        if period_ns.is_some() || tell != self.gate.tell {
+            self.gate.sample_period_ns = period_ns.unwrap_or(self.gate.sample_period_ns);
+            self.gate.tell = tell;
             self.write_gate()?;
         }
         Ok(())
@@ -287,7 +298,8 @@ impl Attached {
 
     /// How often the kernel skipped a program of ours because one was already running on that CPU.
     pub fn recursion_misses(&self) -> u64 {
-        let scheduler = SCHEDULER.iter().filter_map(|(name, _)| self.ebpf.program(name)?.fd().ok());
+        let scheduler = self.handlers.scheduler();
+        let scheduler = scheduler.iter().filter_map(|at| self.ebpf.program(at.program)?.fd().ok());
         let own = scheduler.map(|fd| sys::recursion_misses(std::os::fd::AsFd::as_fd(fd))).sum::<u64>();
         own + self.uprobes.as_ref().map_or(0, Uprobes::recursion_misses)
     }
@@ -352,17 +364,13 @@ fn fill_types(ebpf: &mut Ebpf, types: &[(u64, TypeRow)]) -> Result<(), AttachErr
     Ok(())
 }
 
-/// The scheduler's programs and their tracepoints.
-const SCHEDULER: [(&str, &str); 3] =
-    [("sched_switch", "sched_switch"), ("sched_wakeup", "sched_wakeup"), ("sched_process_exit", "sched_process_exit")];
-
-fn attach_scheduler(ebpf: &mut Ebpf) -> Result<(), AttachError> {
+fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers) -> Result<(), AttachError> {
     let btf = Btf::from_sys_fs().map_err(AttachError::KernelTypes)?;
-    for (name, tracepoint) in SCHEDULER {
-        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
-        let failed = |source| AttachError::Program { program: name, source };
+    for at in handlers.scheduler() {
+        let program = ebpf.program_mut(at.program).ok_or(AttachError::NoProgram { program: at.program })?;
+        let failed = |source| AttachError::Program { program: at.program, source };
         let program: &mut BtfTracePoint = program.try_into().map_err(failed)?;
-        program.load(tracepoint, &btf).map_err(failed)?;
+        program.load(at.tracepoint, &btf).map_err(failed)?;
         let _: aya::programs::tp_btf::BtfTracePointLinkId = program.attach().map_err(failed)?;
     }
     Ok(())

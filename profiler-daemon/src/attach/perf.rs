@@ -17,31 +17,38 @@ pub const MAX_RATE_HZ: u32 = 4000;
 /// How often the sampling clock ticks on each CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Always.
+    /// While there is little to be seen.
     pub slow_hz: u32,
-    /// While a wanted request is in flight.
+    /// While something is to be seen that was asked for.
     pub fast_hz: u32,
 }
 
 impl Rate {
-    /// Time between two ticks (ns).
+    /// Time between two ticks (ns); at rest that of the slow clock, which is what it begins with.
     #[must_use]
-    pub fn period_ns(self, fast: bool) -> u64 {
-        let hz = if fast { self.fast_hz } else { self.slow_hz };
+    pub fn period_ns(self, pace: Pace) -> u64 {
+        let hz = if pace == Pace::Fast { self.fast_hz } else { self.slow_hz };
         1_000_000_000 / u64::from(hz.clamp(1, MAX_RATE_HZ))
     }
 }
 
-const PROGRAM: &str = "sample_tick";
+/// How the clock goes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Not at all: a tick costs whoever runs.
+    Rest,
+    /// At [`Rate::slow_hz`].
+    Slow,
+    /// At [`Rate::fast_hz`].
+    Fast,
+}
 
 /// The sampling clock of every CPU; it stops when dropped.
 #[derive(Debug)]
 pub(super) struct Samplers {
     clocks: Vec<Clock>,
     rate: Rate,
-    fast: bool,
-    /// The clocks stand still while they are not fast: nobody is sampled then, and a tick costs whoever runs.
-    rest: bool,
+    pace: Pace,
 }
 
 /// The clock of one CPU. The link goes before the event that it hangs on.
@@ -52,45 +59,44 @@ struct Clock {
 }
 
 impl Samplers {
-    /// Starts the slow clock on every CPU. The program itself passes over every thread but the target's: an event a thread would miss
+    /// Starts the clock of every CPU. The program itself passes over every thread but the target's: an event a thread would miss
     /// threads that start later.
-    ///
-    /// With `rest` they stand still until they are to be fast.
-    pub(super) fn start(ebpf: &mut Ebpf, rate: Rate, rest: bool) -> Result<Self, AttachError> {
+    pub(super) fn start(ebpf: &mut Ebpf, name: &'static str, rate: Rate, pace: Pace) -> Result<Self, AttachError> {
         let cpus = machine::online_cpus()?;
-        let program = ebpf.program_mut(PROGRAM).ok_or(AttachError::NoProgram { program: PROGRAM })?;
-        let failed = |source| AttachError::Program { program: PROGRAM, source };
+        let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
+        let failed = |source| AttachError::Program { program: name, source };
         let program: &mut PerfEvent = program.try_into().map_err(failed)?;
         program.load().map_err(failed)?;
         let program = program.fd().map_err(failed)?;
         let clock = |cpu| {
-            let event = open_clock(cpu, rate.period_ns(rest), rest)?;
+            let event = open_clock(cpu, rate.period_ns(pace), pace == Pace::Rest)?;
             let link = sys::link_perf_event(program.as_fd(), event.as_fd(), 0)?;
             Ok(Clock { _link: link, event })
         };
         let clocks: io::Result<Vec<Clock>> = cpus.into_iter().map(clock).collect();
-        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, fast: false, rest })
+        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, pace })
     }
 
-    /// Changes to the fast clock or back. The new period (ns) if that is a change.
-    pub(super) fn set(&mut self, fast: bool) -> Result<Option<u64>, AttachError> {
-        if fast == self.fast || self.rate.fast_hz == self.rate.slow_hz && !self.rest {
+    /// Changes the pace. The new period (ns) if that is a change.
+    pub(super) fn set(&mut self, pace: Pace) -> Result<Option<u64>, AttachError> {
+        if pace == self.pace {
             return Ok(None);
         }
-        if self.rest {
-            for clock in &self.clocks {
-                let call = if fast { PERF_EVENT_IOC_ENABLE } else { PERF_EVENT_IOC_DISABLE };
-                tell(&clock.event, call).map_err(AttachError::SamplingClock)?;
-            }
-            self.fast = fast;
-            return Ok(Some(self.rate.period_ns(true)));
-        }
-        let period_ns = self.rate.period_ns(fast);
         for clock in &self.clocks {
-            set_period(&clock.event, period_ns).map_err(AttachError::SamplingClock)?;
+            self.change(clock, pace).map_err(AttachError::SamplingClock)?;
         }
-        self.fast = fast;
-        Ok(Some(period_ns))
+        self.pace = pace;
+        Ok(Some(self.rate.period_ns(pace)))
+    }
+
+    fn change(&self, clock: &Clock, pace: Pace) -> io::Result<()> {
+        if pace == Pace::Rest {
+            return tell(&clock.event, PERF_EVENT_IOC_DISABLE);
+        }
+        if self.rate.period_ns(pace) != self.rate.period_ns(self.pace) {
+            set_period(&clock.event, self.rate.period_ns(pace))?;
+        }
+        if self.pace == Pace::Rest { tell(&clock.event, PERF_EVENT_IOC_ENABLE) } else { Ok(()) }
     }
 }
 
@@ -127,7 +133,7 @@ fn tell(event: &OwnedFd, call: libc::c_ulong) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Changes the period of a running clock; the kernel restarts it at once (kernel/events/core.c, `__perf_event_period`).
+/// Changes the period of a clock; the kernel restarts one that runs at once (kernel/events/core.c, `__perf_event_period`).
 fn set_period(event: &OwnedFd, period_ns: u64) -> io::Result<()> {
     // SAFETY: the descriptor is an event's, and the argument a word that outlives the call.
     let result = unsafe { libc::ioctl(event.as_raw_fd(), PERF_EVENT_IOC_PERIOD, &raw const period_ns) };

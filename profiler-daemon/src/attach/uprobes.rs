@@ -86,7 +86,7 @@ impl Uprobes {
     }
 
     fn multi(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
-        let program = parsed.load(name, bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
+        let program = parsed.load(order.handlers.uprobe(name), bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
         let failed = |source| AttachError::Link { program: name, sites: probes.len(), call: "BPF_LINK_CREATE", source };
         let path = sys::c_path(order.exe).map_err(failed)?;
         let offsets: Vec<u64> = probes.iter().map(|probe| probe.offset).collect();
@@ -110,7 +110,7 @@ impl Uprobes {
     }
 
     fn single(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
-        let program = parsed.load(name, 0)?;
+        let program = parsed.load(order.handlers.uprobe(name), 0)?;
         for probe in probes {
             let failed = |call| move |source| AttachError::Link { program: name, sites: 1, call, source };
             let event = perf::open_uprobe(order.exe, order.pid, probe).map_err(failed("perf_event_open"))?;
@@ -186,6 +186,7 @@ mod tests {
                 "scope_spawn",
                 "scope_task",
                 "scope_times",
+                "empty",
             ] {
                 let program = parsed.load(name, kind).unwrap_or_else(|error| panic!("{error}"));
                 assert_eq!(sys::recursion_misses(program.as_fd()), 0);

@@ -69,6 +69,8 @@ pub struct Collector {
     wakes: Latest<WakeRecord>,
     /// Requests asked for by name that have begun and not ended.
     in_flight: HashSet<u64>,
+    /// When a sample was last taken inside a wanted request (ns), 0 for never.
+    sampled_ns: u64,
     foreign: ForeignIds,
     requests: Latest<(u64, ScopeRow)>,
     /// Those that kept their own times.
@@ -97,6 +99,7 @@ impl Default for Collector {
             waits: awaits::Waits::default(),
             wakes: Latest::of(MAX_WAKES),
             in_flight: HashSet::new(),
+            sampled_ns: 0,
             foreign: ForeignIds::default(),
             requests: Latest::of(MAX_REQUESTS),
             routes: Routes::default(),
@@ -162,6 +165,9 @@ impl Collector {
             match Record::parse(&item) {
                 Some(Record::Sample(sample)) => {
                     self.foreign.sample(&sample);
+                    if sample.stack.requests.iter().any(|request| *request != 0) {
+                        self.sampled_ns = sample.stack.time_ns;
+                    }
                     self.samples.push(sample);
                 }
                 Some(Record::Foreign(record)) => self.foreign.name(&record),
@@ -239,6 +245,12 @@ impl Collector {
     #[must_use]
     pub fn is_request_in_flight(&self) -> bool {
         !self.in_flight.is_empty()
+    }
+
+    /// When a sample was last taken inside a wanted request (ns, `CLOCK_MONOTONIC`), 0 for never.
+    #[must_use]
+    pub const fn sampled_ns(&self) -> u64 {
+        self.sampled_ns
     }
 
     /// When an id of another library's was last seen (ns, `CLOCK_MONOTONIC`), 0 for never.

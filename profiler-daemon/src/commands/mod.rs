@@ -145,6 +145,11 @@ fn told_by(progress: &Progress) -> impl FnMut(Reading) {
     move |Reading { done, total }| progress.say(&format!("reading debug information, {} of {} MB", done >> 20, total >> 20))
 }
 
+/// The runtime of one recording: nobody asks it anything meanwhile, and a thread that waits for another's word wakes twice.
+fn own_thread() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+}
+
 /// The daemon's own runtime: one thread for its loop, others for what blocks.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")

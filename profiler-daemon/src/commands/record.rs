@@ -35,7 +35,7 @@ fn profile(
         command::Subject::AllTasks => Subject::AllTasks,
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
-    let runtime = super::runtime()?;
+    let runtime = super::own_thread()?;
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
@@ -49,6 +49,7 @@ fn profile(
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
             routes: Vec::new(),
+            handlers: profiler_daemon::attach::Handlers::Accounting,
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

@@ -45,6 +45,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
             routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
+            handlers: profiler_daemon::attach::Handlers::Accounting,
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

@@ -9,6 +9,7 @@ mod foreign;
 mod keys;
 mod look;
 mod mode;
+mod pace;
 mod probes;
 mod record;
 mod render;
@@ -41,12 +42,13 @@ use std::time::Duration;
 
 use foreign::Foreign;
 use mode::ModeChosen;
+use pace::{Pacing, Seen};
 use snapshot::Snapshots;
 use table::Table;
 use times::Keeping;
 use unwind::Unwinding;
 
-use crate::attach::{Attached, AwaitsOf, monotonic_ns};
+use crate::attach::{Attached, AwaitsOf, Pace, monotonic_ns};
 use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -76,6 +78,8 @@ pub struct Session {
     asks_tokens: bool,
     /// Ticks of the loop so far.
     ticks: u32,
+    /// How fast the sampling clock ticks.
+    pacing: Pacing,
     /// Tokens met, when it was last looked: a target that has ended tells nothing any more.
     tokens: Option<Tokens>,
     /// Whether requests keep their own times.
@@ -153,7 +157,14 @@ impl Session {
             self.tokens = self.table.as_ref().and_then(Table::tokens).or(self.tokens);
         }
         if !self.closed {
-            self.attached.sample_fast(self.collector.is_request_in_flight() || self.is_foreign_near())?;
+            let seen = Seen {
+                now_ns: monotonic_ns(),
+                in_flight: self.collector.is_request_in_flight() || self.is_foreign_near(),
+                sampled_ns: self.collector.sampled_ns(),
+                awaits_end: self.count.enough != Enough::Never && !self.has_what_was_asked(),
+            };
+            let (pace, tell) = self.pacing.look(&seen);
+            self.attached.pace(pace, tell)?;
             self.keeping.begin(&mut self.attached, self.table.as_mut())?;
             if self.mode.mode != Mode::Times {
                 self.follow_mappings()?;
@@ -169,11 +180,16 @@ impl Session {
         Ok(())
     }
 
-    /// Whether there is something to do at the next tick of the loop: while only wanted requests are seen and none is in flight, the ring buffer
-    /// itself says when one begins, and every look takes a CPU from somebody.
+    /// Whether there is something to do at the next tick of the loop: while only wanted requests are seen, every look takes a CPU from somebody,
+    /// and what will not wait is said by the ring buffer itself.
     pub(crate) fn is_due(&mut self) -> bool {
         self.ticks = self.ticks.wrapping_add(1);
-        self.mode.mode != Mode::Request || self.collector.is_request_in_flight() || self.ticks.is_multiple_of(IDLE_TICKS)
+        self.mode.mode != Mode::Request
+            || self.ticks.is_multiple_of(match self.pacing.pace() {
+                Pace::Fast => 1,
+                Pace::Slow => SLOW_TICKS,
+                Pace::Rest => IDLE_TICKS,
+            })
     }
 
     /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
@@ -382,7 +398,9 @@ impl Naming {
     }
 }
 
-/// How many ticks are passed over while nothing is in flight.
+/// Of how many ticks one is used while the sampling clock is slow. Slow ones leave few records.
+const SLOW_TICKS: u32 = 4;
+/// The same while nothing is in flight.
 const IDLE_TICKS: u32 = 10;
 
 /// How often the ring buffer is drained. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.

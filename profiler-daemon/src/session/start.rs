@@ -13,11 +13,12 @@ use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
+use super::pace::Pacing;
 use super::table::Table;
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, LinkKind, MAX_RATE_HZ, Order, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
@@ -87,6 +88,8 @@ pub struct Manner {
     pub follow_spawns: bool,
     /// Beginnings of request ids that are a route each, where requests are folded by route.
     pub routes: Vec<Vec<u8>>,
+    /// Which programs are attached: empty ones show a benchmark its floor.
+    pub handlers: Handlers,
 }
 
 /// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
@@ -178,6 +181,7 @@ impl Parts {
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
             ticks: 0,
+            pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
             count: Count { ended: 0, enough: Enough::of(subject) },
@@ -239,6 +243,7 @@ fn attach_to(
     let (wanted, wanted_traces) = subject.named(key.as_ref())?;
     let every_poll = matches!(subject, Subject::AllTasks);
     let rate = manner.rate(subject, mode.mode);
+    let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
@@ -249,6 +254,8 @@ fn attach_to(
         type_count: u32::try_from(types.len()).unwrap_or(u32::MAX),
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
+        pace: pacing.pace(),
+        tell: pacing.first_tell(Enough::of(subject) != Enough::Never),
         all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
@@ -266,6 +273,7 @@ fn attach_to(
             edges: &layouts.edges,
             entries: &await_entries,
         }),
+        handlers: manner.handlers,
     })?;
     foreign.iter().try_for_each(|foreign| attached.set_foreign(foreign.slots()))?;
     let mut unwinding = Unwinding::default();
@@ -412,8 +420,8 @@ fn setting(
                 },
             })
             .collect(),
-        sample_period_ns: Some(rate.period_ns(false)),
-        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(true)),
+        sample_period_ns: Some(rate.period_ns(Pace::Slow)),
+        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(Pace::Fast)),
         every_poll,
         poll_record_ns,
         unwind_tables,
