@@ -4,6 +4,7 @@ mod chore;
 mod demo;
 mod kernel;
 mod machine;
+mod reach;
 mod testing;
 mod tidy;
 mod verbs;
@@ -25,6 +26,7 @@ enum Verb {
     BuildEbpf(verbs::build_ebpf::Arguments),
     Demo(verbs::demo::Arguments),
     Lint(verbs::lint::Arguments),
+    Matrix(verbs::matrix::Arguments),
     Test(verbs::test::Arguments),
     Tidy(verbs::tidy::Arguments),
     Vm(verbs::vm::Arguments),
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Verb::BuildEbpf(arguments) => verbs::build_ebpf::run(&arguments),
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
+        Verb::Matrix(arguments) => verbs::matrix::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),
         Verb::Tidy(verbs::tidy::Arguments {}) => verbs::tidy::run(&known_verbs()),
         Verb::Vm(arguments) => verbs::vm::run(&arguments),

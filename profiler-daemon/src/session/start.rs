@@ -21,7 +21,7 @@ use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, tas
 use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
-use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
+use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect_with};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
@@ -214,10 +214,11 @@ fn attach_to(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parts, SessionError> {
     let program = target.program()?;
-    let inspection = inspect(program.bytes())?;
+    let modules = modules_of(target.pid())?;
+    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
+    let inspection = inspect_with(program.bytes(), || debug().0)?;
     let by_key = manner.request_key.is_some();
     let seccomp = target.seccomp()?.filtered > 0;
-    let modules = modules_of(target.pid())?;
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
@@ -227,7 +228,6 @@ fn attach_to(
         return Err(SessionError::NoAnnotation);
     }
     let times = mode.mode == Mode::Times;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
     let awaits = if manner.no_awaits && !by_key || times {
         AwaitSight::default()
     } else {

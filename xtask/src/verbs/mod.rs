@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
 pub(crate) mod lint;
+pub(crate) mod matrix;
 pub(crate) mod test;
 pub(crate) mod tidy;
 pub(crate) mod vm;

@@ -139,7 +139,9 @@ impl Collector<'_, '_> {
         let Some(file_offset) = self.image.file_offset(spot.at) else {
             return;
         };
-        self.sites.entry((role, spot.at)).or_insert(Site {
+        // What several types reach is no single one's, and the kernel side refuses tasks of others there.
+        let shared = |known: &mut Site| known.task_type = known.task_type.filter(|of| Some(*of) == task_type);
+        self.sites.entry((role, spot.at)).and_modify(shared).or_insert(Site {
             role,
             vaddr: spot.at,
             file_offset,
