@@ -72,6 +72,13 @@ impl Gate {
         padding: 0,
     };
 
+    /// Whether the window has been opened and not been closed: whoever closes it writes when.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.close_ns == u64::MAX
+    }
+
     /// Whether an event at `now_ns` counts.
     #[inline(always)]
     #[must_use]

@@ -38,8 +38,8 @@ layouts! {
     crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, timed, off, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
-        wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, waker_stack, keyed,
-        key_hash, spawner, parent,
+        wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, last_stack, keyed,
+        key_hash, spawner, parent, id_offset, padding,
     }
     crate::scope::ScopeRow {
         sequence, flags, id_len, task_type, id, task, task_id, trace_id, tid, await_root, first_ns, last_ns, first_wake_ns, off_at_enter, states,

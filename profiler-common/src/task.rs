@@ -86,8 +86,9 @@ pub struct TaskRow {
     pub await_root: u32,
     /// Where it waits since its last poll's end.
     pub awaiting: Awaiting,
-    /// Id of the stack in which a leaf last stored its waker, 0 for none.
-    pub waker_stack: u64,
+    /// With layouts the id of the stack at which it was last found waiting: that one is kept already. Without, of the stack in which a leaf
+    /// last stored its waker. 0 for none.
+    pub last_stack: u64,
     /// The request (scope sequence number) that the key's value in its memory names, 0 for none. Equal to `request` where the value is that
     /// of the request that spawned it.
     pub keyed: u64,
@@ -97,6 +98,10 @@ pub struct TaskRow {
     pub spawner: u64,
     /// Id of the task that was being polled on the thread that spawned it, 0 for none.
     pub parent: u64,
+    /// Where the id stands behind the header's address (bytes), 0 where this Tokio version has none.
+    pub id_offset: u32,
+    /// Keeps the row a multiple of 8 bytes; always 0.
+    pub padding: u32,
 }
 
 /// What a poll's start found.
@@ -134,11 +139,13 @@ impl TaskRow {
         generation: 0,
         await_root: 0,
         awaiting: Awaiting::NOWHERE,
-        waker_stack: 0,
+        last_stack: 0,
         keyed: 0,
         key_hash: 0,
         spawner: 0,
         parent: 0,
+        id_offset: 0,
+        padding: 0,
     };
 
     /// The row of a task seen being spawned at `now_ns`: ready at once.
@@ -228,6 +235,15 @@ impl TaskRow {
         self.flags = self.flags & !POLLED | if notified { READY } else { 0 };
         self.last_ns = now_ns;
         backwards
+    }
+
+    /// Its poll is about to end, and it waits there.
+    #[inline(always)]
+    pub fn awaits(&mut self, awaiting: Awaiting) {
+        self.awaiting = awaiting;
+        if awaiting.stack != 0 {
+            self.last_stack = awaiting.stack;
+        }
     }
 
     /// The idle site was reached again for a poll that has ended already (a retry of the exchange): only the notice can be new.

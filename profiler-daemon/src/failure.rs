@@ -106,6 +106,7 @@ fn of_session(error: &SessionError) -> Exit {
         SessionError::Plan(_) | SessionError::UnknownAnnotationProbe { .. } | SessionError::AnnotationArgument { .. } => {
             Exit::SitesNotFound
         }
+        SessionError::TableClosed { .. } => Exit::NoPrivileges,
         SessionError::Attach(error) => of_attach(error),
         SessionError::DiedDuringAttach { .. } => Exit::TargetDied,
         SessionError::NoAnnotation | SessionError::NeedsRequestMode { .. } => Exit::NotAnnotated,
@@ -179,7 +180,10 @@ const fn of_listen(error: &ListenError) -> Exit {
     match error {
         ListenError::InUse(_) => Exit::SocketInUse,
         ListenError::Address(error) => of_address(error),
-        ListenError::NotASocket(_) | ListenError::UnsafeFolder { .. } | ListenError::System { .. } => Exit::SocketUnusable,
+        ListenError::NotASocket(_)
+        | ListenError::OpenFolder(_)
+        | ListenError::UnsafeFolder { .. }
+        | ListenError::System { .. } => Exit::SocketUnusable,
     }
 }
 
@@ -197,6 +201,7 @@ const fn of_client(error: &ClientError) -> Exit {
         ClientError::NoDaemon { .. } => Exit::NoDaemon,
         ClientError::NoAccess { .. } | ClientError::Refused { code: Code::Denied, .. } => Exit::NoPrivileges,
         ClientError::Refused { code: Code::NotFound, .. } => Exit::NotFound,
+        ClientError::Stranger { .. } => Exit::SocketUnusable,
         ClientError::Refused { .. }
         | ClientError::Connection { .. }
         | ClientError::Protocol { .. }
@@ -230,7 +235,7 @@ fn of_output(error: &OutputError) -> Exit {
     match error {
         // `profiler-daemon tasks | head`: the reader has seen enough.
         OutputError::Write { path: None, source } if source.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-        OutputError::Open { .. } | OutputError::Write { .. } => Exit::Output,
+        OutputError::Open { .. } | OutputError::Planted { .. } | OutputError::Write { .. } => Exit::Output,
     }
 }
 

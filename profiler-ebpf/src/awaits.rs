@@ -90,6 +90,9 @@ pub fn own(tid: u32) -> Option<&'static mut AwaitWalk> {
 /// The walk of this thread, made now if it has none.
 #[inline(always)]
 fn own_or_new(tid: u32) -> Option<&'static mut AwaitWalk> {
+    if let Some(walk) = own(tid) {
+        return Some(walk);
+    }
     prepare(tid);
     own(tid)
 }
@@ -122,45 +125,57 @@ pub fn begin(tid: u32) -> Option<&'static mut AwaitWalk> {
     Some(walk)
 }
 
-/// Walks from `root` (a node's place and 1) at `address`. What was met is in the walk of this thread.
+/// What the body of the loop is given. It lies on the stack of the program, from where the verifier follows the pointer into the body
+/// (tools/testing/selftests/bpf/progs/strobemeta.h does the same): no step has to look the walk up.
+struct Under {
+    walk: *mut AwaitWalk,
+}
+
+/// One walk in so many is timed, and counts for all of them: reading the clock twice takes as long as some steps do.
+const TIMED: u64 = 16;
+
+/// Walks from `root` (a node's place and 1) at `address`. What was met is in the walk of this thread, which is given back.
 ///
 /// A function of its own: it is called at starts of polls, and at the ends of polls of tasks and of scopes, and has a loop.
 #[inline(never)]
-pub fn go(tid: u32, address: u64, root: u32) -> u32 {
-    let started_ns = threads::now_ns();
-    let Some(begun) = own_or_new(tid) else { return 0 };
-    begun.key = keys::local();
+pub fn go(tid: u32, address: u64, root: u32) -> Option<&'static mut AwaitWalk> {
+    let totals = AWAIT_TOTALS.get_ptr_mut(0)?;
+    // SAFETY: a live map value; another handler on this CPU may change it, and then another walk is timed.
+    let timed = unsafe { (*totals).walks } & (TIMED - 1) == 0;
+    let started_ns = if timed { threads::now_ns() } else { 0 };
+    let walk = own_or_new(tid)?;
+    walk.key = keys::local();
     if root == 0 {
-        begun.begin_cut(AwaitEnd::NoLayout);
+        walk.begin_cut(AwaitEnd::NoLayout);
     } else {
-        begun.begin(address, root - 1);
-        let mut context = tid;
+        walk.begin(address, root - 1);
+        let mut context = Under { walk };
         // SAFETY: the body is a function of this object, and the context lives until it has ended.
         unsafe { bpf_loop(AWAIT_STEPS + 1, step as *mut c_void, (&raw mut context).cast(), 0) };
     }
-    let Some(walk) = own(tid) else { return 0 };
-    let len = walk.kept.len;
-    if let Some(totals) = AWAIT_TOTALS.get_ptr_mut(0) {
-        // SAFETY: a live map value. Atomic although the map is per CPU: a handler can be preempted by another's.
-        unsafe {
-            add(&raw mut (*totals).walks, 1);
-            add(&raw mut (*totals).steps, u64::from(walk.steps));
-            add(&raw mut (*totals).words, u64::from(walk.kept.len));
-            add(&raw mut (*totals).walk_ns, threads::now_ns() - started_ns);
-            let end = walk.kept.end as usize & (profiler_common::awaits::end::AWAIT_ENDS - 1);
-            add(&raw mut (*totals).ends[end], 1);
+    // SAFETY: a live map value. Atomic although the map is per CPU: a handler can be preempted by another's.
+    unsafe {
+        add(&raw mut (*totals).walks, 1);
+        add(&raw mut (*totals).steps, u64::from(walk.steps));
+        add(&raw mut (*totals).words, u64::from(walk.kept.len));
+        if started_ns != 0 {
+            add(&raw mut (*totals).walk_ns, TIMED * (threads::now_ns() - started_ns));
         }
+        let end = walk.kept.end as usize & (profiler_common::awaits::end::AWAIT_ENDS - 1);
+        add(&raw mut (*totals).ends[end], 1);
     }
-    len
+    Some(walk)
 }
 
-/// Walks as [`go`] does, keeps the stack, and says where the future waits.
+/// Walks as [`go`] does, keeps the stack unless it is the one of id `last`, which is kept, and says where the future waits.
 #[inline(always)]
-pub fn walk(tid: u32, address: u64, root: u32) -> u64 {
-    if go(tid, address, root) == 0 {
-        return 0;
+pub fn walk(tid: u32, address: u64, root: u32, last: u64) -> Awaiting {
+    let Some(walk) = go(tid, address, root) else { return Awaiting::NOWHERE };
+    if walk.kept.len == 0 {
+        return Awaiting::NOWHERE;
     }
-    own(tid).map_or(0, |walk| keep(walk))
+    let stack = if walk.id == last { last } else { keep(walk) };
+    Awaiting { stack, task: if stack == 0 || walk.awaited == 0 { 0 } else { task_id(walk.awaited) } }
 }
 
 /// Whether the stack of this id is kept.
@@ -197,19 +212,9 @@ pub fn keep(walk: &AwaitWalk) -> u64 {
 
 /// One step of the walk of the thread that `context` names. 1 ends the loop.
 extern "C" fn step(_index: u64, context: *mut c_void) -> i64 {
-    // SAFETY: what `walk` handed over.
-    let tid = unsafe { *context.cast::<u32>() };
-    let Some(walk) = own(tid) else { return 1 };
+    // SAFETY: what `go` handed over, which does not touch the walk while the loop runs.
+    let walk = unsafe { &mut *(*context.cast::<Under>()).walk };
     i64::from(walk.step(&Layouts, &User) == Step::Done)
-}
-
-/// Id of the task that the last walk of this thread met first, 0 for none.
-#[inline(always)]
-fn awaited(tid: u32) -> u64 {
-    match own(tid) {
-        Some(walk) if walk.awaited != 0 => task_id(walk.awaited),
-        _ => 0,
-    }
 }
 
 /// Whether the awaits of a task that belongs to `request` (0: to none) are walked.
@@ -225,10 +230,9 @@ pub fn of_task(gate: &Gate, tid: u32, address: u64, row: &TaskRow) -> Awaiting {
         return Awaiting::NOWHERE;
     }
     if gate.await_layouts == 0 {
-        return Awaiting { stack: row.waker_stack, task: 0 };
+        return Awaiting { stack: row.last_stack, task: 0 };
     }
-    let stack = walk(tid, address, row.await_root);
-    Awaiting { stack, task: if stack == 0 { 0 } else { awaited(tid) } }
+    walk(tid, address, row.await_root, row.last_stack)
 }
 
 /// Where the scope of `row` waits, which is being left; `waker_stack` is its task's.
@@ -240,8 +244,7 @@ pub fn of_scope(gate: &Gate, tid: u32, row: &ScopeRow, waker_stack: u64) -> Awai
     if gate.await_layouts == 0 {
         return Awaiting { stack: waker_stack, task: 0 };
     }
-    let stack = walk(tid, row.future, row.await_root);
-    Awaiting { stack, task: if stack == 0 { 0 } else { awaited(tid) } }
+    walk(tid, row.future, row.await_root, 0)
 }
 
 /// A wait of the task of `row` has ended.
@@ -290,11 +293,12 @@ pub fn waited_scope(sequence: u64, row: &ScopeRow, awaiting: &Awaiting, gap: &Ga
 #[inline(always)]
 fn add_to_type(task_type: u32, stack: u64, gap: &Gap) {
     let key = AwaitKey { stack, task_type, padding: 0 };
-    if AWAIT_SUMS.get_ptr_mut(key).is_none() {
+    let known = AWAIT_SUMS.get_ptr_mut(key).or_else(|| {
         // Another CPU may have made it meanwhile: then this changes nothing.
         let _ = AWAIT_SUMS.insert(key, &NEW_AWAIT_SUM, u64::from(BPF_NOEXIST));
-    }
-    let Some(sum) = AWAIT_SUMS.get_ptr_mut(key) else {
+        AWAIT_SUMS.get_ptr_mut(key)
+    });
+    let Some(sum) = known else {
         lose(Loss::AwaitSumsFull);
         return;
     };

@@ -70,7 +70,7 @@ pub fn spawn(hit: &Hit) {
 #[inline(always)]
 pub fn task(hit: &Hit) {
     let (sequence, handle) = (hit.first(), hit.second());
-    if threads::gate(threads::now_ns()).is_none() {
+    if threads::open_gate().is_none() {
         return;
     }
     let Some(header) = read_user::<u64>(handle) else {
@@ -136,7 +136,7 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
     };
     lose_many(Loss::StaleFrame, closed.inside);
     let awaiting = awaits::of_task(gate, tid, row.vtable, row);
-    writing(row, |row| row.awaiting = awaiting);
+    writing(row, |row| row.awaits(awaiting));
     poll::end(row, &closed.frame, gate, snapshot, false);
 }
 

@@ -95,7 +95,7 @@ pub fn at_start(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, started:
     }
     confirm(row);
     if row.polls == 1 || started.end_unseen {
-        awaits::go(tid, address, row.await_root);
+        let _ = awaits::go(tid, address, row.await_root);
         let hash = look(tid, row.key_hash);
         if hash != row.key_hash {
             leave(gate, row, &at_poll_start(row));

@@ -167,7 +167,7 @@ pub fn scope_times(ctx: ProbeContext) -> u32 {
 /// A CPU goes from one thread to another: `(bool preempt, prev, next, unsigned prev_state)`, include/trace/events/sched.h since 5.18.
 #[btf_tracepoint(function = "sched_switch")]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    sched::switch(ctx.arg::<u64>(0) & 1 != 0, ctx.arg(2), ctx.arg::<u64>(3) & 0xffff_ffff);
+    sched::switch(ctx.arg::<u64>(0) & 1 != 0, ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) & 0xffff_ffff);
     0
 }
 

@@ -40,6 +40,14 @@ pub fn read_user<T: Copy>(address: u64) -> Option<T> {
     Some(unsafe { value.assume_init() })
 }
 
+/// Reads half a word of a `task_struct` that a tracepoint has handed over, `offset` bytes behind its start: a plain load. The verifier knows
+/// such pointers' types and checks the offset, which stands in the read-only section (kernel/bpf/verifier.c, `check_ptr_to_btf_access`).
+#[inline(always)]
+pub fn read_task(task: *const c_void, offset: u32) -> u32 {
+    // SAFETY: the verifier has seen to it that a field of this size lies there. Volatile: other CPUs may be writing it.
+    unsafe { core::ptr::read_volatile(task.wrapping_byte_add(offset as usize).cast::<u32>()) }
+}
+
 /// Reads a value of the kernel `offset` bytes behind `base`.
 #[inline(always)]
 pub fn read_kernel<T: Copy>(base: *const c_void, offset: u32) -> Option<T> {

@@ -16,7 +16,7 @@ use crate::maps::TASKS;
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{claimed, writing};
-use crate::tasks::{finish, read_header, task_row};
+use crate::tasks::{finish, polled_before, read_header, task_row};
 use crate::{awaits, keys, spans, threads};
 
 /// A task's poll starts.
@@ -25,8 +25,9 @@ pub fn start(hit: &Hit) {
     let address = hit.first();
     let sp = hit.entry_stack_pointer();
     let (tid, _) = threads::current();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
-    let Some(thread) = threads::row(hit, tid) else { return };
+    let Some(gate) = threads::open_gate() else { return };
+    let Some(thread) = threads::row_within(gate, hit, tid) else { return };
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     let stale = thread.frames.drop_stale(sp.wrapping_sub(1));
     lose_many(Loss::StaleFrame, stale);
     if let Some(top) = thread.frames.top()
@@ -37,17 +38,22 @@ pub fn start(hit: &Hit) {
         }
         lose_many(Loss::StaleFrame, thread.frames.drop_stale(sp));
     }
-    let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
-    let of_site = site::task_type(hit.cookie);
-    if of_site != NO_TYPE && of_site != header.task_type {
-        // The site was found by one vtable, and what reaches it has another: it is no poll of that type, so nothing here may be believed.
-        lose(Loss::VtableMismatch);
-        return;
-    }
-    let snapshot = threads::snapshot(thread);
-    let Some(row) = task_row(&header, snapshot.now_ns) else { return };
-    let Some(started) = open(&gate, row, &snapshot, tid) else { return };
-    let request = keys::at_start(&gate, tid, address, row, &started);
+    let row = match polled_before(address) {
+        Some(row) => row,
+        None => {
+            let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
+            let of_site = site::task_type(hit.cookie);
+            if of_site != NO_TYPE && of_site != header.task_type {
+                // The site was found by one vtable, and a task that is new to it has another: it is no poll of that type.
+                lose(Loss::VtableMismatch);
+                return;
+            }
+            let Some(row) = task_row(&header, snapshot.now_ns) else { return };
+            row
+        }
+    };
+    let Some(started) = open(gate, row, &snapshot, tid) else { return };
+    let request = keys::at_start(gate, tid, address, row, &started);
     let frame = PollFrame { generation: row.generation, request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
         lose(Loss::FrameStackFull);
@@ -82,12 +88,12 @@ pub fn open(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot, tid: u32) -> Op
 /// How often a poll's start tries while the late end of the poll before is being written: that takes some 100 ns.
 const CLAIM_TRIES: usize = 16;
 
-/// The current thread's row and its clocks, if it has one and the window is open.
+/// The row and the clocks of the current thread `tid`, if it has one and the window is open.
 #[inline(always)]
-fn here() -> Option<(Gate, &'static mut ThreadRow, Snapshot)> {
-    let gate = threads::gate(threads::now_ns())?;
-    let thread = threads::known(threads::current().0)?;
-    let snapshot = threads::snapshot(thread);
+fn here(tid: u32) -> Option<(&'static Gate, &'static mut ThreadRow, Snapshot)> {
+    let gate = threads::open_gate()?;
+    let thread = threads::known(tid)?;
+    let snapshot = threads::snapshot_within(gate, thread)?;
     Some((gate, thread, snapshot))
 }
 
@@ -95,7 +101,8 @@ fn here() -> Option<(Gate, &'static mut ThreadRow, Snapshot)> {
 #[inline(always)]
 pub fn idle(hit: &Hit) {
     let address = hit.first();
-    let Some((gate, thread, snapshot)) = here() else { return };
+    let (tid, _) = threads::current();
+    let Some((gate, thread, snapshot)) = here(tid) else { return };
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     let Some(word) = read_user::<u64>(address) else {
         lose(Loss::HeaderUnreadable);
@@ -117,12 +124,11 @@ pub fn idle(hit: &Hit) {
             lose_many(Loss::StaleFrame, closed.inside);
             // Of a poll whose end is written: a row that another poll has taken over says nothing of this one.
             if row.generation == closed.frame.generation {
-                let tid = threads::current().0;
-                let awaiting = awaits::of_task(&gate, tid, address, row);
-                writing(row, |row| row.awaiting = awaiting);
-                keys::at_end(&gate, tid, address, row, &closed.frame, &snapshot, &awaiting);
+                let awaiting = awaits::of_task(gate, tid, address, row);
+                writing(row, |row| row.awaits(awaiting));
+                keys::at_end(gate, tid, address, row, &closed.frame, &snapshot, &awaiting);
             }
-            end(row, &closed.frame, &gate, &snapshot, notified);
+            end(row, &closed.frame, gate, &snapshot, notified);
         }
         None if site::repeats(hit.cookie) && row.polls != 0 => writing(row, |row| row.on_idle_again(notified)),
         None => lose(Loss::EndWithoutStart),
@@ -146,9 +152,9 @@ pub fn end(row: &mut TaskRow, frame: &Frame, gate: &Gate, snapshot: &Snapshot, n
 #[inline(always)]
 pub fn complete(hit: &Hit) {
     let address = hit.first();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
-    let Some(thread) = threads::row(hit, threads::current().0) else { return };
-    let snapshot = threads::snapshot(thread);
+    let Some(gate) = threads::open_gate() else { return };
+    let Some(thread) = threads::row_within(gate, hit, threads::current().0) else { return };
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     let closed = thread.frames.close(FrameKind::Poll, address);
     let Some(row) = TASKS.get_ptr_mut(address) else { return };
@@ -157,11 +163,11 @@ pub fn complete(hit: &Hit) {
     if let Some(closed) = closed {
         lose_many(Loss::StaleFrame, closed.inside);
         if row.flags & task::POLLED != 0 && row.generation == closed.frame.generation {
-            spans::poll(&gate, &closed.frame, row, &snapshot);
+            spans::poll(gate, &closed.frame, row, &snapshot);
             keys::last_poll(&closed.frame, row, &snapshot);
         }
     }
-    keys::at_completion(&gate, row, &snapshot);
+    keys::at_completion(gate, row, &snapshot);
     let wake_ns = row.first_wake_ns;
     let gap = Gap::open(row.last_ns, &row.states);
     // Of a task that completes in a poll there is none.
@@ -169,7 +175,7 @@ pub fn complete(hit: &Hit) {
     if writing(row, |row| row.on_end(&snapshot, wake_ns)) {
         lose(Loss::ClockBackwards);
     }
-    awaits::waited_task(&gate, row, &awaiting, &gap.closed(&row.states));
+    awaits::waited_task(gate, row, &awaiting, &gap.closed(&row.states));
     finish(address, row);
     if TASKS.remove(address).is_err() {
         lose(Loss::EndWithoutStart);
@@ -180,7 +186,7 @@ pub fn complete(hit: &Hit) {
 /// None is left where the completion of its task has closed it already.
 #[inline(always)]
 pub fn returned(hit: &Hit) {
-    let Some((gate, thread, snapshot)) = here() else { return };
+    let Some((gate, thread, snapshot)) = here(threads::current().0) else { return };
     let sp = hit.stack_pointer();
     let mut poll = None;
     for _ in 0..FRAME_DEPTH {
@@ -199,7 +205,7 @@ pub fn returned(hit: &Hit) {
     let row = unsafe { &mut *row };
     let ended = claimed(row, 1, |row| {
         (row.generation == frame.generation).then(|| {
-            spans::poll(&gate, &frame, row, &snapshot);
+            spans::poll(gate, &frame, row, &snapshot);
             row.on_poll_end(&snapshot, false)
         })
     });

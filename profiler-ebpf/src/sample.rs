@@ -15,5 +15,5 @@ pub fn take() {
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
     let Some(thread) = threads::known(tid) else { return };
-    stack::record(&Event { kind: RecordKind::Sample, tid, now_ns, reason: 0 }, thread, &gate);
+    stack::record(&Event { kind: RecordKind::Sample, tid, now_ns, reason: 0 }, thread, gate);
 }

@@ -9,33 +9,33 @@ use profiler_common::thread::OffReason;
 
 use crate::losses::lose;
 use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
-use crate::memory::read_kernel;
+use crate::memory::read_task;
 use crate::stack::{self, Event};
 use crate::{globals, threads, times};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
 fn of_target(task: *const c_void) -> Option<u32> {
-    let tgid: u32 = read_kernel(task, globals::task_tgid_offset())?;
-    if tgid != globals::target_tgid() {
-        return None;
+    if read_task(task, globals::task_tgid_offset()) == globals::target_tgid() {
+        Some(read_task(task, globals::task_pid_offset()))
+    } else {
+        None
     }
-    read_kernel(task, globals::task_pid_offset())
 }
 
-/// A CPU goes from the current thread to `next`.
+/// A CPU goes from the current thread, `prev`, to `next`. Most switches of a machine are of neither a thread of the target's nor to one: they
+/// take two loads and two comparisons, and no call.
 #[inline(always)]
-pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
+pub fn switch(preempt: bool, prev: *const c_void, next: *const c_void, prev_state: u64) {
     // The thread that leaves is still current here (kernel/sched/core.c: the tracepoint stands before `context_switch`).
-    let (tid, tgid) = threads::current();
-    let leaving = tgid == globals::target_tgid();
-    let arriving = of_target(next);
-    if !leaving && arriving.is_none() {
+    let (left, arriving) = (of_target(prev), of_target(next));
+    if left.is_none() && arriving.is_none() {
         return;
     }
+    let (leaving, tid) = (left.is_some(), left.unwrap_or(0));
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
-    let timed = if leaving { times::inside(&gate) } else { [0; TIMED_DEPTH] };
+    let timed = if leaving { times::inside(gate) } else { [0; TIMED_DEPTH] };
     if leaving && let Some(row) = times::leaving(tid, &timed) {
         // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
         let cpu_ns = threads::cpu_time();
@@ -49,7 +49,7 @@ pub fn switch(preempt: bool, next: *const c_void, prev_state: u64) {
         row.on_switch_out(now_ns, reason);
         row.cpu_ns = cpu_ns;
         let event = Event { kind: RecordKind::Off, tid, now_ns, reason: reason as u32 };
-        row.recorded_ns = if stack::record(&event, row, &gate) { now_ns } else { 0 };
+        row.recorded_ns = if stack::record(&event, row, gate) { now_ns } else { 0 };
     }
     if let Some(tid) = arriving
         && let Some(row) = threads::known(tid)

@@ -44,14 +44,14 @@ pub fn enter(hit: &Hit) {
         lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     }
     if children::is_child(sequence) {
-        children::enter(&gate, hit, tid, thread);
+        children::enter(gate, hit, tid, thread);
         return;
     }
     let mut outer = thread.frames.top().copied().unwrap_or_default();
     let row = match find(sequence) {
         Some(row) => Some(row),
-        None => begin(&gate, record, sequence, &outer).map(|row| {
-            describe(&gate, hit, row);
+        None => begin(gate, record, sequence, &outer).map(|row| {
+            describe(gate, hit, row);
             row
         }),
     };
@@ -200,7 +200,7 @@ pub fn exit(hit: &Hit) {
     let snapshot = threads::snapshot(thread);
     let pending = hit.third() == 0;
     if children::is_child(sequence) {
-        children::exit(&gate, hit, tid, thread, &snapshot);
+        children::exit(gate, hit, tid, thread, &snapshot);
         return;
     }
     let Some(closed) = thread.frames.close(FrameKind::Scope, sequence) else {
@@ -213,10 +213,10 @@ pub fn exit(hit: &Hit) {
     let mut waker_stack = 0;
     if let Some(task) = TASKS.get_ptr_mut(row.task) {
         // SAFETY: as in `begin`.
-        waker_stack = unsafe { (*task).waker_stack };
+        waker_stack = unsafe { (*task).last_stack };
     }
     // One that is done has left its awaits.
-    let awaiting = if pending { awaits::of_scope(&gate, tid, row, waker_stack) } else { Awaiting::NOWHERE };
+    let awaiting = if pending { awaits::of_scope(gate, tid, row, waker_stack) } else { Awaiting::NOWHERE };
     let backwards = writing(row, |row| {
         row.awaiting = awaiting;
         row.flags |= if pending { LEFT_PENDING } else { 0 };
@@ -233,7 +233,7 @@ pub fn end(hit: &Hit) {
     let sequence = hit.second();
     let Some(gate) = threads::gate(threads::now_ns()) else { return };
     if children::is_child(sequence) {
-        children::end(&gate, hit);
+        children::end(gate, hit);
         return;
     }
     let Some(row) = find(sequence) else { return };
@@ -243,7 +243,7 @@ pub fn end(hit: &Hit) {
     // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is gone.
     let in_one_poll = row.task != 0 && thread.frames.top().is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
     let waited = row.flags & (INSIDE | LEFT_PENDING) == LEFT_PENDING && !in_one_poll;
-    close(&gate, sequence, row, &snapshot, waited);
+    close(gate, sequence, row, &snapshot, waited);
 }
 
 /// Ends the scope of `row`, number `sequence`; `waited`: since it was last left.

@@ -12,6 +12,22 @@ use crate::memory::read_user;
 use crate::rows::{writing, written};
 use crate::{globals, keys};
 
+/// Words at a task's header that are read at once: the vtable and the id lie among them in every version of Tokio that is known.
+const HEAD_WORDS: usize = 8;
+
+/// The row of the task at `address`, if it is the one that was met there last. That is what nearly every poll finds: its type is known then,
+/// and the map of types is not asked.
+#[inline(always)]
+pub fn polled_before(address: u64) -> Option<&'static mut TaskRow> {
+    let row = find(address)?;
+    let words = read_user::<[u64; HEAD_WORDS]>(address)?;
+    let at = |offset: u32| words[(offset / 8) as usize & (HEAD_WORDS - 1)];
+    let (vtable_at, id_at) = (globals::header_vtable_offset(), row.id_offset);
+    let all_read = vtable_at < 8 * HEAD_WORDS as u32 && id_at < 8 * HEAD_WORDS as u32;
+    let id = if id_at == 0 { 0 } else { at(id_at) };
+    if all_read && at(vtable_at) == row.vtable && id == row.id { Some(row) } else { None }
+}
+
 /// What is read of a task's header.
 pub struct Header {
     /// Its address.
@@ -22,6 +38,8 @@ pub struct Header {
     pub task_type: u32,
     /// The node at which a walk of its awaits begins, and 1; 0 for none.
     pub await_root: u32,
+    /// Where the id stands behind the header's address (bytes), 0 where this version has none.
+    pub id_offset: u32,
     /// Tokio's task id, 0 where this version has none.
     pub id: u64,
 }
@@ -46,7 +64,7 @@ pub fn read_header(address: u64, unknown: Loss) -> Option<Header> {
         };
         id = read;
     }
-    Some(Header { address, vtable, task_type: known.task_type, await_root: known.await_root, id })
+    Some(Header { address, vtable, task_type: known.task_type, await_root: known.await_root, id_offset: known.id_offset, id })
 }
 
 /// The row of the task at `header`, made or made anew if the address belonged to another task.
@@ -84,6 +102,7 @@ fn describe(row: &mut TaskRow, header: &Header, now_ns: u64) {
     row.vtable = header.vtable;
     row.task_type = header.task_type;
     row.await_root = header.await_root;
+    row.id_offset = header.id_offset;
     row.found(now_ns);
 }
 

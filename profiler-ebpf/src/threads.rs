@@ -42,9 +42,15 @@ pub fn cpu_time() -> u64 {
 
 /// The gate, if an event now is let through.
 #[inline(always)]
-pub fn gate(now_ns: u64) -> Option<Gate> {
-    let gate = GATE.get(0)?;
-    if gate.admits(now_ns) { Some(*gate) } else { None }
+pub fn gate(now_ns: u64) -> Option<&'static Gate> {
+    GATE.get(0).filter(|gate| gate.admits(now_ns))
+}
+
+/// The gate, if it is open: for events whose time is not needed, and for those that learn it by their snapshot ([`snapshot_within`]). The
+/// clock is not read.
+#[inline(always)]
+pub fn open_gate() -> Option<&'static Gate> {
+    GATE.get(0).filter(|gate| gate.is_open())
 }
 
 /// The row of thread `tid`, if it has one.
@@ -52,6 +58,15 @@ pub fn gate(now_ns: u64) -> Option<Gate> {
 pub fn known(tid: u32) -> Option<&'static mut ThreadRow> {
     // SAFETY: a map value lives as long as the program runs; who writes which word is said at `ThreadRow`.
     THREADS.get_ptr_mut(tid).map(|row| unsafe { &mut *row })
+}
+
+/// As [`row`], and made only if `gate` lets an event through now.
+#[inline(always)]
+pub fn row_within(gate: &Gate, hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
+    if let Some(row) = known(tid) {
+        return Some(row);
+    }
+    if gate.admits(now_ns()) { row(hit, tid) } else { None }
 }
 
 /// The row of the current thread `tid`, made now if it has none. That happens once a thread, so it may be logged.
@@ -93,6 +108,23 @@ impl ClockSource for Own<'_> {
     fn now_ns(&mut self) -> u64 {
         now_ns()
     }
+}
+
+/// Time and clocks of the current thread, whose row is `row`, if `gate` lets an event through at that time. The clock is read once.
+#[inline(always)]
+pub fn snapshot_within(gate: &Gate, row: &mut ThreadRow) -> Option<Snapshot> {
+    // A row that says that its thread is off its CPU is mended first, and that only inside the window.
+    if row.is_off() {
+        return if gate.admits(now_ns()) { Some(snapshot(row)) } else { None };
+    }
+    let snapshot = clock::snapshot(&mut Own(row));
+    if !gate.admits(snapshot.now_ns) {
+        return None;
+    }
+    if snapshot.torn {
+        lose(Loss::SnapshotTorn);
+    }
+    Some(snapshot)
 }
 
 /// Time and clocks of the current thread, whose row is `row`.

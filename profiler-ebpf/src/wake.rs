@@ -35,14 +35,14 @@ pub fn wake(hit: &Hit) {
     };
     if before == 0 {
         // SAFETY: a map value lives as long as the program runs; what is read of it is written once.
-        spans::wake(&gate, address, unsafe { &*row }, now_ns);
+        spans::wake(gate, address, unsafe { &*row }, now_ns);
     }
 }
 
 /// A task defers its own wake until its worker has polled others: `yield_now`, or a spent coop budget.
 #[inline(always)]
 pub fn defer(hit: &Hit) {
-    if threads::gate(threads::now_ns()).is_none() {
+    if threads::open_gate().is_none() {
         return;
     }
     // `Waker` is a data pointer and a vtable pointer in an order of rustc's choice; only the first is a task's header.

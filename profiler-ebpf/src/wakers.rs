@@ -20,7 +20,7 @@ use crate::{awaits, threads, unwind};
 #[inline(always)]
 pub fn stored(hit: &Hit) {
     let header = hit.first();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    let Some(gate) = threads::open_gate() else { return };
     if gate.awaits == AWAITS_OFF || gate.await_layouts != 0 {
         return;
     }
@@ -36,11 +36,11 @@ pub fn stored(hit: &Hit) {
     let key = WakerKey { caller, depth: top.sp.wrapping_sub(cursor.sp) };
     let id = match known(&key, &cursor) {
         Some(id) => id,
-        None => walked(tid, key, cursor, top.sp, &gate),
+        None => walked(tid, key, cursor, top.sp, gate),
     };
     if let Some(task) = TASKS.get_ptr_mut(header) {
         // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
-        unsafe { (*task).waker_stack = id };
+        unsafe { (*task).last_stack = id };
     }
 }
 

@@ -15,7 +15,7 @@ use profiler_tests::recipe::Recipe;
 use profiler_tests::{Failure, Result, binaries};
 
 use crate::report::Layouts;
-use crate::{polls, stored};
+use crate::stored;
 
 /// Names programs to be measured too, with colons between them.
 const PROGRAM_VARIABLE: &str = "PROFILER_PROGRAM";
@@ -24,7 +24,7 @@ const RUNS: usize = 3;
 
 /// Builds what is measured, so that whoever measures as root need not.
 pub(crate) fn build() -> Result<()> {
-    let _: PathBuf = polls::program()?;
+    let _: PathBuf = profiler_tests::beating::program()?;
     let _: PathBuf = stored::program()?;
     let _: PathBuf = daemon()?;
     Ok(())
@@ -46,7 +46,7 @@ fn daemon() -> Result<PathBuf> {
 
 /// `quick`: of the fixture and of what is named only.
 pub(crate) fn all(quick: bool) -> Result<Vec<Layouts>> {
-    let mut programs = vec![polls::program()?];
+    let mut programs = vec![profiler_tests::beating::program()?];
     if !quick {
         programs.push(daemon()?);
     }

@@ -7,7 +7,6 @@ mod large;
 mod layouts;
 mod polls;
 mod report;
-mod spread;
 mod stored;
 mod user;
 

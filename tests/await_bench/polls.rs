@@ -1,30 +1,22 @@
 //! Polls of the chain fixture in short slices: without the profiler, and with it, by turns with the walk and without.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
-
 use chain_fixture::shapes::{ALL, Shape};
-use chain_fixture::truth::{Beaten, Event};
 use profiler_daemon::attach::AwaitsOf;
 use profiler_daemon::inspect::awaits::LoadedTable;
 use profiler_daemon::model::AwaitWalks;
 use profiler_daemon::session::{Detail, Manner, Session, SessionError, Subject};
-use profiler_tests::process::Process;
-use profiler_tests::recipe::Recipe;
-use profiler_tests::{Failure, Result, binaries};
+use profiler_tests::beating::{Beating, program};
+use profiler_tests::spread::{Spread, each};
+use profiler_tests::{Failure, Result};
 
 use crate::report;
-use crate::spread::{Spread, each};
 use crate::{stored, user};
 
-/// Longer than a slice takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
 /// Slices of each kind.
 pub(crate) const ROUNDS: usize = 24;
 const QUICK_ROUNDS: usize = 4;
 /// Polls in one: some 20 ms.
-const SLICE_POLLS: u64 = 4000;
+pub(crate) const SLICE_POLLS: u64 = 4000;
 /// Slices that are run first and not counted.
 const WARM_UP: usize = 2;
 
@@ -36,44 +28,20 @@ pub(crate) struct Polls {
     pub(crate) stored: Vec<report::Stored>,
 }
 
-/// The fixture, in release mode with full debug information; built where it is not.
-pub(crate) fn program() -> Result<PathBuf> {
-    built("chain-fixture", "full")
-}
-
-/// The fixture with so much debug information, in a folder of its own.
-pub(crate) fn built(folder: &str, debug: &'static str) -> Result<PathBuf> {
-    let recipe = Recipe {
-        packages: &["chain-fixture"],
-        files: &["chain-fixture"],
-        sources: &["tests/chain-fixture", "tests/fixture-service/src"],
-        folder: binaries::target().join("await-costs").join(folder),
-        is_release: true,
-        settings: vec![
-            ("CARGO_PROFILE_RELEASE_DEBUG", debug),
-            ("CARGO_PROFILE_RELEASE_STRIP", "none"),
-            ("CARGO_PROFILE_RELEASE_LTO", "false"),
-            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
-        ],
-    };
-    recipe.program(|_| Ok(()))
-}
-
 pub(crate) fn all(quick: bool) -> Result<Polls> {
     let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
-    let mut fixture = Fixture::start(program()?)?;
+    let mut fixture = Beating::start(program()?)?;
     let mut bare = Vec::new();
     for shape in &ALL {
         let mut slices = Vec::new();
         for round in 0..WARM_UP + rounds {
-            let beaten = fixture.beat(shape)?;
+            let beaten = fixture.beat(shape, SLICE_POLLS)?;
             slices.extend((round >= WARM_UP).then(|| each(beaten.cpu_ns, beaten.polls)));
         }
         bare.push(Spread::of(slices));
     }
     let manner = Manner::default();
-    let mut session = Session::start(fixture.process.pid(), &Subject::AllTasks, &manner, &[], &mut |_| ()).map_err(wrong)?;
+    let mut session = Session::start(fixture.pid(), &Subject::AllTasks, &manner, &[], &mut |_| ()).map_err(wrong)?;
     let table = user::table(&session)?;
     let mut shapes = Vec::new();
     for (shape, bare) in ALL.iter().zip(bare) {
@@ -96,7 +64,7 @@ enum Kind {
 
 /// One shape, by turns with the walk and without.
 fn by_turns(
-    fixture: &mut Fixture,
+    fixture: &mut Beating,
     session: &mut Session,
     table: &LoadedTable,
     shape: &Shape,
@@ -114,7 +82,7 @@ fn by_turns(
             let walking = if matches!(kind, Kind::On) { AwaitsOf::All } else { AwaitsOf::Nobody };
             session.walk_awaits(walking).map_err(wrong)?;
             let before = walks(session)?;
-            let beaten = fixture.beat(shape)?;
+            let beaten = fixture.beat(shape, SLICE_POLLS)?;
             session.tick().map_err(wrong)?;
             let seen = less(&walks(session)?, &before);
             header = beaten.header;
@@ -144,7 +112,7 @@ fn by_turns(
         words: total.words,
         cut: total.ends.keys().find(|end| *end != "whole").cloned(),
         kernel: Spread::of(kernel),
-        user: user::walk(fixture.process.pid(), table, header, words)?,
+        user: user::walk(fixture.pid(), table, header, words)?,
         bare,
         difference: differences(&on),
         error: differences(&again),
@@ -196,41 +164,4 @@ fn plus(sum: &AwaitWalks, more: &AwaitWalks) -> AwaitWalks {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` calls it")]
 pub(crate) fn wrong(error: SessionError) -> Failure {
     Failure::Wrong(vec![profiler_tests::failure::chain(&error)])
-}
-
-/// The running fixture.
-pub(crate) struct Fixture {
-    process: Process,
-}
-
-impl Fixture {
-    pub(crate) fn start(program: PathBuf) -> Result<Self> {
-        let mut process = Process::start(&mut Command::new(program))?;
-        process.stdout.wait("`ready` of the chain fixture", LIMIT, |line| {
-            matches!(serde_json::from_str(line), Ok(Event::Ready { .. })).then_some(())
-        })?;
-        Ok(Self { process })
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// One slice.
-    pub(crate) fn beat(&mut self, shape: &Shape) -> Result<Beaten> {
-        self.process.tell(&format!("beat {} {SLICE_POLLS}", shape.name))?;
-        self.process.stdout.wait("`beaten` of the chain fixture", LIMIT, |line| match serde_json::from_str(line) {
-            Ok(Event::Beaten(beaten)) => Some(beaten),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn end(mut self) -> Result<()> {
-        let status = self.process.end(LIMIT)?;
-        if status.success() {
-            return Ok(());
-        }
-        let stderr = self.process.stderr.to_end(LIMIT)?;
-        Err(Failure::Wrong(vec![format!("the chain fixture ended with {}: {stderr}", profiler_tests::process::describe(status))]))
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spread::Spread;
+use profiler_tests::spread::Spread;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]

@@ -8,10 +8,11 @@ use chain_fixture::shapes::{STORING, Shape};
 use profiler_daemon::attach::AwaitsOf;
 use profiler_daemon::session::{Manner, Session, Subject};
 use profiler_tests::Result;
+use profiler_tests::beating::{Beating, built};
+use profiler_tests::spread::{Spread, each};
 
-use crate::polls::{Fixture, built, wrong};
+use crate::polls::{SLICE_POLLS, wrong};
 use crate::report;
-use crate::spread::{Spread, each};
 
 /// Slices that are run first and not counted.
 const WARM_UP: usize = 2;
@@ -22,7 +23,7 @@ pub(crate) fn program() -> Result<PathBuf> {
 }
 
 pub(crate) fn all(rounds: usize) -> Result<Vec<report::Stored>> {
-    let mut fixture = Fixture::start(program()?)?;
+    let mut fixture = Beating::start(program()?)?;
     let bare = each_shape(&mut fixture, rounds)?;
     let left_out = Manner { no_await_wakers: true, ..Manner::default() };
     let mut session = Session::start(fixture.pid(), &Subject::AllTasks, &left_out, &[], &mut |_| ()).map_err(wrong)?;
@@ -43,12 +44,12 @@ pub(crate) fn all(rounds: usize) -> Result<Vec<report::Stored>> {
 }
 
 /// Polls of each shape, as the process is.
-fn each_shape(fixture: &mut Fixture, rounds: usize) -> Result<Vec<Spread>> {
+fn each_shape(fixture: &mut Beating, rounds: usize) -> Result<Vec<Spread>> {
     let mut spreads = Vec::new();
     for shape in &STORING {
         let mut slices = Vec::new();
         for round in 0..WARM_UP + rounds {
-            let beaten = fixture.beat(shape)?;
+            let beaten = fixture.beat(shape, SLICE_POLLS)?;
             slices.extend((round >= WARM_UP).then(|| each(beaten.cpu_ns, beaten.polls)));
         }
         spreads.push(Spread::of(slices));
@@ -57,12 +58,12 @@ fn each_shape(fixture: &mut Fixture, rounds: usize) -> Result<Vec<Spread>> {
 }
 
 /// Polls in which the probe is hit and nothing is told, and polls with the stack, by turns.
-fn by_turns(fixture: &mut Fixture, session: &mut Session, shape: &Shape, rounds: usize) -> Result<(Vec<i64>, Vec<i64>)> {
+fn by_turns(fixture: &mut Beating, session: &mut Session, shape: &Shape, rounds: usize) -> Result<(Vec<i64>, Vec<i64>)> {
     let (mut probed, mut told) = (Vec::new(), Vec::new());
     for round in 0..WARM_UP + rounds {
         for of in [AwaitsOf::Nobody, AwaitsOf::All] {
             session.walk_awaits(of).map_err(wrong)?;
-            let beaten = fixture.beat(shape)?;
+            let beaten = fixture.beat(shape, SLICE_POLLS)?;
             session.tick().map_err(wrong)?;
             if round < WARM_UP {
                 continue;

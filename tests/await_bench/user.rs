@@ -10,7 +10,7 @@ use profiler_tests::failure::chain;
 use profiler_tests::{Failure, Result};
 
 use crate::copied::Live;
-use crate::spread::{Spread, each};
+use profiler_tests::spread::{Spread, each};
 
 /// Walks that are timed together, and how often.
 const BATCH: u64 = 1000;

@@ -21,9 +21,28 @@ fn a_file_tells_what_can_be_probed() -> Result<()> {
         }
         let answer = run_to_end(["inspect", "--format", "json", &*path])?;
         assert_eq!(answer.code(), 0, "{name}: {}", answer.stderr);
-        json(&answer.stdout)?;
+        every_site_is_told(name, &table.stdout, &json(&answer.stdout)?);
     }
     Ok(())
+}
+
+/// Every planned site is in the JSON's list with what it costs and why it may be there, and has its line in the table.
+fn every_site_is_told(name: &str, table: &str, answer: &serde_json::Value) {
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let sites = list(&answer["sites"]);
+    let planned = list(&answer["plan"]["sites"]).len() + list(&answer["plan"]["scopes"]).len();
+    assert_eq!(sites.len(), planned, "{name}");
+    assert!(sites.iter().any(|site| site["event"] == "poll start") && sites.iter().any(|site| site["event"] == "scope_enter"));
+    for site in sites {
+        let is_word = |field: &str| site[field].as_str().is_some_and(|text| !text.is_empty());
+        assert!(is_word("instruction") && is_word("why") && site["emulated"].is_boolean(), "{name}: {site}");
+        let cost = |field: &str| site[field].as_u64().unwrap_or(0);
+        assert!(0 < cost("estimated_ns") && cost("estimated_ns") <= cost("plain_ns"), "{name}: {site}");
+        let address = site["address"].as_u64().map(|address| format!("{address:#x}  ")).unwrap_or_default();
+        let why = site["why"].as_str().unwrap_or_default();
+        let line = table.lines().find(|line| line.contains(&address) && line.contains(why));
+        assert!(line.is_some(), "{name}: no line of {site} in {table}");
+    }
 }
 
 /// A process is its file, seen through /proc.

@@ -10,6 +10,8 @@
 #[cfg(test)]
 mod awaits;
 #[cfg(test)]
+mod emulated;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod full;

@@ -79,6 +79,7 @@ pub(crate) fn instructions(build: &Build, inspection: &Inspection, bytes: &[u8])
             [0x70..=0x7f, ..] | [0x0f, 0x80..=0x8f, ..] => InstructionClass::ConditionalJump,
             [0xe8, ..] => InstructionClass::Call,
             [0xf0 | 0x2e | 0x3e | 0x26 | 0x36 | 0xcc, ..] => InstructionClass::Refused,
+            [0x0f, 0x1f, ..] => InstructionClass::LongNop,
             _ => InstructionClass::SingleStepped,
         };
         assert_eq!(site.class, actual, "{name}");

@@ -9,6 +9,8 @@ mod builds;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod table;
@@ -54,6 +56,8 @@ fn every_build_has_its_sites() {
 /// released, with the header, its vtable, its id and the stack pointer where inspection said.
 #[test]
 fn every_site_means_what_it_claims() {
+    // A tracer waits for any child of this process.
+    let _turn = profiler_tests::serial::turn();
     for build in builds::all() {
         let inspection = inspect(&fs::read(&build.path).unwrap()).unwrap();
         let hits = match tracer::run(&build.path, &inspection) {
@@ -68,6 +72,27 @@ fn every_site_means_what_it_claims() {
         replay::check_counts(&build.name(), &inspection, &seen);
         println!("{}: {seen:?}", build.name());
     }
+}
+
+/// Wherever a site may move to, the same events are seen there, with the same task, as at the function's entry or the exchange's load.
+#[test]
+fn moved_sites_tell_what_plain_sites_tell() -> profiler_tests::Result<()> {
+    profiler_tests::needs_root!();
+    let _turn = profiler_tests::serial::turn();
+    if profiler_daemon::attach::uprobe_multi() != profiler_daemon::attach::UprobeMulti::Works {
+        profiler_tests::skip!("this kernel has no uprobe-multi links");
+    }
+    let mut hits = 0;
+    for build in builds::all() {
+        let inspection = inspect(&fs::read(&build.path).unwrap()).unwrap();
+        let compared = differential::run(&build.name(), &build.path, &inspection)
+            .unwrap_or_else(|error| panic!("{}: {error}", build.name()));
+        let compared = compared.unwrap_or_else(|wrong| panic!("{wrong}"));
+        println!("{}: {compared:?}", build.name());
+        hits += compared.hits.values().sum::<usize>();
+    }
+    assert!(hits > 1_000, "{hits} hits were compared");
+    Ok(())
 }
 
 /// A real program, damaged: cut short, and with bytes changed where headers, tables, vtables and code are.

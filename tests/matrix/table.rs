@@ -75,6 +75,7 @@ fn class(class: InstructionClass) -> &'static str {
         InstructionClass::Push => "push",
         InstructionClass::Nop => "nop",
         InstructionClass::Nop5 => "nop5",
+        InstructionClass::LongNop => "longnop",
         InstructionClass::Jump => "jmp",
         InstructionClass::ConditionalJump => "jcc",
         InstructionClass::Call => "call",

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use libc::{c_int, pid_t, user_regs_struct};
-use profiler_daemon::inspect::{Inspection, InstructionClass, Register, Role, Site};
+use profiler_daemon::inspect::{Inspection, Register, Role, Site};
 
 /// A thread came by a site.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +170,7 @@ fn load_bias(process: pid_t, program: &Path, inspection: &Inspection) -> io::Res
 /// Whether [`emulate`] knows the instruction at the site.
 pub(crate) fn is_emulated(site: &Site, code: [u8; LONGEST]) -> bool {
     let is_stack_sub = matches!(code, [0x48, 0x83 | 0x81, 0xec, ..]);
-    is_stack_sub || site.class.is_emulated() && site.class != InstructionClass::Nop5
+    is_stack_sub || site.class.is_emulated()
 }
 
 /// What the kernel does for a probed instruction (`branch_emulate_op`, `push_emulate_op`).
@@ -276,7 +276,7 @@ fn value(registers: &user_regs_struct, register: Register) -> u64 {
     }
 }
 
-fn wait(process: pid_t) -> io::Result<(pid_t, c_int)> {
+pub(crate) fn wait(process: pid_t) -> io::Result<(pid_t, c_int)> {
     let mut status = 0;
     // SAFETY: `status` is a valid place for the status word.
     let thread = unsafe { libc::waitpid(process, &raw mut status, libc::__WALL) };
@@ -284,7 +284,7 @@ fn wait(process: pid_t) -> io::Result<(pid_t, c_int)> {
 }
 
 /// A ptrace request whose data is a number.
-fn ptrace(request: libc::c_uint, thread: pid_t, data: usize) -> io::Result<()> {
+pub(crate) fn ptrace(request: libc::c_uint, thread: pid_t, data: usize) -> io::Result<()> {
     // SAFETY: these requests read no memory of ours.
     let result = unsafe { libc::ptrace(request, thread, 0_usize, data) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

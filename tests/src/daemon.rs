@@ -132,15 +132,27 @@ impl Recording {
 pub struct Daemon {
     process: Process,
     folder: TempDir,
+    socket: PathBuf,
 }
 
 impl Daemon {
     /// Starts `run --pid PID --socket ..` with further arguments and waits until the probes are in.
     pub fn attach(pid: u32, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
+        let socket = folder.path().join("control.sock");
+        Self::attach_in(folder, socket, pid, arguments)
+    }
+
+    /// The same with its socket at `socket`.
+    pub fn attach_at(pid: u32, socket: &Path, arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
+        Self::attach_in(folder, socket.to_owned(), pid, arguments)
+    }
+
+    fn attach_in(folder: TempDir, socket: PathBuf, pid: u32, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binaries::profiler()?);
-        command.args(["run", "--pid", &pid.to_string(), "--socket"]).arg(folder.path().join("control.sock")).args(arguments);
-        let mut daemon = Self { process: Process::start(&mut command)?, folder };
+        command.args(["run", "--pid", &pid.to_string(), "--socket"]).arg(&socket).args(arguments);
+        let mut daemon = Self { process: Process::start(&mut command)?, folder, socket };
         daemon.process.stderr.wait("word of the attach", LIMIT, |line| line.contains("attached").then_some(()))?;
         Ok(daemon)
     }
@@ -148,7 +160,13 @@ impl Daemon {
     /// Its control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("control.sock")
+        self.socket.clone()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Asks it something: `ask(&["requests", "--format", "json"])`.

@@ -6,6 +6,7 @@
 
 pub mod annotation;
 pub mod awaits;
+pub mod beating;
 pub mod binaries;
 pub mod cells;
 pub mod chain;
@@ -20,9 +21,11 @@ pub mod folded;
 pub mod lines;
 pub mod process;
 pub mod recipe;
+pub mod recorder;
 pub mod report;
 pub mod serial;
 pub mod skip;
+pub mod spread;
 pub mod text;
 pub mod wire;
 

@@ -5,6 +5,7 @@ mod demo;
 mod kernel;
 mod machine;
 mod reach;
+mod supply;
 mod testing;
 mod tidy;
 mod verbs;
@@ -25,6 +26,7 @@ enum Verb {
     Bench(verbs::bench::Arguments),
     BuildEbpf(verbs::build_ebpf::Arguments),
     Demo(verbs::demo::Arguments),
+    Fuzz(verbs::fuzz::Arguments),
     Lint(verbs::lint::Arguments),
     Matrix(verbs::matrix::Arguments),
     Test(verbs::test::Arguments),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => verbs::bench::run(&arguments),
         Verb::BuildEbpf(arguments) => verbs::build_ebpf::run(&arguments),
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
+        Verb::Fuzz(arguments) => verbs::fuzz::run(&arguments),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
         Verb::Matrix(arguments) => verbs::matrix::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),

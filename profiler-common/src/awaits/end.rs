@@ -101,7 +101,7 @@ pub struct AwaitWalks {
     pub steps: u64,
     /// Words kept by them.
     pub words: u64,
-    /// Time they took (ns).
+    /// Time they took (ns), estimated: one walk in sixteen is timed.
     pub walk_ns: u64,
     /// How many ended how, by number of the [`AwaitEnd`].
     pub ends: [u64; AWAIT_ENDS],

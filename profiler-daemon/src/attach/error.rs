@@ -22,6 +22,9 @@ pub enum AttachError {
     /// The sampling clock could not be made or set.
     #[error("cannot set the sampling clock (perf_event_open, ioctl)")]
     SamplingClock(#[source] io::Error),
+    /// The kernel did not count runs of programs.
+    #[error("the kernel does not count runs of programs (BPF_ENABLE_STATS, BPF_PROG_TEST_RUN): {0}")]
+    RunStatistics(#[source] io::Error),
     /// The kernel refused the object's own type information.
     #[error("the kernel refuses the kernel side's type information (BPF_BTF_LOAD): {0}")]
     ObjectTypes(#[source] io::Error),

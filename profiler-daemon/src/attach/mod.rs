@@ -14,6 +14,7 @@ mod machine;
 mod object;
 mod perf;
 mod programs;
+mod runs;
 mod stock;
 mod sys;
 mod unwind;
@@ -26,6 +27,7 @@ pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
 pub use perf::{MAX_RATE_HZ, Pace, Rate};
+pub use runs::{ProgramRuns, RunStatistics};
 pub(crate) use sys::monotonic_ns;
 pub use unwind::{Code, LoadedRows, UnwindMemory, UnwindRows};
 pub use uprobes::{LinkKind, Probe};
@@ -205,9 +207,11 @@ impl Attached {
         Ok(self.gate.close_ns)
     }
 
-    /// Takes the probes out of the target. The maps stay readable.
+    /// Takes the probes out of the target. The maps stay readable, and what the kernel says of the programs.
     pub fn detach(&mut self) {
-        self.uprobes = None;
+        if let Some(uprobes) = &mut self.uprobes {
+            uprobes.take_out();
+        }
         self.samplers = None;
     }
 
@@ -294,14 +298,6 @@ impl Attached {
     /// What the kernel side has said since the last call.
     pub fn said(&mut self) -> Vec<String> {
         self.log.as_mut().map(log::KernelLog::take).unwrap_or_default()
-    }
-
-    /// How often the kernel skipped a program of ours because one was already running on that CPU.
-    pub fn recursion_misses(&self) -> u64 {
-        let scheduler = self.handlers.scheduler();
-        let scheduler = scheduler.iter().filter_map(|at| self.ebpf.program(at.program)?.fd().ok());
-        let own = scheduler.map(|fd| sys::recursion_misses(std::os::fd::AsFd::as_fd(fd))).sum::<u64>();
-        own + self.uprobes.as_ref().map_or(0, Uprobes::recursion_misses)
     }
 
     fn write_gate(&mut self) -> Result<(), AttachError> {

@@ -5,7 +5,7 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
-use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type};
 
 /// bpf(2) with `attr`; a non-negative result is whatever the command returns.
 fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<RawFd> {
@@ -158,8 +158,8 @@ pub(super) fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, co
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
 }
 
-/// How often the kernel skipped the program. 0 where it does not say.
-pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
+/// What the kernel says of a program. `None` where it says nothing.
+pub(super) fn program_info(program: BorrowedFd<'_>) -> Option<bpf_prog_info> {
     // SAFETY: a structure of integers.
     let mut info: bpf_prog_info = unsafe { zeroed() };
     let mut attr = empty_attr();
@@ -168,10 +168,38 @@ pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
     query.bpf_fd = program.as_raw_fd().cast_unsigned();
     query.info_len = u32::try_from(size_of::<bpf_prog_info>()).unwrap_or(0);
     query.info = std::ptr::from_mut(&mut info) as u64;
-    match bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr) {
-        Ok(_) => info.recursion_misses,
-        Err(_) => 0,
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).ok().map(|_| info)
+}
+
+/// Has the kernel count and time runs of programs until the descriptor is closed.
+pub(super) fn count_runs() -> io::Result<OwnedFd> {
+    let mut attr = empty_attr();
+    attr.enable_stats.type_ = bpf_stats_type::BPF_STATS_RUN_TIME as u32;
+    bpf_fd(bpf_cmd::BPF_ENABLE_STATS, &mut attr)
+}
+
+/// Loads a raw tracepoint's program: of these the kernel runs one on demand ([`run_once`]), whatever its tracepoint does.
+pub(super) fn load_raw_tracepoint_program(name: &CStr, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let program = unsafe { &mut attr.__bindgen_anon_3 };
+    program.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+    program.insns = instructions.as_ptr() as u64;
+    program.insn_cnt = length(instructions.len());
+    program.license = c"GPL".as_ptr() as u64;
+    for (to, letter) in program.prog_name.iter_mut().zip(name.to_bytes().iter().take(15)) {
+        *to = letter.cast_signed();
     }
+    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Runs a raw tracepoint's program once, here and now.
+pub(super) fn run_once(program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let test = unsafe { &mut attr.test };
+    test.prog_fd = program.as_raw_fd().cast_unsigned();
+    bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr).map(|_| ())
 }
 
 /// What one batch brought.

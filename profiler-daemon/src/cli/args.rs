@@ -93,6 +93,7 @@ pub enum CommandArgs {
 
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct RunArgs {
     /// Whom to profile
     #[command(flatten)]
@@ -129,6 +130,10 @@ pub struct RunArgs {
     /// task's type alone, and storing a waker costs nothing
     #[arg(long)]
     pub no_await_wakers: bool,
+    /// Count and time the runs of the kernel side's own programs, and show that with the result. While it is on, every run of every BPF program
+    /// of the machine costs two readings of a clock more
+    #[arg(long)]
+    pub stats: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -136,6 +141,7 @@ pub struct RunArgs {
 
 /// Arguments of `record`.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct RecordArgs {
     /// Whom to profile
     #[command(flatten)]
@@ -170,6 +176,10 @@ pub struct RecordArgs {
     /// task's type alone, and storing a waker costs nothing
     #[arg(long)]
     pub no_await_wakers: bool,
+    /// Count and time the runs of the kernel side's own programs, and show that with the result. While it is on, every run of every BPF program
+    /// of the machine costs two readings of a clock more
+    #[arg(long)]
+    pub stats: bool,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,

@@ -170,6 +170,8 @@ pub struct Run {
     pub no_awaits: bool,
     /// Stacks of stored wakers are left out.
     pub no_await_wakers: bool,
+    /// Runs of the kernel side's programs are counted.
+    pub stats: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -206,6 +208,8 @@ pub struct Record {
     pub no_awaits: bool,
     /// Stacks of stored wakers are left out.
     pub no_await_wakers: bool,
+    /// Runs of the kernel side's programs are counted.
+    pub stats: bool,
     /// How functions are named.
     pub names: Names,
 }
@@ -393,6 +397,7 @@ impl Run {
             rate: args.rate,
             no_awaits: args.no_awaits,
             no_await_wakers: args.no_await_wakers,
+            stats: args.stats,
             names: Names::check(args.names)?,
         })
     }
@@ -421,6 +426,7 @@ impl Record {
             rate: args.rate,
             no_awaits: args.no_awaits,
             no_await_wakers: args.no_await_wakers,
+            stats: args.stats,
             names,
         })
     }

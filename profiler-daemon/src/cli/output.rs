@@ -1,12 +1,17 @@
 //! Where a result goes, opened before the work so that a wrong path costs no recording.
 
+mod file;
+
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufWriter, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use thiserror::Error;
+
+use file::NoFile;
+pub use file::Planted;
 
 /// Where a result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,17 @@ pub enum OutputError {
         /// What the system said.
         source: io::Error,
     },
+    /// Somebody else may have put what has the name.
+    #[error("{} {}", path.display(), match planted {
+        Planted::Link => "is a symbolic link in a folder where others can write: name the file itself, or another folder",
+        Planted::File => "is another user's, or has another name too, in a folder where others can write: remove it, or name another",
+    })]
+    Planted {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        planted: Planted,
+    },
     /// The write failed.
     #[error("cannot write {}", .path.as_ref().map_or_else(|| "to standard output".to_owned(), |path| path.display().to_string()))]
     Write {
@@ -53,17 +69,17 @@ impl Output {
         let Self::File(path) = self else {
             return Ok(PendingOutput { place: Place::Stdout });
         };
-        let open_error = |source| OutputError::Open { path: path.clone(), source };
-        // `create_new` first, to know whether the file is ours to remove if nothing comes of it.
-        let (file, new) = match OpenOptions::new().write(true).create_new(true).open(path) {
-            Ok(file) => (file, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                (OpenOptions::new().write(true).open(path).map_err(open_error)?, false)
-            }
-            Err(error) => return Err(open_error(error)),
-        };
+        let (file, new) = open_file(path)?;
         Ok(PendingOutput { place: Place::File { path: path.clone(), file, remove: new } })
     }
+}
+
+/// Opens a file for a result, unless somebody else may have put what has the name. Whether it is new, and so ours to remove.
+fn open_file(path: &Path) -> Result<(File, bool), OutputError> {
+    file::open(path).map_err(|error| match error {
+        NoFile::Planted(planted) => OutputError::Planted { path: path.to_owned(), planted },
+        NoFile::System(source) => OutputError::Open { path: path.to_owned(), source },
+    })
 }
 
 /// A place that is open and not yet written. Dropped unwritten, it removes the file if it made it.
@@ -79,6 +95,26 @@ enum Place {
 }
 
 impl PendingOutput {
+    /// The folder from which the file is removed again if nothing comes of it.
+    #[must_use]
+    pub fn removed_from(&self) -> Option<PathBuf> {
+        let Place::File { path, remove: true, .. } = &self.place else { return None };
+        path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_owned())
+    }
+
+    /// The open file, as it is, emptied; `None`: standard output. It stays, whatever comes of it.
+    pub fn into_file(mut self) -> Result<Option<File>, OutputError> {
+        match &mut self.place {
+            Place::Stdout => Ok(None),
+            Place::File { path, file, remove } => {
+                let failed = |source| OutputError::Write { path: Some(path.clone()), source };
+                let own = truncate(file).and_then(|()| file.try_clone()).map_err(failed)?;
+                *remove = false;
+                Ok(Some(own))
+            }
+        }
+    }
+
     /// Writes the whole result.
     pub fn write(self, bytes: &[u8]) -> Result<(), OutputError> {
         self.write_by(|to| to.write_all(bytes))

@@ -12,9 +12,10 @@ use profiler_daemon::{
         visible,
     },
     launch::{Caller, Launched, Signals, code_of},
+    target::privileges::Later,
 };
 
-use super::signals;
+use super::{reduced::kept_for, signals};
 
 /// How long a service that was asked to end may take over it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +39,11 @@ impl Aim {
             }
             Whom::Program(program) => start(program),
         }
+    }
+
+    /// Whether there is a service of ours, which signals are sent to.
+    pub(super) const fn has_service(&self) -> bool {
+        self.service.is_some()
     }
 
     /// Done when the user wants us to leave. Signals that come for a service are the service's: it decides.
@@ -103,7 +109,12 @@ fn start(program: &Program) -> Result<Aim> {
     let caller = if program.as_root { None } else { Caller::of_sudo()? };
     let signals = Signals::catch()?;
     let service = Launched::start(&program.name, &program.arguments, caller.as_ref())?;
-    signals.hand_on(&service)?;
+    let kept = kept_for(&Later { signals_a_service: true, ..Later::default() })?;
+    let give_up = move || {
+        // As in `reduced::runtime`: it is looked at later.
+        let _ = kept.reduce_thread();
+    };
+    signals.hand_on(&service, give_up)?;
     let whose = caller.map_or_else(String::new, |caller| format!(" as {}, who called sudo (--as-root: as root)", caller.name()));
     eprintln!("started {} as process {}{}", visible(&program.name.to_string_lossy()), service.pid(), visible(&whose));
     Ok(Aim { pid: service.pid(), service: Some(service) })

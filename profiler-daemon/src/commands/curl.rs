@@ -21,10 +21,10 @@ use profiler_daemon::{
     },
     model::{RequestId as ModelId, Selection},
     session::{Choice, Manner, Recorded, Session, Subject, Tokens, record},
-    target::listener::listener,
+    target::{listener::listener, privileges::Later},
 };
 
-use super::{record as recording, signals, token};
+use super::{record as recording, reduced, signals, token};
 use crate::failure::Failure;
 use program::CurlProgram;
 
@@ -44,12 +44,14 @@ pub(super) fn run(order: Curl, streams: Streams, color: Color, verbosity: u8) ->
     let token = key.as_ref().map(|key| token::token(key, order.duration + MARGIN)).transpose()?;
     let tokens = token.is_some() || order.has_token;
     let request = Request { tokens, id: order.id.clone().map_or_else(made_up, Ok)?, pid, order };
-    let runtime = super::runtime()?;
+    let kept = reduced::kept_for(&Later { runs_a_program: true, ..Later::default() })?;
+    let runtime = reduced::runtime(kept)?;
     let (recorded, answer) = runtime.block_on(async {
         let interrupt = signals::interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
         let session = request.attach(&mut super::told_by(&progress))?;
         drop(progress);
+        kept.reduce_process()?;
         super::say_attached(&session);
         let mut sent = program.send(&request.order, &request.id, token.as_deref())?;
         let recorded = {
@@ -118,6 +120,7 @@ impl Request {
             rate: None,
             no_awaits: false,
             no_await_wakers: false,
+            stats: false,
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;

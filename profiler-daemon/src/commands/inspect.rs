@@ -7,7 +7,7 @@ use profiler_daemon::{
     cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
     inspect::Inspection,
     model::AwaitSource,
-    plan::{Children, children},
+    plan::{Children, SiteTable, children},
     session::{AwaitSummary, ForeignSight, Look, look_at_file, look_at_process},
 };
 use serde_json::json;
@@ -26,6 +26,7 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
                 "path": look.path,
                 "inspection": look.inspection,
                 "plan": look.plan,
+                "sites": SiteTable::new(&look.plan, &look.inspection).rows(),
                 "awaits": look.awaits.summary(),
                 "foreign": look.foreign,
                 "children": children(&look.inspection),
@@ -65,7 +66,9 @@ fn text(look: &Look) -> String {
         let _ = writeln!(text, "{name:<16} {value}");
     }
     text.push_str(&followed(&children(inspection)));
-    let _ = write!(text, "{}{}\n{plan}", seen_awaits(&awaits.summary()), foreign_ids(foreign));
+    let sites = SiteTable::new(plan, inspection).to_string();
+    let sites: String = sites.lines().map(|line| visible(line) + "\n").collect();
+    let _ = write!(text, "{}{}\n{plan}\n{sites}", seen_awaits(&awaits.summary()), foreign_ids(foreign));
     for note in inspection.notes.iter().map(ToString::to_string).chain(awaits.notes.iter().cloned()) {
         let _ = writeln!(text, "note: {}", visible(&note));
     }

@@ -6,6 +6,7 @@ mod curl;
 mod inspect;
 mod live;
 mod record;
+mod reduced;
 mod run;
 mod signals;
 mod system_info;
@@ -13,7 +14,7 @@ mod token;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use profiler_common::loss::Loss;
 use profiler_daemon::{
     cli::{
@@ -145,16 +146,6 @@ fn told_by(progress: &Progress) -> impl FnMut(Reading) {
     move |Reading { done, total }| progress.say(&format!("reading debug information, {} of {} MB", done >> 20, total >> 20))
 }
 
-/// The runtime of one recording: nobody asks it anything meanwhile, and a thread that waits for another's word wakes twice.
-fn own_thread() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
-}
-
-/// The daemon's own runtime: one thread for its loop, others for what blocks.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")
-}
-
 /// Tells that the probes are in, and what is missing: `attached` is what scripts wait for.
 fn say_attached(session: &Session) {
     let plan = session.plan();
@@ -253,6 +244,11 @@ const SHOWN: usize = 10;
 fn tell_losses(told: &Report, color: Color) {
     let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
+}
+
+/// What the kernel side's programs took, where that was asked for.
+fn tell_cost(told: &Report, color: Color) {
+    eprint!("{}", table::cost(told.cost.as_ref(), colours(color)));
 }
 
 const fn colours(color: Color) -> Colours {

@@ -11,7 +11,7 @@ use profiler_daemon::{
     session::{Manner, Recorded, Session, Subject, holders, record, render},
 };
 
-use super::aim::Aim;
+use super::{aim::Aim, reduced};
 use crate::failure::Failure;
 
 /// `record`.
@@ -35,7 +35,8 @@ fn profile(
         command::Subject::AllTasks => Subject::AllTasks,
         command::Subject::Requests(choice) => Subject::Requests(super::choice(choice)),
     };
-    let runtime = super::own_thread()?;
+    let kept = reduced::kept(aim, output.removed_from())?;
+    let runtime = reduced::own_thread(kept)?;
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
@@ -44,6 +45,7 @@ fn profile(
             timeline: super::format(order.shape.format).wants_timeline(),
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
+            stats: order.stats,
             request_key: order.request_key.clone(),
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
@@ -53,6 +55,7 @@ fn profile(
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
+        kept.reduce_process()?;
         super::say_attached(&session);
         aim.go()?;
         let words = format!("recording process {}", aim.pid);
@@ -157,6 +160,7 @@ pub(super) fn finish(
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
+    super::tell_cost(&told, color);
     if target_lost && !matches!(order.target, Whom::Program(_)) {
         return Err(Failure::new(Exit::TargetLost, "the process ended before the recording did; what was seen is written").into());
     }

@@ -1,5 +1,6 @@
 //! `run`: stay attached and serve, until told to leave.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use profiler_daemon::{
     session::{Manner, Session, Subject, run as serve},
 };
 
-use super::aim::Aim;
+use super::{aim::Aim, reduced};
 
 /// `run`.
 pub(super) fn run(order: &command::Run, streams: Streams, color: Color, verbosity: u8) -> Result<ExitCode> {
@@ -26,7 +27,8 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         command::Wanted::AllRequests => Subject::AllRequests,
         command::Wanted::Only(choice) => Subject::Requests(super::choice(choice)),
     };
-    let runtime = super::runtime()?;
+    let kept = reduced::kept(aim, socket_folder(order.socket.as_deref()))?;
+    let runtime = reduced::runtime(kept)?;
     let ended = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         // Before anything touches the target: two daemons on one target would each pay, and answer half.
@@ -40,6 +42,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             timeline: false,
             no_awaits: order.no_awaits,
             no_await_wakers: order.no_await_wakers,
+            stats: order.stats,
             request_key: order.request_key.clone(),
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
@@ -49,6 +52,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         };
         let session = Session::start(aim.pid, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);
+        kept.reduce_process()?;
         super::say_attached(&session);
         eprintln!("listening on {}", listener.path().display());
         aim.go()?;
@@ -67,6 +71,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         super::tell_tokens(ended.tokens);
     }
     super::tell_losses(&told, color);
+    super::tell_cost(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
     if ended.target_lost {
         eprintln!("process {} has ended", aim.pid);
@@ -74,6 +79,12 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         eprintln!("detached from process {}", aim.pid);
     }
     Ok(Exit::Success)
+}
+
+/// The folder of the socket, which is removed at the end.
+fn socket_folder(path: Option<&Path>) -> Option<PathBuf> {
+    // The default one is made by us, or refused: it is ours.
+    path?.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.to_owned())
 }
 
 /// What the daemon saw: every request in full, or of many the longest.

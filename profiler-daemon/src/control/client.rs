@@ -9,6 +9,7 @@ use std::{
 
 use thiserror::Error;
 
+use super::peer::{Peer, own_uid};
 use super::protocol::{Code, HEADER_MAX, Header, ProtocolError, Request};
 use super::server::Answer;
 
@@ -35,6 +36,14 @@ pub enum ClientError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Somebody else listens there.
+    #[error("who listens on {} is user {uid}, neither root nor you", path.display())]
+    Stranger {
+        /// The socket.
+        path: PathBuf,
+        /// Who.
+        uid: u32,
     },
     /// The connection could not be made, or broke.
     #[error("the connection to {} failed", path.display())]
@@ -79,16 +88,28 @@ impl Client {
             let stream = UnixStream::connect(path)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;
-            Ok(BufReader::new(stream))
+            let peer = Peer::of(&stream)?;
+            Ok((BufReader::new(stream), peer))
         };
-        connect().map(|stream| Self { stream, path: path.to_owned() }).map_err(|source: io::Error| {
+        let (stream, peer) = connect().map_err(|source: io::Error| {
             let path = path.to_owned();
             match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoDaemon { path, source },
                 io::ErrorKind::PermissionDenied => ClientError::NoAccess { path, source },
                 _ => ClientError::Connection { path, source },
             }
-        })
+        })?;
+        if peer.may_answer(own_uid()) {
+            Ok(Self { stream, path: path.to_owned() })
+        } else {
+            Err(ClientError::Stranger { path: path.to_owned(), uid: peer.uid })
+        }
+    }
+
+    /// Speaks over a connection that is there, to whomever.
+    #[must_use]
+    pub fn over(stream: UnixStream) -> Self {
+        Self { stream: BufReader::new(stream), path: PathBuf::from("a connection") }
     }
 
     /// Asks, and waits for the whole answer.

@@ -28,6 +28,10 @@ const BACKLOG: u32 = 64;
 const SOCKET_MODE: u32 = 0o600;
 /// The default folder's permissions.
 const FOLDER_MODE: u32 = 0o700;
+/// Bits of a folder's mode.
+const EVERYBODY_WRITES: u32 = 0o002;
+/// Files can be removed by their owners only.
+const STICKY: u32 = 0o1000;
 /// Longest wait for the lock of the socket's folder.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries for it.
@@ -50,6 +54,9 @@ pub enum ListenError {
         /// The user that it should belong to.
         owner: u32,
     },
+    /// Everybody could put a socket of their own in the place of ours.
+    #[error("{} is a folder where everybody can remove what others have put (its sticky bit is not set): name another for the socket", .0.display())]
+    OpenFolder(PathBuf),
     /// There is no default folder.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -99,6 +106,10 @@ impl ControlListener {
             path: folder.to_owned(),
             source,
         })?;
+        let found = lock.metadata().map_err(system("look at the folder of"))?;
+        if found.mode() & EVERYBODY_WRITES != 0 && found.mode() & STICKY == 0 {
+            return Err(ListenError::OpenFolder(folder.to_owned()));
+        }
         // Held until this function returns: it is for the moment between the look and the bind.
         lock_soon(&lock).map_err(system("lock the folder of"))?;
         clear_the_dead(path)?;
@@ -271,6 +282,19 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(ControlListener::bind(&link), Err(ListenError::NotASocket(_))));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
+    }
+
+    #[tokio::test]
+    async fn where_everybody_could_take_its_place_there_is_no_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("7.sock");
+        let mode = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        let error = ControlListener::bind(&path).unwrap_err();
+        assert!(matches!(&error, ListenError::OpenFolder(_)), "{error}");
+        assert!(!path.exists());
+        mode(0o1777);
+        assert!(ControlListener::bind(&path).is_ok());
     }
 
     #[tokio::test]

@@ -28,6 +28,11 @@ impl Peer {
         if returned == 0 { Ok(Self { uid: credentials.uid }) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// Whose answers user `uid` may take for a daemon's: root's and their own. Root may ask anybody's, by naming the socket.
+    pub(super) const fn may_answer(self, uid: u32) -> bool {
+        uid == 0 || self.uid == 0 || self.uid == uid
+    }
+
     /// Root, and the daemon's own user.
     pub(super) const fn may_use_daemon_of(self, uid: u32) -> bool {
         self.uid == 0 || self.uid == uid
@@ -58,5 +63,7 @@ mod tests {
         assert!(Peer { uid: 1000 }.may_use_daemon_of(1000));
         assert!(!Peer { uid: 1000 }.may_use_daemon_of(0));
         assert!(!Peer { uid: 1001 }.may_use_daemon_of(1000));
+        assert!(Peer { uid: 0 }.may_answer(1000) && Peer { uid: 1000 }.may_answer(1000) && Peer { uid: 1000 }.may_answer(0));
+        assert!(!Peer { uid: 1001 }.may_answer(1000));
     }
 }

@@ -1,7 +1,8 @@
 //! Functions as decoded instructions.
 
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register as Iced,
+    Decoder, DecoderOptions, FastFormatter, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
+    Register as Iced,
 };
 
 use super::class;
@@ -9,9 +10,6 @@ use super::edges::{dead_ends, table_jumps};
 use super::functions::{Extent, Functions};
 use super::image::Image;
 use super::inspection::{InstructionClass, Register};
-
-/// Longest straight run that is followed from one instruction.
-const MAX_STRAIGHT: usize = 256;
 
 /// A function, decoded from its first to its last byte.
 ///
@@ -26,6 +24,8 @@ pub(crate) struct Function<'d> {
     branches: Vec<(u64, u64)>,
     /// Addresses of the calls that never return, sorted; none where some jump's targets are not known.
     dead_ends: Vec<u64>,
+    /// Some jump may lead to any of its instructions.
+    pub(crate) has_unknown_jumps: bool,
 }
 
 impl<'d> Function<'d> {
@@ -48,13 +48,15 @@ impl<'d> Function<'d> {
         let is_inside = |address: u64| instructions.binary_search_by_key(&address, Instruction::ip).is_ok();
         let mut ends = Vec::new();
         let read = |address: u64| image.constant(address, 4).and_then(|word| u32::try_from(word).ok());
-        if let Some(jumps) = table_jumps(&instructions, &branches, extent.end, is_inside, read) {
+        let jumps = table_jumps(&instructions, &branches, extent.end, is_inside, read);
+        let has_unknown_jumps = jumps.is_none();
+        if let Some(jumps) = jumps {
             branches.extend(jumps);
             ends = dead_ends(image, functions, &instructions);
         }
         branches.sort_unstable();
         branches.dedup();
-        Some(Self { extent, bytes, instructions, branches, dead_ends: ends })
+        Some(Self { extent, bytes, instructions, branches, dead_ends: ends, has_unknown_jumps })
     }
 
     pub(crate) fn instructions(&self) -> &[Instruction] {
@@ -81,28 +83,6 @@ impl<'d> Function<'d> {
         class().unwrap_or(InstructionClass::Refused)
     }
 
-    /// The instructions that are executed one after the other from `start` whatever the data is: up to
-    /// and with the first that branches, through relative jumps.
-    pub(crate) fn straight_from(&self, start: u64) -> Vec<&Instruction> {
-        let mut run: Vec<&Instruction> = Vec::new();
-        let mut address = start;
-        while run.len() < MAX_STRAIGHT {
-            let Some(instruction) = self.at(address) else {
-                break;
-            };
-            if run.iter().any(|seen| seen.ip() == address) {
-                break;
-            }
-            run.push(instruction);
-            address = match instruction.flow_control() {
-                FlowControl::Next => instruction.next_ip(),
-                FlowControl::UnconditionalBranch => instruction.near_branch_target(),
-                _ => break,
-            };
-        }
-        run
-    }
-
     /// Addresses of the instructions that can run right before `address`: the one above where it falls
     /// through, and every branch to it. A call that never returns falls nowhere.
     pub(crate) fn predecessors(&self, address: u64) -> Vec<u64> {
@@ -122,9 +102,10 @@ impl<'d> Function<'d> {
         found
     }
 
-    /// Whether nothing leads to `address` because it is padding between blocks.
+    /// Whether nothing leads to `address` because it is padding between blocks. Callers come to the function's entry.
     pub(crate) fn is_padding(&self, address: u64) -> bool {
-        self.predecessors(address).is_empty()
+        address != self.extent.start
+            && self.predecessors(address).is_empty()
             && self
                 .at(address)
                 .is_some_and(|instruction| matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3 | Mnemonic::Ud2))
@@ -170,6 +151,25 @@ impl<'d> Function<'d> {
             _ => None,
         }
     }
+}
+
+/// How the kernel steps over the one instruction at `address`, and the instruction as text.
+pub(crate) fn single(image: &Image<'_>, address: u64) -> (InstructionClass, String) {
+    let bytes = image.bytes_from(address).unwrap_or_default();
+    let instruction = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
+    let encoding = bytes.get(..instruction.len()).unwrap_or_default();
+    (class::classify(&instruction, encoding), text(&instruction))
+}
+
+/// The instruction as an assembler would take it.
+pub(crate) fn text(instruction: &Instruction) -> String {
+    let mut text = String::new();
+    let mut formatter = FastFormatter::new();
+    formatter.options_mut().set_use_hex_prefix(true);
+    formatter.options_mut().set_uppercase_hex(false);
+    formatter.options_mut().set_space_after_operand_separator(true);
+    formatter.format(instruction, &mut text);
+    text
 }
 
 /// The target of a relative branch or call, or of one through a relocated word (`call [rip + x]` of a

@@ -77,7 +77,8 @@ pub(crate) fn dead_ends(image: &Image<'_>, functions: &Functions<'_>, instructio
 ///
 /// LLVM's tables (`X86TargetLowering` of LLVM 21, position-independent) are of four-byte distances from the table:
 /// `lea r, [rip+table]; movsxd i, [r+4*i]; add i, r; jmp i`. Their length is not looked for: entries are taken up to the first that is
-/// no instruction of this function. Those of a table that follows are too many, never too few.
+/// no instruction of this function. Those of a table that follows are too many, never too few. Code that is not position-independent has tables of
+/// addresses: `jmp [8*i+table]`.
 pub(crate) fn table_jumps(
     instructions: &[Instruction],
     branches: &[(u64, u64)],
@@ -93,15 +94,17 @@ pub(crate) fn table_jumps(
         if jump.flow_control() != FlowControl::IndirectBranch || is_tail_call {
             continue;
         }
-        let table = table_of(instructions.get(index.saturating_sub(MAX_BACK)..index)?, jump, branches)?;
+        let table = match absolute_table(jump) {
+            Some(table) => Table::Addresses(table),
+            None => Table::Distances(table_of(instructions.get(index.saturating_sub(MAX_BACK)..index)?, jump, branches)?),
+        };
         let before = found.len();
-        for address in (0..).map(|entry: u64| table.wrapping_add(4 * entry)) {
+        for entry in 0.. {
             entries += 1;
             if entries > MAX_ENTRIES {
                 return None;
             }
-            let target = read(address).map(|distance| table.wrapping_add_signed(i64::from(distance.cast_signed())));
-            match target {
+            match table.target(entry, &read) {
                 Some(target) if is_inside(target) => found.push((target, jump.ip())),
                 // An entry that cannot be is filled with the end of the function.
                 Some(target) if target == end => {}
@@ -113,6 +116,38 @@ pub(crate) fn table_jumps(
         }
     }
     Some(found)
+}
+
+/// Where a table of targets stands.
+enum Table {
+    /// Four bytes each, from the table's beginning.
+    Distances(u64),
+    /// Eight bytes each.
+    Addresses(u64),
+}
+
+impl Table {
+    fn target(&self, entry: u64, read: impl Fn(u64) -> Option<u32>) -> Option<u64> {
+        match self {
+            Self::Distances(table) => {
+                let distance = read(table.wrapping_add(4 * entry))?;
+                Some(table.wrapping_add_signed(i64::from(distance.cast_signed())))
+            }
+            Self::Addresses(table) => {
+                let at = table.wrapping_add(8 * entry);
+                Some(u64::from(read(at)?) | u64::from(read(at.wrapping_add(4))?) << 32)
+            }
+        }
+    }
+}
+
+/// The table of `jmp [8*i+table]`.
+fn absolute_table(jump: &Instruction) -> Option<u64> {
+    let is_indexed = jump.op0_kind() == OpKind::Memory
+        && jump.memory_base() == Register::None
+        && jump.memory_index() != Register::None
+        && jump.memory_index_scale() == 8;
+    is_indexed.then(|| jump.memory_displacement64())
 }
 
 /// The table of the jump that these instructions lead to, where they run one after the other and are entered at the first only.
@@ -220,6 +255,17 @@ mod tests {
         assert_eq!(jumps(SWITCH, &[], &[0x5000]), None, "no entry of the function");
         assert_eq!(jumps(SWITCH, &[(0x1007, 0x1010)], &[0x1010]), None, "another table may come from there");
         assert_eq!(jumps("ffe0", &[], &[0x1000]), None, "nothing says what rax is");
-        assert_eq!(jumps("ff24c500200000", &[], &[0x1000]), None, "a table of addresses");
+        assert_eq!(jumps("ff24c500200000", &[], &[0x1000]), None, "no address of the function");
+    }
+
+    /// `1000: jmp [8*rax+0x2000]; 1007: nop; 1008: ret`
+    #[test]
+    fn tables_of_addresses_are_followed_where_code_is_not_relocated() {
+        let instructions = decode(&bytes("ff24c50020000090c3"));
+        let is_inside = |address: u64| instructions.iter().any(|instruction| instruction.ip() == address);
+        let words = [0x1008_u32, 0, 0x1007, 0, 0x1007, 1];
+        let read = |address: u64| words.get(usize::try_from(address.checked_sub(0x2000)? / 4).ok()?).copied();
+        let found = table_jumps(&instructions, &[], 0x1009, is_inside, read);
+        assert_eq!(found, Some(vec![(0x1008, 0x1000), (0x1007, 0x1000)]), "the third is of another gigabyte");
     }
 }

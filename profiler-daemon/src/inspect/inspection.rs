@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::note::Note;
+use super::proof::Proof;
 use super::usdt::UsdtProbe;
 
 /// All that is known of a target from its ELF file.
@@ -194,6 +195,9 @@ pub enum Role {
     CloneWaker,
 }
 
+/// The first kernel that emulates its own long nops, and calls through the five-byte one.
+const EMULATES_NOPS: (u32, u32) = (6, 18);
+
 /// How the kernel steps over the probed instruction (`arch/x86/kernel/uprobes.c`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -202,8 +206,10 @@ pub enum InstructionClass {
     Push,
     /// One-byte `nop`: emulated.
     Nop,
-    /// Five-byte `nop`: single-stepped before 6.18, a system call without a trap from 6.18 on.
+    /// Five-byte `nop` (`0f 1f 44 00 00`): single-stepped before 6.18, a system call without a trap from 6.18 on.
     Nop5,
+    /// Another of the kernel's own `nop`s of three to eight bytes: single-stepped before 6.18, emulated from 6.18 on.
+    LongNop,
     /// Relative `jmp`: emulated.
     Jump,
     /// Conditional jump: emulated.
@@ -217,10 +223,16 @@ pub enum InstructionClass {
 }
 
 impl InstructionClass {
-    /// The kernel emulates it: no single step.
+    /// Every kernel that we run on emulates it: no single step.
     #[must_use]
     pub fn is_emulated(self) -> bool {
-        !matches!(self, Self::SingleStepped | Self::Refused)
+        matches!(self, Self::Push | Self::Nop | Self::Jump | Self::ConditionalJump | Self::Call)
+    }
+
+    /// This kernel (major and minor version) emulates it, or does without a trap.
+    #[must_use]
+    pub fn is_emulated_by(self, kernel: (u32, u32)) -> bool {
+        self.is_emulated() || matches!(self, Self::Nop5 | Self::LongNop) && kernel >= EMULATES_NOPS
     }
 }
 
@@ -245,6 +257,12 @@ pub enum Register {
     R13,
     R14,
     R15,
+}
+
+impl std::fmt::Display for Register {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{self:?}").to_lowercase())
+    }
 }
 
 /// How the place of a site in its function was settled.
@@ -274,6 +292,8 @@ pub struct Site {
     pub file_offset: u64,
     /// How the kernel steps over it.
     pub class: InstructionClass,
+    /// The instruction as text.
+    pub instruction: String,
     /// The register that holds the task's header there; `None` only at [`Role::PollReturn`].
     pub header: Option<Register>,
     /// The register the stack pointer at the entry of the site's function is computed from: `rsp`, or `rbp` where the
@@ -290,4 +310,58 @@ pub struct Site {
     pub placement: Placement,
     /// The function it stands in: its first address.
     pub function: u64,
+    /// That function's name, where a symbol gives it. `A | B` where the linker merged functions.
+    pub function_name: Option<String>,
+    /// Why it tells what the plain sites tell.
+    pub proof: Proof,
+    /// The plain sites that it stands for, by address: the function's entry, or the loads from which an inlined exchange begins.
+    #[serde(skip)]
+    pub plain: Vec<Spot>,
+    /// Everywhere it may sit, in the order in which they are passed; a plan takes the cheapest on its machine.
+    #[serde(skip)]
+    pub candidates: Vec<Spot>,
+}
+
+impl Site {
+    /// The same event, seen at another of its instructions, whose offset in the file is `file_offset`.
+    #[must_use]
+    pub fn at(&self, spot: &Spot, file_offset: u64) -> Self {
+        let spot = spot.clone();
+        Self {
+            vaddr: spot.vaddr,
+            file_offset,
+            class: spot.class,
+            instruction: spot.instruction,
+            header: Some(spot.header),
+            sp_base: spot.sp_base,
+            sp_adjust: spot.sp_adjust,
+            repeats: spot.repeats,
+            placement: spot.placement,
+            proof: spot.proof,
+            ..self.clone()
+        }
+    }
+}
+
+/// An instruction at which a site may sit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spot {
+    /// Its address.
+    pub vaddr: u64,
+    /// How the kernel steps over it.
+    pub class: InstructionClass,
+    /// The instruction as text.
+    pub instruction: String,
+    /// The register that holds the task's header there.
+    pub header: Register,
+    /// As of [`Site`].
+    pub sp_base: Register,
+    /// As of [`Site`].
+    pub sp_adjust: u32,
+    /// As of [`Site`].
+    pub repeats: bool,
+    /// As of [`Site`].
+    pub placement: Placement,
+    /// Why it tells what the plain sites tell.
+    pub proof: Proof,
 }

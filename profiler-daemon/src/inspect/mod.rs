@@ -5,7 +5,8 @@
 //! | module | knows |
 //! | --- | --- |
 //! | `image`, `functions`, `symbols` | ELF: bytes and relocated words by address, function extents, names |
-//! | `code`, `class`, `placement` | x86-64: decoded functions, what uprobes emulate, where a probe sits best |
+//! | `code`, `edges`, `class` | x86-64: decoded functions, what uprobes emulate |
+//! | `flow`, `proof`, `placement` | all ways through a function, why a site may sit where it does, where it may |
 //! | `value`, `machine`, `interpreter` | what a stretch of code stores for a given state word |
 //! | `tokio/` | Tokio's vtables, transitions, wakers and spawns |
 //! | `usdt` | the annotation's probes |
@@ -17,6 +18,7 @@ mod class;
 mod code;
 mod edges;
 mod error;
+mod flow;
 pub mod foreign;
 mod functions;
 mod image;
@@ -25,6 +27,7 @@ mod interpreter;
 mod machine;
 mod note;
 mod placement;
+mod proof;
 #[cfg(test)]
 mod robustness;
 #[cfg(test)]
@@ -34,17 +37,21 @@ mod tokio;
 pub mod unwind;
 mod usdt;
 mod value;
+#[cfg(test)]
+mod walks;
 
 use std::fmt::Write as _;
 
 use object::Object;
 
+pub use self::class::class_of;
 pub use self::error::InspectError;
 pub use self::inspection::{
-    HeaderLayout, Inspection, InstructionClass, NameSource, Placement, Register, Role, Segment, Site, TaskKind, TaskType,
+    HeaderLayout, Inspection, InstructionClass, NameSource, Placement, Register, Role, Segment, Site, Spot, TaskKind, TaskType,
     TokioVersion,
 };
 pub use self::note::Note;
+pub use self::proof::{Between, Held, Passes, Proof, StackFrom, Times};
 pub use self::tokio::owned::{ListPlace, OwnedLists, OwnedListsError, SchedulerLists};
 pub use self::usdt::{Argument, Operand, UsdtProbe};
 
@@ -118,6 +125,14 @@ pub fn inspect_with(bytes: &[u8], debug_file: impl FnOnce() -> Option<Vec<u8>>) 
 pub fn owned_lists(bytes: &[u8], inspection: &Inspection) -> Result<OwnedLists, OwnedListsError> {
     let image = Image::parse(bytes).map_err(|error| OwnedListsError::Malformed(error.to_string()))?;
     tokio::owned::find(&image, &inspection.task_types)
+}
+
+/// The annotation's probes of a file, whatever else is in it, and what is wrong with their notes.
+///
+/// # Errors
+/// [`InspectError`] where the file cannot be read.
+pub fn usdt_probes(bytes: &[u8]) -> Result<(Vec<UsdtProbe>, Vec<Note>), InspectError> {
+    Ok(usdt::read(&Image::parse(bytes)?))
 }
 
 fn build_id(image: &Image<'_>) -> Option<String> {

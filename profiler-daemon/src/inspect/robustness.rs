@@ -74,13 +74,10 @@ proptest! {
         let idle = "_ZN5tokio7runtime4task5state5State18transition_to_idle17h0123456789abcdefE";
         super::specimen::with_image(&[(idle, &code)], |image, functions, starts| {
             let function = super::code::Function::decode(image, functions, starts[0]).unwrap();
-            let range = super::placement::Range {
-                from: starts[0],
-                header: iced_x86::Register::RDI,
-                exchange: None,
-                after_will_do: true,
-            };
-            let _ = super::placement::choose(functions, &function, range);
+            let roots = [super::flow::Root::new(starts[0], iced_x86::Register::RDI)];
+            let role = super::Role::PollComplete;
+            let claim = super::proof::Claim { role, roots: &roots, exchange: None, after_will_do: true };
+            let _ = super::placement::places(functions, &function, &claim);
             let known = [(iced_x86::Register::RDI, super::machine::HEADER)];
             let _ = super::interpreter::exchanges(image, starts[0], &known, 0x241, 4);
             let _ = function.callees(image);

@@ -7,8 +7,9 @@ use object::LittleEndian;
 use object::read::elf::{NoteIterator, SectionHeader};
 use serde::Serialize;
 
+use super::code;
 use super::image::Image;
-use super::inspection::Register;
+use super::inspection::{InstructionClass, Register};
 use super::note::Note;
 
 const PROVIDER: &str = "profiler_annotate";
@@ -29,6 +30,10 @@ pub struct UsdtProbe {
     pub file_offset: u64,
     /// Address of the 16-bit counter that says someone listens; `None` where the probe has none.
     pub semaphore: Option<u64>,
+    /// How the kernel steps over the instruction there.
+    pub class: InstructionClass,
+    /// The instruction as text.
+    pub instruction: String,
     /// The counter's offset in the file, for `ref_ctr_offset`.
     pub semaphore_offset: Option<u64>,
     /// Where the arguments are when it fires.
@@ -132,7 +137,8 @@ fn probe(image: &Image<'_>, base: Option<u64>, desc: &[u8]) -> Result<Option<Usd
         .map(|text| argument(text).ok_or_else(|| format!("probe {name}: argument `{text}` is of no known form")))
         .collect::<Result<_, _>>()?;
     let semaphore_offset = semaphore.and_then(|semaphore| image.file_offset(semaphore));
-    Ok(Some(UsdtProbe { name, vaddr, file_offset, semaphore, semaphore_offset, arguments }))
+    let (class, instruction) = code::single(image, vaddr);
+    Ok(Some(UsdtProbe { name, vaddr, file_offset, semaphore, class, instruction, semaphore_offset, arguments }))
 }
 
 /// `8@%rdi`, `-4@-8(%rbp)`, `8@$5`.

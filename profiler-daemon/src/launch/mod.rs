@@ -18,6 +18,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal as Sent, pidfd_open, pidfd_send_signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities};
 
 pub use caller::Caller;
 pub use signals::Signals;
@@ -80,6 +81,7 @@ impl Launched {
                     identity.assume()?;
                 }
                 signals::let_through()?;
+                give_up_inherited()?;
                 Ok(ptrace::traceme()?)
             })
         };
@@ -169,6 +171,14 @@ impl Drop for Launched {
 pub fn code_of(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Capabilities that the profiler was given to hand on (ambient and inheritable ones, capabilities(7)) are not the service's. Root's service
+/// of root has root's by being root.
+fn give_up_inherited() -> io::Result<()> {
+    clear_ambient_capability_set()?;
+    let held = capabilities(None)?;
+    Ok(set_capabilities(None, CapabilitySets { inheritable: CapabilitySet::empty(), ..held })?)
 }
 
 /// Takes a child that has asked to be traced from its stop behind execve(2) to one without a tracer. `false`: it has ended, and is

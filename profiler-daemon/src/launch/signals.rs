@@ -30,14 +30,18 @@ impl Signals {
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).map_err(failed)?))
     }
 
-    /// Hands them on to `service` from now on, those that came since [`Self::catch`] included.
-    pub fn hand_on(self, service: &Launched) -> Result<(), LaunchError> {
+    /// Hands them on to `service` from now on, those that came since [`Self::catch`] included, by a thread that begins with `prepare`.
+    pub fn hand_on(self, service: &Launched, prepare: impl FnOnce() + Send + 'static) -> Result<(), LaunchError> {
         let failed = |source| LaunchError::System { what: "hand signals on to the service", source };
         let pid = i32::try_from(service.pid()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
         let handle = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
         // Ends with this process.
-        thread::Builder::new().name("signals".to_owned()).spawn(move || hand_on_all(&self.0, &handle)).map_err(failed)?;
+        let work = move || {
+            prepare();
+            hand_on_all(&self.0, &handle);
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(work).map_err(failed)?;
         Ok(())
     }
 }

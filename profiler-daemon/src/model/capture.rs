@@ -10,6 +10,7 @@ pub use awaits::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource
 pub use foreign::{ForeignRow, ForeignSource};
 pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake, Walks};
 
+use super::cost::Cost;
 use super::names::as_written;
 use super::request_id::RequestId;
 use super::states::{State, States};
@@ -68,6 +69,8 @@ pub struct Capture {
     pub await_walks: AwaitWalks,
     /// Every counter of lost or clamped events, zero ones included, so that the reader knows what is counted.
     pub losses: Vec<Loss>,
+    /// What the kernel side's programs took; `None`: not asked for.
+    pub cost: Option<Cost>,
 }
 
 impl Capture {

@@ -71,6 +71,7 @@ pub(crate) fn capture() -> Capture {
             Loss { name: "ring_full", meaning: "Events did not fit into the ring buffer.", count: 0 },
             Loss { name: "stale_polls", meaning: "Polls whose end was not seen were closed.", count: 7 },
         ],
+        cost: None,
     };
     capture.number_instances();
     capture

@@ -9,6 +9,7 @@ pub mod awaits;
 pub mod blocking;
 pub mod calls;
 pub mod capture;
+mod cost;
 pub mod family;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -38,6 +39,7 @@ pub use capture::{
     Capture, ChildRow, FinishedTypeRow, ForeignRow, ForeignSource, Loss, OffCpu, PollSpan, RequestRow, Sample, ScopeSeq, Stack,
     Target, TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake, Walks, Window,
 };
+pub use cost::{Cost, ProgramCost};
 pub use family::{CriticalPath, Family, Hop, Member, PathRow, PathState, PathStep, PathTimes, families};
 pub use graph::weighted::{Weighted, WeightedStack, weighted};
 pub use graph::{Graph, GraphOptions, Metric, Owner, graph};

@@ -4,19 +4,29 @@ use std::collections::BTreeSet;
 
 use super::cost;
 use super::missing::what_is_missing;
-use super::{LinkKind, Machine, MultiSupport, Plan, PlanError, PlannedScope, PlannedSite, PollEndMethod, ProbeKind, Wanted};
-use crate::inspect::{Inspection, Note, Placement, Role, Site, TaskKind};
+use super::{
+    LinkKind, Machine, MultiSupport, Placing, Plan, PlanError, PlannedScope, PlannedSite, PollEndMethod, ProbeKind, Wanted,
+};
+use crate::inspect::{Inspection, Note, Placement, Role, Site, Spot, TaskKind};
 
 /// The annotation's probe at which a request delivers the times that it has kept: reached by those alone that are asked for them.
 const TIMES: &str = "scope_times";
 
-/// Chooses sites for everything wanted.
+/// Chooses sites for everything wanted, each where a hit costs least.
 ///
 /// # Errors
 /// [`PlanError`] where some type's polls, or their ends, could not be seen at all.
 pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Result<Plan, PlanError> {
+    plan_placed(inspection, machine, wanted, Placing::Cheapest)
+}
+
+/// As [`plan`], with sites placed as asked.
+///
+/// # Errors
+/// As of [`plan`].
+pub fn plan_placed(inspection: &Inspection, machine: &Machine, wanted: &Wanted, placing: Placing) -> Result<Plan, PlanError> {
     let link = if machine.uprobe_multi == MultiSupport::Yes { LinkKind::Multi } else { LinkKind::Single };
-    let mut chosen = Chosen { inspection, link, sites: Vec::new() };
+    let mut chosen = Chosen { inspection, machine: *machine, placing, link, sites: Vec::new() };
     let (poll_end, other_ends) = if wanted.tasks {
         chosen.starts()?;
         chosen.ends(machine)?
@@ -34,28 +44,68 @@ pub fn plan(inspection: &Inspection, machine: &Machine, wanted: &Wanted) -> Resu
         chosen.all_of(&[Role::CloneWaker]);
     }
     let probes = inspection.usdt.iter().filter(|probe| wanted.scopes && (probe.name == TIMES) == wanted.times);
-    let scopes: Vec<PlannedScope> = probes.map(|probe| PlannedScope { probe: probe.clone(), link }).collect();
+    let scopes: Vec<PlannedScope> = probes
+        .map(|probe| PlannedScope {
+            probe: probe.clone(),
+            link,
+            emulated: probe.class.is_emulated_by(machine.kernel),
+            hit_ns: cost::of_hit(machine, probe.class, ProbeKind::Entry),
+        })
+        .collect();
     let mut sites = chosen.sites;
     sites.sort_by_key(|planned| (planned.site.role, planned.site.vaddr));
-    let cost = cost::of_plan(inspection, machine, &sites);
+    let cost = cost::of_plan(inspection, &sites);
     let missing = what_is_missing(inspection, machine, *wanted, (poll_end, &other_ends), sites.len() + scopes.len());
     Ok(Plan { sites, scopes, poll_end, other_ends, missing, cost })
 }
 
 struct Chosen<'i> {
     inspection: &'i Inspection,
+    machine: Machine,
+    placing: Placing,
     link: LinkKind,
     sites: Vec<PlannedSite>,
 }
 
 impl Chosen<'_> {
+    /// Adds a site where it stands.
     fn add(&mut self, site: &Site, probe: ProbeKind) {
-        self.sites.push(PlannedSite { site: site.clone(), probe, link: self.link });
+        let hit = |class| cost::of_hit(&self.machine, class, probe);
+        let plain_ns = site.plain.iter().map(|spot| hit(spot.class)).max();
+        self.sites.push(PlannedSite {
+            site: site.clone(),
+            probe,
+            link: self.link,
+            emulated: probe == ProbeKind::Return || site.class.is_emulated_by(self.machine.kernel),
+            hit_ns: hit(site.class),
+            plain: site.plain.iter().map(|spot| spot.vaddr).collect(),
+            plain_ns: plain_ns.unwrap_or_else(|| hit(site.class)),
+        });
+    }
+
+    /// Adds a site at the instruction, or at the plain ones, that it is to be placed at.
+    fn place(&mut self, site: &Site) {
+        let spots: Vec<&Spot> = match self.placing {
+            Placing::Plain => site.plain.iter().collect(),
+            // Of equals the first: it is passed soonest, and none that a retry passes again where another will do.
+            Placing::Cheapest => {
+                let cost = |spot: &&Spot| (cost::of_hit(&self.machine, spot.class, ProbeKind::Entry), spot.repeats);
+                site.candidates.iter().min_by_key(cost).into_iter().collect()
+            }
+        };
+        let placed: Vec<Site> =
+            spots.into_iter().filter_map(|spot| Some(site.at(spot, self.inspection.file_offset(spot.vaddr)?))).collect();
+        if placed.is_empty() {
+            self.add_once(site, ProbeKind::Entry);
+        }
+        for site in placed {
+            self.add_once(&site, ProbeKind::Entry);
+        }
     }
 
     fn all_of(&mut self, roles: &[Role]) {
         for site in self.inspection.sites.iter().filter(|site| roles.contains(&site.role)) {
-            self.add(site, ProbeKind::Entry);
+            self.place(site);
         }
     }
 

@@ -47,8 +47,8 @@ struct HitCosts {
     return_probe: u32,
 }
 
-/// Measured under a hypervisor: 560-630, 820-900, 430-540, 5,000-21,000; entry and return together 990-1,080.
-const VIRTUAL: HitCosts = HitCosts { emulated: 600, call: 860, nop5: 485, single_step: 10_000, return_probe: 430 };
+/// Measured under a hypervisor on several days: 490-630, 500-900, 220-540, 5,000-21,000; entry and return together 990-1,080.
+const VIRTUAL: HitCosts = HitCosts { emulated: 600, call: 700, nop5: 300, single_step: 10_000, return_probe: 430 };
 /// Published for metal: push 324, nop5 142, ret 898, return probe with its entry 483. A call was not measured there: taken as a push and
 /// a half.
 const METAL: HitCosts = HitCosts { emulated: 324, call: 480, nop5: 142, single_step: 898, return_probe: 159 };
@@ -82,16 +82,14 @@ pub(super) fn of_hit(machine: &Machine, class: InstructionClass, probe: ProbeKin
         (ProbeKind::Return, _) => costs.return_probe,
         (_, InstructionClass::Nop5) if machine.kernel >= FAST_NOP5 => costs.nop5,
         (_, InstructionClass::Call) => costs.call,
-        (_, InstructionClass::Push | InstructionClass::Nop | InstructionClass::Jump | InstructionClass::ConditionalJump) => {
-            costs.emulated
-        }
+        (_, class) if class.is_emulated_by(machine.kernel) => costs.emulated,
         _ => costs.single_step,
     }
 }
 
 /// The cost of all planned sites together.
-pub(super) fn of_plan(inspection: &Inspection, machine: &Machine, sites: &[PlannedSite]) -> Cost {
-    let hit = |planned: &PlannedSite| of_hit(machine, planned.site.class, planned.probe);
+pub(super) fn of_plan(inspection: &Inspection, sites: &[PlannedSite]) -> Cost {
+    let hit = |planned: &PlannedSite| planned.hit_ns;
     let costs = |roles: &[Role], task_type: Option<u32>| -> Option<CostRange> {
         let hits = sites.iter().filter(|planned| {
             let owner = planned.site.task_type;

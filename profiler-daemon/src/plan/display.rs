@@ -14,7 +14,7 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "{:<16} {:>5}  {:<34} {:<7} {:>9}", "PROBE", "SITES", "INSTRUCTIONS", "LINK", "STEPPED")?;
         for ((role, returns), sites) in &groups {
-            let stepped = sites.iter().filter(|planned| !planned.site.class.is_emulated() && !returns).count();
+            let stepped = sites.iter().filter(|planned| !planned.emulated && !returns).count();
             writeln!(
                 f,
                 "{:<16} {:>5}  {:<34} {:<7} {:>9}",
@@ -27,7 +27,8 @@ impl fmt::Display for Plan {
         }
         if let Some(first) = self.scopes.first() {
             let count = self.scopes.len();
-            writeln!(f, "{:<16} {count:>5}  {:<34} {:<7} {:>9}", "scope", "the annotation's nop", link(first.link), 0)?;
+            let stepped = self.scopes.iter().filter(|scope| !scope.emulated).count();
+            writeln!(f, "{:<16} {count:>5}  {:<34} {:<7} {stepped:>9}", "scope", "the annotation's nop", link(first.link))?;
         }
         writeln!(f)?;
         writeln!(f, "{:<16} {}", "end of poll", end(self.poll_end))?;
@@ -62,6 +63,7 @@ fn class(class: InstructionClass) -> &'static str {
         InstructionClass::Push => "push",
         InstructionClass::Nop => "nop",
         InstructionClass::Nop5 => "nop5",
+        InstructionClass::LongNop => "long nop",
         InstructionClass::Jump => "jmp",
         InstructionClass::ConditionalJump => "jcc",
         InstructionClass::Call => "call",
@@ -70,7 +72,7 @@ fn class(class: InstructionClass) -> &'static str {
     }
 }
 
-fn name(role: Role) -> &'static str {
+pub(super) const fn name(role: Role) -> &'static str {
     match role {
         Role::PollStart => "poll start",
         Role::PollIdle => "poll idle",

@@ -11,12 +11,14 @@ mod choose;
 mod cost;
 mod display;
 mod missing;
+mod sites;
 #[cfg(test)]
 mod tests;
 
 pub use self::children::{Children, children};
-pub use self::choose::plan;
+pub use self::choose::{plan, plan_placed};
 pub use self::cost::{Cost, CostRange};
+pub use self::sites::{SiteRow, SiteTable};
 
 use serde::Serialize;
 
@@ -85,6 +87,15 @@ pub enum ProbeKind {
     Return,
 }
 
+/// At which of its instructions a site is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placing {
+    /// At the cheapest that is proved to tell the same as the plain ones.
+    Cheapest,
+    /// At the plain ones: the function's entry, the loads from which an exchange begins. Dear, and of use only to compare with.
+    Plain,
+}
+
 /// A site the plan uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedSite {
@@ -94,6 +105,14 @@ pub struct PlannedSite {
     pub probe: ProbeKind,
     /// How it is linked.
     pub link: LinkKind,
+    /// This machine's kernel emulates the instruction: no single step.
+    pub emulated: bool,
+    /// Estimated cost of a hit.
+    pub hit_ns: u32,
+    /// The addresses of the plain sites that it stands for.
+    pub plain: Vec<u64>,
+    /// What a hit of the dearest of them would cost.
+    pub plain_ns: u32,
 }
 
 /// A probe of the annotation the plan uses.
@@ -103,6 +122,10 @@ pub struct PlannedScope {
     pub probe: UsdtProbe,
     /// How it is linked; its semaphore goes with it.
     pub link: LinkKind,
+    /// This machine's kernel emulates the instruction.
+    pub emulated: bool,
+    /// Estimated cost of a hit, while somebody listens.
+    pub hit_ns: u32,
 }
 
 /// Where the end of a poll comes from.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::inspect::{
-    HeaderLayout, InstructionClass, NameSource, Note, Placement, Register, Role, TaskKind, TaskType, TokioVersion,
+    HeaderLayout, InstructionClass, NameSource, Note, Placement, Proof, Register, Role, Segment, Spot, TaskKind, TaskType,
+    TokioVersion,
 };
 
 const MACHINE: Machine =
@@ -22,6 +23,11 @@ fn site(role: Role, vaddr: u64, class: InstructionClass, task_type: Option<u32>)
         repeats: false,
         placement: Placement::Entry,
         function: vaddr & !0xff,
+        function_name: None,
+        instruction: "push rbp".to_owned(),
+        proof: Proof::made_up(),
+        plain: Vec::new(),
+        candidates: Vec::new(),
     }
 }
 
@@ -196,6 +202,80 @@ fn old_tokio_has_no_spawn_site() {
     old.tokio = Some(TokioVersion { major: 1, minor: 28, patch: 2 });
     let plan = plan(&old, &MACHINE, &EVERYTHING).unwrap();
     assert!(missing(&plan, "spawns").is_some_and(|missing| missing.how_to_get.contains("1.38")));
+}
+
+fn spot(vaddr: u64, class: InstructionClass, repeats: bool) -> Spot {
+    Spot {
+        vaddr,
+        class,
+        instruction: format!("{class:?}"),
+        header: Register::Rbx,
+        sp_base: Register::Rsp,
+        sp_adjust: 24,
+        repeats,
+        placement: Placement::AfterEntry,
+        proof: Proof::made_up(),
+    }
+}
+
+/// One wake site that begins with `sub rsp` and may move to a long nop, a call, and a jump in a loop.
+fn moving() -> Inspection {
+    let mut inspection = inspection();
+    inspection.segments =
+        vec![Segment { vaddr: 0, file_offset: 0x100, file_size: 0x10_000, mem_size: 0x10_000, executable: true }];
+    let site = inspection.sites.iter_mut().find(|site| site.role == Role::WakeByRef).unwrap();
+    site.plain = vec![spot(0x5100, InstructionClass::SingleStepped, false)];
+    site.candidates = vec![
+        spot(0x5100, InstructionClass::SingleStepped, false),
+        spot(0x5104, InstructionClass::LongNop, false),
+        spot(0x5108, InstructionClass::ConditionalJump, true),
+        spot(0x510a, InstructionClass::Call, false),
+    ];
+    inspection
+}
+
+fn wake_by_ref(machine: &Machine, placing: Placing) -> PlannedSite {
+    let plan = plan_placed(&moving(), machine, &EVERYTHING, placing).unwrap();
+    let planned = plan.sites.into_iter().find(|planned| planned.site.role == Role::WakeByRef).unwrap();
+    assert_eq!(planned.site.file_offset, planned.site.vaddr + 0x100);
+    planned
+}
+
+#[test]
+fn a_site_goes_where_a_hit_costs_least_on_this_machine() {
+    let planned = wake_by_ref(&MACHINE, Placing::Cheapest);
+    assert_eq!((planned.site.vaddr, planned.hit_ns, planned.emulated), (0x5104, 600, true), "of equals the one that is hit once");
+    assert_eq!((planned.plain, planned.plain_ns), (vec![0x5100], 10_000));
+    assert_eq!((planned.site.header, planned.site.sp_adjust), (Some(Register::Rbx), 24));
+    let before_nops = Machine { kernel: (6, 12), ..MACHINE };
+    assert_eq!(wake_by_ref(&before_nops, Placing::Cheapest).site.vaddr, 0x5108, "6.12 steps over a long nop");
+}
+
+#[test]
+fn plain_sites_are_taken_where_they_are_asked_for() {
+    let planned = wake_by_ref(&MACHINE, Placing::Plain);
+    assert_eq!((planned.site.vaddr, planned.hit_ns, planned.emulated), (0x5100, 10_000, false));
+}
+
+#[test]
+fn every_site_has_its_line() {
+    let inspection = moving();
+    let plan = plan(&inspection, &MACHINE, &EVERYTHING).unwrap();
+    let text = SiteTable::new(&plan, &inspection).to_string();
+    let expected = "\
+SITE           ADDRESS  INSTRUCTION  KERNEL     MOVED      NS   PLAIN  PROOF, FUNCTION
+poll start      0x1000  push rbp     emulated       -     600     600  the plain site, rdi intact, once; of app::task0
+poll start      0x1100  push rbp     emulated       -     600     600  the plain site, rdi intact, once; of app::task1
+poll idle       0x1040  push rbp     emulated       -     600     600  the plain site, rdi intact, once; of app::task0
+poll idle       0x1140  push rbp     emulated       -     600     600  the plain site, rdi intact, once; of app::task1
+task complete   0x4000  push rbp     emulated       -     600     600  the plain site, rdi intact, once
+wake by value   0x5000  push rbp     emulated       -     600     600  the plain site, rdi intact, once
+wake by ref     0x5104  LongNop      emulated      +4     600   10000  the plain site, rdi intact, once
+spawn           0x6000  push rbp     emulated       -     600     600  the plain site, rdi intact, once
+";
+    assert_eq!(text, expected);
+    let rows = SiteTable::new(&plan, &inspection).rows();
+    assert_eq!((rows.len(), rows[6].moved, rows[6].plain), (8, 4, &[0x5100][..]));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::plan::PlanError;
 use crate::target::TargetError;
 use crate::target::kernel::KernelError;
 use crate::target::mapped::ModulesError;
-use crate::target::privileges::PrivilegeError;
+use crate::target::privileges::{Capability, PrivilegeError, or_with};
 use crate::target::program::ProgramFileError;
 
 /// Why a session could not start or go on.
@@ -98,6 +98,18 @@ pub enum SessionError {
         pid: u32,
         /// Why.
         source: std::io::Error,
+    },
+    /// The table can be read and not written, and so nothing can be asked for.
+    #[error(
+        "what is wanted cannot be written into process {pid}, which is another user's{}; without that, --mode process and an id by \
+         --request, or --all, write nothing there",
+        or_with(*.lacks)
+    )]
+    TableClosed {
+        /// The target.
+        pid: u32,
+        /// The capability that would do.
+        lacks: Option<Capability>,
     },
     /// What was asked for is decided in the program, and nothing there can.
     #[error(

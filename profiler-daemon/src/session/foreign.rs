@@ -170,7 +170,8 @@ impl Foreign {
     /// Reads the process context, if it is there and another than the one that is known.
     fn read_context(&mut self) -> Result<(), String> {
         let path = format!("/proc/{}/maps", self.memory.pid());
-        let maps = std::fs::read(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let maps =
+            crate::target::read_bounded(std::path::Path::new(&path)).map_err(|error| format!("cannot read {path}: {error}"))?;
         let Some(address) = process_context::find(&maps) else {
             return Err("there is no process context, so attributes have no names: only trace ids are read".to_owned());
         };

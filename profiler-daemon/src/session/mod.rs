@@ -48,12 +48,12 @@ use table::Table;
 use times::Keeping;
 use unwind::Unwinding;
 
-use crate::attach::{Attached, AwaitsOf, Pace, monotonic_ns};
+use crate::attach::{Attached, AwaitsOf, Pace, ProgramRuns, RunStatistics, monotonic_ns};
 use crate::collect::{Collected, Collector};
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::model::gather::{Setting, gather};
-use crate::model::{Capture, Symbols};
+use crate::model::{Capture, Cost, ProgramCost, Symbols};
 use crate::plan::Plan;
 use crate::target::Target;
 use crate::target::mapped::Modules;
@@ -84,6 +84,8 @@ pub struct Session {
     tokens: Option<Tokens>,
     /// Whether requests keep their own times.
     keeping: Keeping,
+    /// Counts runs of our programs as long as it lives, where that was asked for.
+    statistics: Option<RunStatistics>,
     /// Request ids that were asked for one by one.
     awaited: HashSet<Vec<u8>>,
     /// How many requests have ended, and after how many a recording has what was asked for.
@@ -305,7 +307,7 @@ impl Session {
             Detail::Stacks => collector.collect(attached, setting.window.end_ns)?,
             Detail::NoStacks => collector.collect_rows(attached, setting.window.end_ns)?,
         };
-        Ok(gather(&self.setting, &collected))
+        Ok(Capture { cost: self.cost(), ..gather(&self.setting, &collected) })
     }
 
     /// What names the addresses in stacks, with the mappings as they are now. Nothing is looked up by this.
@@ -321,6 +323,19 @@ impl Session {
             // A failure leaves the mappings as they were, and addresses outside them are shown as such.
             let _ = self.modules.update(self.target.pid());
         }
+    }
+
+    /// What our programs took, if that is counted.
+    fn cost(&self) -> Option<Cost> {
+        let clock_ns = self.statistics.as_ref()?.clock_ns();
+        let row = |of: ProgramRuns| ProgramCost::new(of.name, of.runs, of.total_ns, of.recursion_misses);
+        Some(Cost { clock_ns, programs: self.attached.runs().into_iter().map(row).collect() })
+    }
+
+    /// What the kernel says of each of our programs; of runs it says nothing unless it counts them ([`crate::attach::RunStatistics`]).
+    #[must_use]
+    pub fn runs(&self) -> Vec<ProgramRuns> {
+        self.attached.runs()
     }
 
     /// Closes the window and takes the probes out of the target. What was seen can still be asked for.

@@ -14,11 +14,11 @@ use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::mode::{self, Mode, ModeChosen};
 use super::pace::Pacing;
-use super::table::Table;
+use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate};
+use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
 use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect_with};
@@ -78,6 +78,8 @@ pub struct Manner {
     pub no_awaits: bool,
     /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
     pub no_await_wakers: bool,
+    /// Whether runs of the kernel side's programs are counted and timed.
+    pub stats: bool,
     /// The task-local key that names requests; `None`: the annotation does.
     pub request_key: Option<String>,
     /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
@@ -122,12 +124,13 @@ pub(super) fn start(
     kernel.check()?;
     let target = Target::open(pid)?;
     Privileges::read()?.check()?;
+    let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
     match result {
         // Whatever went wrong, a target that is gone is why.
         Err(_) if target.has_exited() => Err(SessionError::DiedDuringAttach { pid }),
         Err(error) => Err(error),
-        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone())),
+        Ok(parts) => Ok(parts.into_session(target, subject, manner.routes.clone(), statistics)),
     }
 }
 
@@ -149,7 +152,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>) -> Session {
+    fn into_session(self, target: Target, subject: &Subject, routes: Vec<Vec<u8>>, statistics: Option<RunStatistics>) -> Session {
         let Self {
             attached,
             setting,
@@ -184,6 +187,7 @@ impl Parts {
             pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
+            statistics,
             count: Count { ended: 0, enough: Enough::of(subject) },
             awaited: match subject {
                 Subject::Requests(choice) => {
@@ -358,7 +362,11 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
 /// The annotation's table, without what a daemon has left in it that was killed.
 fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
     let Some(address) = inspection.annotation_table else { return Ok(None) };
-    let found = Table::find(target, address.wrapping_add(bias));
+    let address = address.wrapping_add(bias);
+    if !table::lies_in_data(&target.mappings()?, address) {
+        return Ok(None);
+    }
+    let found = Table::find(target, address);
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
     if let Some(table) = &mut table
         && !table.is_taken()

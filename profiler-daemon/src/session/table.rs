@@ -4,16 +4,19 @@
 //! The layout is that of `profiler-annotate/ABI.md`, version 2.
 
 mod asked;
+#[cfg(test)]
+mod hostile;
+mod memory;
 mod owner;
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 pub(super) use asked::{Asked, MAX_RULES, Rule};
 
 use super::SessionError;
 use crate::target::Target;
+use crate::target::maps::Mapping;
+use memory::{ProcessMemory, TableMemory};
 use owner::Owner;
 
 const MAGIC: &[u8; 8] = b"PRFANNOT";
@@ -35,7 +38,7 @@ const SCOPES: usize = 2560;
 /// The table of a running program.
 #[derive(Debug)]
 pub(super) struct Table {
-    memory: File,
+    memory: Box<dyn TableMemory>,
     /// Where it is.
     address: u64,
     pid: u32,
@@ -59,8 +62,14 @@ pub struct Tokens {
 impl Table {
     /// The table at `address`, if one of our version stands there.
     pub(super) fn find(target: &Target, address: u64) -> io::Result<Option<Self>> {
-        let memory = File::options().read(true).write(true).open(target.proc_path("mem"))?;
-        let table = Self { memory, address, pid: target.pid(), armed: false };
+        Self::in_memory(Box::new(ProcessMemory::of(target)?), target.pid(), address)
+    }
+
+    fn in_memory(memory: Box<dyn TableMemory>, pid: u32, address: u64) -> io::Result<Option<Self>> {
+        let table = Self { memory, address, pid, armed: false };
+        if address.checked_add(SIZE as u64).is_none() {
+            return Ok(None);
+        }
         let mut head = [0; 16];
         table.read(0, &mut head)?;
         Ok(is_ours(&head).then_some(table))
@@ -77,8 +86,12 @@ impl Table {
         self.word(TIMES_OFFSET).ok().filter(|offset| *offset != 0)
     }
 
-    /// Takes out what a daemon has left that was killed. Returns whether there was something.
+    /// Takes out what a daemon has left that was killed. Returns whether there was something. Where the table cannot be written it stays:
+    /// scopes that are wanted by it call empty functions.
     pub(super) fn clean(&mut self) -> Result<bool, SessionError> {
+        if self.memory.closed().is_some() {
+            return Ok(false);
+        }
         let failed = |source| SessionError::Table { pid: self.pid, source };
         let generation = self.half(GENERATION).map_err(failed)?;
         if generation == 0 {
@@ -100,6 +113,9 @@ impl Table {
 
     /// Asks for these requests, and no others.
     pub(super) fn arm(&mut self, asked: &Asked) -> Result<(), SessionError> {
+        if let Some(closed) = self.memory.closed() {
+            return Err(SessionError::TableClosed { pid: self.pid, lacks: closed.lacks });
+        }
         let _: bool = self.clean()?;
         self.armed = true;
         self.write_asked(asked).map_err(|source| SessionError::Table { pid: self.pid, source })
@@ -162,11 +178,11 @@ impl Table {
     }
 
     fn read(&self, at: usize, bytes: &mut [u8]) -> io::Result<()> {
-        self.memory.read_exact_at(bytes, self.address.wrapping_add(at as u64))
+        self.memory.read(self.address.wrapping_add(at as u64), bytes)
     }
 
     fn write(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
-        self.memory.write_all_at(bytes, self.address.wrapping_add(at as u64))
+        self.memory.write(self.address.wrapping_add(at as u64), bytes)
     }
 }
 
@@ -174,6 +190,20 @@ impl Drop for Table {
     fn drop(&mut self) {
         self.disarm();
     }
+}
+
+/// Whether a table at `address` lies whole in memory that the program itself can write. The address comes from the program's file, and
+/// `/proc/PID/mem` writes to code and constants too: those of a program that lies about its table are left alone.
+pub(super) fn lies_in_data(mappings: &[Mapping], address: u64) -> bool {
+    let Some(end) = address.checked_add(SIZE as u64) else { return false };
+    let mut at = address;
+    // They are in address order; the table may lie in two that touch.
+    for mapping in mappings.iter().filter(|mapping| mapping.writable && !mapping.executable) {
+        if mapping.start <= at && at < mapping.end {
+            at = mapping.end;
+        }
+    }
+    at >= end
 }
 
 fn is_ours(head: &[u8; 16]) -> bool {
@@ -206,6 +236,37 @@ mod tests {
         };
         assert!(is_ours(&head(2, 2624)));
         assert!(!is_ours(&head(1, 384)) && !is_ours(&head(2, 2623)) && !is_ours(&[0; 16]));
+    }
+
+    /// Check that a table in code, in constants, in a hole or at the end of memory is none.
+    #[test]
+    fn only_what_the_program_can_write_is_a_table() {
+        use crate::target::maps::Backing;
+        let mapping = |start, end, writable, executable| Mapping {
+            start,
+            end,
+            readable: true,
+            writable,
+            executable,
+            offset: 0,
+            device: (0, 1),
+            inode: 1,
+            backing: Backing::Anonymous,
+        };
+        let mappings = [
+            mapping(0x1000, 0x3000, false, true),
+            mapping(0x3000, 0x4000, false, false),
+            mapping(0x4000, 0x5000, true, false),
+            mapping(0x5000, 0x7000, true, false),
+            mapping(0x9000, 0xb000, true, true),
+            mapping(u64::MAX - 0xfff, u64::MAX, true, false),
+        ];
+        for inside in [0x4000, 0x4800, 0x5000, 0x7000 - SIZE as u64] {
+            assert!(lies_in_data(&mappings, inside), "{inside:#x}");
+        }
+        for outside in [0, 0x1000, 0x3000, 0x3fff, 0x7001 - SIZE as u64, 0x8000, 0x9000, u64::MAX - 0xfff + 0x800, u64::MAX] {
+            assert!(!lies_in_data(&mappings, outside), "{outside:#x}");
+        }
     }
 
     #[test]

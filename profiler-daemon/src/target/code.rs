@@ -1,11 +1,10 @@
 //! The code that the target has mapped, for those who read it: where it lies, and the bytes of the file behind it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 use super::mapped::{ModulesError, executable_mappings, open_mapped};
 use super::maps::{Backing, Mapping};
+use super::memory;
 use super::program::{self, Segment};
 
 /// A stretch of executable memory.
@@ -79,8 +78,9 @@ impl Stretch {
             Behind::Vdso => {
                 let size = (self.end() - self.start()).min(LARGEST_VDSO);
                 let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-                File::open(format!("/proc/{}/mem", self.pid))?.read_exact_at(&mut bytes, self.start())?;
-                Ok(bytes)
+                // Not by /proc/PID/mem, which belongs to the process' user.
+                let whole = memory::read(self.pid, self.start(), &mut bytes);
+                whole.then_some(bytes).ok_or_else(|| io::Error::from_raw_os_error(libc::EIO))
             }
             Behind::Nothing => Err(io::Error::from(io::ErrorKind::NotFound)),
         }

@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use super::privileges::{Capability, or_with};
+
 /// Why a process cannot be profiled.
 #[derive(Debug, Error)]
 pub enum TargetError {
@@ -48,12 +50,14 @@ pub enum TargetError {
         pid: u32,
     },
     /// The kernel does not let us look at the process.
-    #[error("cannot read {} (run as root: sudo)", path.display())]
+    #[error("cannot read {}{}", path.display(), or_with(*.lacks))]
     NoAccess {
         /// What was asked for.
         pid: u32,
         /// What could not be read.
         path: PathBuf,
+        /// The capability that would do; `None`: it is there, and did not.
+        lacks: Option<Capability>,
         /// What the system said.
         source: io::Error,
     },

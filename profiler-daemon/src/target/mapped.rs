@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use thiserror::Error;
 
-use super::maps::{Mapping, parse_lines};
+use super::maps::{Backing, Mapping, parse_lines};
+use super::read_bounded;
 
 /// Files held open for one target. A program has tens; what goes beyond is named by module and offset only.
 const FILES_MAX: usize = 256;
@@ -80,6 +81,24 @@ impl Modules {
         let mut modules = Self::default();
         modules.update(pid)?;
         Ok(modules)
+    }
+
+    /// One file that is mapped as a whole from `start` on, without a process.
+    pub fn of_file(file: File, start: u64) -> io::Result<Self> {
+        let about = file.metadata()?;
+        let mapping = Mapping {
+            start,
+            end: start.saturating_add(about.len().next_multiple_of(4096)),
+            readable: true,
+            writable: false,
+            executable: true,
+            offset: 0,
+            device: (0, 0),
+            inode: about.ino(),
+            backing: Backing::Anonymous,
+        };
+        let files = HashMap::from([(FileKey::of(&mapping), Ok(Arc::new(file)))]);
+        Ok(Self { mappings: vec![mapping], files, root: None, unreadable: 0 })
     }
 
     /// Reads the mappings again, for libraries that were loaded meanwhile. What was known stays known, unless
@@ -163,7 +182,7 @@ impl Modules {
 /// The executable mappings of process `pid`, and how many lines could not be read.
 pub(super) fn executable_mappings(pid: u32) -> Result<(Vec<Mapping>, usize), ModulesError> {
     let path = PathBuf::from(format!("/proc/{pid}/maps"));
-    let text = fs::read(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
+    let text = read_bounded(&path).map_err(|source| ModulesError::Maps { pid, path, source })?;
     let (mut mappings, unreadable) = parse_lines(&text);
     mappings.retain(|mapping| mapping.executable);
     Ok((mappings, unreadable))
@@ -213,7 +232,6 @@ fn open_to_read(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::maps::Backing;
     use super::*;
 
     fn mapping(start: u64, end: u64, inode: u64) -> Mapping {
@@ -254,7 +272,7 @@ mod tests {
         let modules = Modules::of_process(std::process::id()).unwrap();
         assert_eq!(modules.warnings(), Vec::<String>::new());
         let here = modules.locate(our_own_program_is_open_and_nothing_is_missing as fn() as usize as u64).unwrap();
-        let ours = fs::metadata("/proc/self/exe").unwrap();
+        let ours = std::fs::metadata("/proc/self/exe").unwrap();
         assert_eq!(here.file.unwrap().metadata().unwrap().ino(), ours.ino());
     }
 }

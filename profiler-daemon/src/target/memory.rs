@@ -73,6 +73,15 @@ impl Spans for TargetMemory {
     }
 }
 
+/// Fills `bytes` from one place of process `pid`; `false`: not all of it could be read.
+pub(super) fn read(pid: u32, address: u64, bytes: &mut [u8]) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    let mut whole = Vec::new();
+    let length = bytes.len();
+    read_some(pid, &[Span { address, length }], bytes, &mut whole);
+    whole == [true]
+}
+
 /// At most [`AT_ONCE`] spans, whose lengths add up to that of `bytes`.
 fn read_some(pid: libc::pid_t, spans: &[Span], bytes: &mut [u8], whole: &mut Vec<bool>) {
     let (mut spans, mut bytes) = (spans, bytes);

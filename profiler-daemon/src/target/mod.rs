@@ -34,6 +34,7 @@ pub use self::error::TargetError;
 use self::{
     maps::{Mapping, Module},
     pidfd::Pidfd,
+    privileges::{Capability, Privileges},
     program::Program,
     seccomp::SeccompThreads,
     status::{Stat, Status},
@@ -203,7 +204,12 @@ fn missing(pid: u32, pidfd: &Pidfd, path: PathBuf, source: io::Error) -> TargetE
     }
     match source.raw_os_error() {
         // A live process without a folder is one that a `hidepid` mount of /proc hides from us.
-        Some(libc::EACCES | libc::EPERM | libc::ENOENT) => TargetError::NoAccess { pid, path, source },
+        Some(libc::EACCES | libc::EPERM | libc::ENOENT) => {
+            // Where the process itself is open to us, it is the permissions of its file that are not.
+            let wanted = [Capability::SysPtrace, Capability::DacReadSearch];
+            let lacks = Privileges::read().ok().and_then(|own| own.lacks(&wanted));
+            TargetError::NoAccess { pid, path, lacks, source }
+        }
         _ => TargetError::Unreadable { pid, path, source },
     }
 }
@@ -214,7 +220,7 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Reads a file of at most [`PROC_FILE_MAX`] bytes: half a list of mappings would be worse than none.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(PROC_FILE_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > PROC_FILE_MAX {

@@ -1,10 +1,13 @@
-//! Whether this process may profile at all.
+//! Whether this process may profile at all, and what it may give up once it does ([`Kept`]).
+
+mod kept;
 
 use std::{fmt, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use thiserror::Error;
 
 use super::status::Status;
+pub use kept::{Kept, Later, ReduceError};
 
 /// Inode of the initial user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
 const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
@@ -13,6 +16,12 @@ const INITIAL_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Capability {
+    /// Files that their permissions keep from us: other users' memory, to write what is wanted of their processes.
+    DacOverride = 1,
+    /// Reading files and folders that their permissions keep from us.
+    DacReadSearch = 2,
+    /// Sending signals to other users' processes.
+    Kill = 5,
     /// Looking into other users' processes.
     SysPtrace = 19,
     /// Stands for the two below, as before Linux 5.8.
@@ -21,15 +30,21 @@ pub enum Capability {
     Perfmon = 38,
     /// Loading programs and maps.
     Bpf = 39,
+    /// Opening the very file that is mapped, by `/proc/PID/map_files`.
+    CheckpointRestore = 40,
 }
 
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::DacOverride => "CAP_DAC_OVERRIDE",
+            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Self::Kill => "CAP_KILL",
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
             Self::Perfmon => "CAP_PERFMON",
             Self::Bpf => "CAP_BPF",
+            Self::CheckpointRestore => "CAP_CHECKPOINT_RESTORE",
         })
     }
 }
@@ -50,6 +65,11 @@ pub enum PrivilegeError {
 
 fn list(missing: &[Capability]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// How an error ends that a capability would have spared.
+pub(crate) fn or_with(lacks: Option<Capability>) -> String {
+    lacks.map_or_else(String::new, |capability| format!(": run as root (sudo), or with {capability}"))
 }
 
 /// What the calling thread may do.
@@ -80,6 +100,18 @@ impl Privileges {
     #[must_use]
     pub const fn in_initial_namespace(&self) -> bool {
         self.in_initial_namespace
+    }
+
+    /// The first of `wanted` that is not there.
+    #[must_use]
+    pub fn lacks(&self, wanted: &[Capability]) -> Option<Capability> {
+        wanted.iter().copied().find(|capability| !self.has(*capability))
+    }
+
+    /// Of these, what is needed after the attach.
+    #[must_use]
+    pub fn kept(&self, later: &Later) -> Kept {
+        Kept::of(self, later)
     }
 
     /// Whether it is enough: CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, which the kernel takes for both

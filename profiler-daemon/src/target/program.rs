@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -125,12 +126,24 @@ pub enum ProgramFileError {
 
 /// Reads a whole program. Not mapped: a file that another process cuts short would kill us by SIGBUS.
 pub(super) fn read(file: File) -> io::Result<Vec<u8>> {
+    let about = file.metadata()?;
+    if is_hollow(about.len(), about.blocks()) {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is all but empty for its size"));
+    }
     let mut bytes = Vec::new();
     let read = file.take(PROGRAM_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > PROGRAM_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the program is larger than 4 GiB"));
     }
     Ok(bytes)
+}
+
+/// Whether a file of `length` bytes holds so few of them that only reading it would make them (`blocks` of 512 bytes). A target may map one of any
+/// size, and have us fill our memory with its zeros. File systems that compress do not come near this.
+const fn is_hollow(length: u64, blocks: u64) -> bool {
+    const SMALL: u64 = 64 << 20;
+    const SHARE: u64 = 32;
+    length > SMALL && blocks.saturating_mul(512) < length / SHARE
 }
 
 /// What machine an ELF file is for, if it is not ours. What is no ELF file at all is left to the parser to refuse.
@@ -187,6 +200,18 @@ pub(super) fn build_id_of(file: File) -> Result<Option<Vec<u8>>, object::read::E
 mod tests {
     use super::*;
     use crate::target::maps;
+
+    /// Check that a file without content is refused however large it says to be, and that a real one is not.
+    #[test]
+    fn a_hollow_file_fills_no_memory() {
+        let hollow = tempfile::tempfile().unwrap();
+        hollow.set_len(3 << 30).unwrap();
+        assert_eq!(read(hollow).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let small = tempfile::tempfile().unwrap();
+        small.set_len(1 << 20).unwrap();
+        assert_eq!(read(small).unwrap().len(), 1 << 20);
+        assert!(!is_hollow(1 << 30, (1 << 30) / 512 / 8), "compressed");
+    }
 
     fn own_program() -> Program {
         Program::open(&std::env::current_exe().unwrap()).unwrap()

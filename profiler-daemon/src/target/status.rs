@@ -44,6 +44,7 @@ pub(super) struct Status {
     pub(super) tgid: u32,
     /// 0 none, 1 strict, 2 filter; `None` in a kernel built without.
     pub(super) seccomp: Option<u32>,
+    pub(super) permitted: u64,
     pub(super) effective: u64,
 }
 
@@ -56,7 +57,7 @@ impl Status {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let (mut tgid, mut seccomp, mut effective) = (None, None, None);
+        let (mut tgid, mut seccomp, mut permitted, mut effective) = (None, None, None, None);
         // The name comes first and has its newlines escaped: no line can be forged by it.
         for line in bytes.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()) {
             let Some((key, value)) = line.split_once(':') else {
@@ -66,11 +67,12 @@ impl Status {
             match key {
                 "Tgid" => tgid = value.parse().ok(),
                 "Seccomp" => seccomp = value.parse().ok(),
+                "CapPrm" => permitted = u64::from_str_radix(value, 16).ok(),
                 "CapEff" => effective = u64::from_str_radix(value, 16).ok(),
                 _ => {}
             }
         }
-        Some(Self { tgid: tgid?, seccomp, effective: effective? })
+        Some(Self { tgid: tgid?, seccomp, permitted: permitted?, effective: effective? })
     }
 }
 
@@ -102,8 +104,8 @@ mod tests {
 
     #[test]
     fn status_of_a_thread() {
-        let text = b"Name:\tx\xff\nTgid:\t70\nPid:\t71\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        let text = b"Name:\tx\xff\nTgid:\t70\nPid:\t71\nCapPrm:\t000001ffffffffff\nCapEff:\t000000ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t1\n";
         let status = Status::parse(text).unwrap();
-        assert_eq!(status, Status { tgid: 70, seccomp: Some(2), effective: 0x1ff_ffff_ffff });
+        assert_eq!(status, Status { tgid: 70, seccomp: Some(2), permitted: 0x1ff_ffff_ffff, effective: 0xff_ffff_ffff });
     }
 }

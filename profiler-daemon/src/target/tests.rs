@@ -227,12 +227,12 @@ fn anothers_process_needs_privileges() {
         return;
     };
     assert!(matches!(error, TargetError::NoAccess { .. }), "{error:?}");
-    assert_eq!(error.to_string(), format!("cannot read /proc/{pid}/exe (run as root: sudo)"));
+    assert_eq!(error.to_string(), format!("cannot read /proc/{pid}/exe: run as root (sudo), or with CAP_SYS_PTRACE"));
 }
 
 #[test]
 fn nobody_may_not_profile() {
-    let Some(checked) = as_nobody(|| privileges::Privileges::read().unwrap().check()) else {
+    let Some(checked) = as_nobody(|| Privileges::read().unwrap().check()) else {
         return;
     };
     assert_eq!(checked.unwrap_err().to_string(), "profiling needs root (sudo), or CAP_BPF and CAP_PERFMON");

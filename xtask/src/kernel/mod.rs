@@ -1,5 +1,6 @@
 //! The kernel side's object: the toolchain that builds it, its compilation, and what is checked of it.
 
+pub(crate) mod allowance;
 pub(crate) mod bpf_linker;
 pub(crate) mod btf;
 pub(crate) mod budget;

@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The package of the tests of the whole.
 const WHOLE: &str = "profiler-tests";
 /// Its tests that load programs into the kernel; every other test runs as whoever runs it.
-const ROOT_TESTS: [&str; 6] = ["kernel", "stacks", "awaits", "end_to_end", "frameworks", "bad_input"];
+const ROOT_TESTS: [&str; 7] = ["kernel", "stacks", "awaits", "end_to_end", "frameworks", "bad_input", "privileges"];
 
 /// A built test program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::chore::place;
 use crate::chore::step::{note, step};
 use crate::kernel::manifest::{Manifest, manifest_file, object_file};
 use crate::kernel::toolchain::Toolchain;
-use crate::kernel::{btf, budget, compile, layout, sources, strip, toolchain};
+use crate::kernel::{allowance, btf, budget, compile, layout, sources, strip, toolchain};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Compare instead of writing: the committed object with its manifest, its sources, and a fresh build.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Store the programs' lengths as what is allowed from now on (profiler-ebpf/object/budget).
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) accept: bool,
     /// The kernel side's crate, for tests of this build itself.
     #[arg(long, hide = true, value_name = "FOLDER")]
     pub(crate) crate_folder: Option<PathBuf>,
@@ -33,10 +36,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => fs::canonicalize(folder).with_context(|| format!("there is no folder {}", folder.display()))?,
         None => place::repository().join("profiler-ebpf"),
     };
-    if arguments.check { check(&crate_folder) } else { build(&crate_folder) }
+    if arguments.check { check(&crate_folder) } else { build(&crate_folder, arguments.accept) }
 }
 
-fn build(crate_folder: &Path) -> Result<()> {
+fn build(crate_folder: &Path, accept: bool) -> Result<()> {
     let toolchain = toolchain::ready()?;
     let object = fresh(&toolchain, crate_folder, false)?;
     let manifest = Manifest {
@@ -46,7 +49,10 @@ fn build(crate_folder: &Path) -> Result<()> {
         flags: compile::flags(),
     };
     manifest.write(crate_folder, &object)?;
-    examine(&object)?;
+    if accept {
+        allowance::accept(crate_folder, &budget::programs(&object)?)?;
+    }
+    examine(crate_folder, &object)?;
     note(&format!("{}: {} bytes, sha256 {}", place::shown(&object_file(crate_folder)), object.len(), manifest.sha256));
     note(&format!("{}: {}", place::shown(&manifest_file(crate_folder)), manifest.versions.rustc));
     Ok(())
@@ -59,7 +65,7 @@ fn check(crate_folder: &Path) -> Result<()> {
     step("object: hashes of the committed object and of its sources", || {
         manifest.check(&committed, &source_hash(crate_folder)?)
     })?;
-    examine(&committed)?;
+    examine(crate_folder, &committed)?;
     let toolchain = toolchain::ready()?;
     let object = fresh(&toolchain, crate_folder, true)?;
     if toolchain.versions == manifest.versions && manifest.flags == compile::flags() {
@@ -77,7 +83,7 @@ fn check(crate_folder: &Path) -> Result<()> {
         recorded.rustc, recorded.llvm, recorded.bpf_linker
     ));
     note("bytes cannot be compared, so the fresh object is examined and the tests run with it instead");
-    examine(&object)?;
+    examine(crate_folder, &object)?;
     let fresh = toolchain::folder().join("fresh.bpf.o");
     fs::write(&fresh, &object).with_context(|| format!("cannot write {}", fresh.display()))?;
     test::run(&test::Arguments { only_root: true, object: Some(fresh), ..test::Arguments::default() })
@@ -93,7 +99,7 @@ fn fresh(toolchain: &Toolchain, crate_folder: &Path, locked: bool) -> Result<Vec
 }
 
 /// What can be said of an object without a kernel: its layouts and its length.
-fn examine(object: &[u8]) -> Result<()> {
+fn examine(crate_folder: &Path, object: &[u8]) -> Result<()> {
     step("object: layouts of shared structures, against its own type information", || {
         let ours = profiler_common::layout::ALL;
         let unseen = layout::compare(ours, &btf::structures_of(object)?)?;
@@ -104,8 +110,9 @@ fn examine(object: &[u8]) -> Result<()> {
         Ok(())
     })?;
     step("object: length of its programs", || {
-        budget::table(&budget::programs(object)?).lines().for_each(note);
-        Ok(())
+        let programs = budget::programs(object)?;
+        budget::table(&programs).lines().for_each(note);
+        allowance::check(crate_folder, &programs)
     })
 }
 

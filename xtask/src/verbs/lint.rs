@@ -4,14 +4,15 @@ use super::{build_ebpf, tidy};
 use crate::chore::command::{cargo, loud};
 use crate::chore::place;
 use crate::chore::step::step;
+use crate::supply::{advisories, dependencies};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
 
 /// Check everything that can be checked without running the product.
 ///
-/// tidy, formatting of both workspaces, clippy with warnings refused, documentation with warnings refused, and `build-ebpf --check`, which
-/// needs the kernel toolchain (see there). All of them run, and all that failed are named at the end.
+/// tidy, formatting of both workspaces, clippy with warnings refused, documentation with warnings refused, licences and sources of dependencies
+/// (deny.toml) and what is known to be wrong with them, where that can be asked, and `build-ebpf --check`, which needs the kernel toolchain (see there). All of them run, and all that failed are named at the end.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Leave out `build-ebpf --check`, which takes a toolchain of its own.
@@ -35,9 +36,11 @@ pub(crate) fn run(arguments: &Arguments, verbs: &[String]) -> Result<()> {
             }),
         ),
         ("rustdoc", step("lint: documentation", documentation)),
+        ("dependencies", step("lint: licences and sources of dependencies", dependencies::check)),
+        ("advisories", step("lint: known vulnerabilities of dependencies", advisories::check)),
     ];
     if !arguments.no_object {
-        let check = build_ebpf::Arguments { check: true, crate_folder: None };
+        let check = build_ebpf::Arguments { check: true, accept: false, crate_folder: None };
         checks.push(("build-ebpf --check", build_ebpf::run(&check)));
     }
     let mut failed = Vec::new();

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
+pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod matrix;
 pub(crate) mod test;

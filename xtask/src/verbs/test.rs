@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test.
 
+use super::fuzz;
 use crate::chore::command::cargo;
 use crate::chore::place;
 use crate::chore::step::{note, notes, step};
@@ -14,8 +15,9 @@ use std::time::Instant;
 /// Run every test: unit, property, documentation, kernel, end to end.
 ///
 /// Builds everything as you, with the committed kernel object (no nightly, no BPF toolchain). The tests that load programs into the kernel
-/// (profiler-tests: kernel, stacks, awaits, end_to_end, frameworks, bad_input) run as root, one at a time, through sudo where you are not root, which is
-/// said. A test that cannot run on this machine is skipped with its reason. The last line is `N passed, N failed, N skipped`.
+/// (profiler-tests: kernel, stacks, awaits, end_to_end, frameworks, bad_input, privileges) run as root, one at a time, through sudo where you are not root, which is
+/// said. Then each fuzz target runs for some seconds (`cargo xtask fuzz`
+/// runs them longer). A test that cannot run on this machine is skipped with its reason. The last line is `N passed, N failed, N skipped`.
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Only tests whose name contains this; may be given several times. Documentation tests are left out.
@@ -27,6 +29,9 @@ pub(crate) struct Arguments {
     /// Only tests that need root.
     #[arg(long, conflicts_with = "no_root")]
     pub(crate) only_root: bool,
+    /// Leave out the short run of the fuzz targets, whose build takes some minutes the first time.
+    #[arg(long)]
+    pub(crate) no_fuzz: bool,
     /// Run the profiler with this kernel object instead of the one it holds.
     #[arg(long, value_name = "FILE")]
     pub(crate) object: Option<PathBuf>,
@@ -47,6 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.filter.is_empty() && !arguments.only_root {
         whole.add(documentation()?);
+        if !arguments.no_fuzz {
+            whole.add(fuzz::short()?);
+        }
     }
     println!("\n{}", whole.summary());
     if !whole.failed.is_empty() {

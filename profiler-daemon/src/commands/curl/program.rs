@@ -13,7 +13,6 @@ use anyhow::{Context as _, Result};
 use profiler_daemon::cli::{
     Exit,
     curl::{Body, Curl},
-    output::{Output, OutputError},
     value::RequestId,
 };
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -83,10 +82,7 @@ fn words(order: &Curl, headers: &str) -> Vec<OsString> {
 fn body(body: &Body) -> Result<Stdio> {
     Ok(match body {
         Body::Dropped => Stdio::null(),
-        Body::To(Output::Stdout) => Stdio::inherit(),
-        Body::To(Output::File(path)) => {
-            Stdio::from(File::create(path).map_err(|source| OutputError::Open { path: path.clone(), source })?)
-        }
+        Body::To(output) => output.open()?.into_file()?.map_or_else(Stdio::inherit, Stdio::from),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod awaits;
 mod blocking;
+mod cost;
 mod family;
 mod fit;
 mod foreign;
@@ -17,6 +18,7 @@ mod waits;
 
 pub use awaits::awaits;
 pub use blocking::{blocking, worst_places};
+pub use cost::cost;
 pub use family::families;
 pub use fit::fit;
 pub use foreign::foreign;

@@ -8,10 +8,13 @@ use iced_x86::{Instruction, Register};
 use super::loads::{is_state_exchange, stack_addresses, state_loads};
 use super::transitions::{FIRST_ARGUMENT, Start, Transition, find};
 use crate::inspect::code::Function;
+use crate::inspect::flow::Root;
 use crate::inspect::functions::Functions;
 use crate::inspect::image::Image;
+use crate::inspect::inspection::Role;
 use crate::inspect::machine::HEADER;
-use crate::inspect::placement::{Range, Spot, choose};
+use crate::inspect::placement::{Places, places};
+use crate::inspect::proof::Claim;
 
 /// Calls between `raw::poll` or `raw::shutdown` and the function that exchanges: Harness::poll, poll_inner, complete, transition.
 const MAX_DEPTH: usize = 4;
@@ -23,9 +26,23 @@ const MAX_REACHED: usize = 2_000;
 /// What one function does to the state word of the task it is about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ends {
-    pub(crate) spots: Vec<(Transition, Spot)>,
+    pub(crate) spots: Vec<(Transition, Places)>,
     /// It exchanges an eight-byte word at offset 0 of a register in a way that is none of the transitions known.
     pub(crate) unknown_exchange: bool,
+}
+
+impl Ends {
+    fn of(transition: Transition, places: Vec<Places>) -> Self {
+        Self { spots: places.into_iter().map(|places| (transition, places)).collect(), unknown_exchange: false }
+    }
+}
+
+/// What a site before the transition tells.
+const fn role_of(transition: Transition) -> Role {
+    match transition {
+        Transition::Idle => Role::PollIdle,
+        _ => Role::PollComplete,
+    }
 }
 
 /// Finds and remembers the ends in functions.
@@ -102,10 +119,10 @@ fn ends_of(
     wanted: &[Transition],
 ) -> Ends {
     let start = function.extent.start;
+    let entry = [Root::new(start, Register::RDI)];
     if let Some(transition) = named {
-        let range = Range { from: start, header: Register::RDI, exchange: None, after_will_do: false };
-        let spots = choose(functions, function, range).map(|spot| (transition, spot)).into_iter().collect();
-        return Ends { spots, unknown_exchange: false };
+        let claim = Claim { role: role_of(transition), roots: &entry, exchange: None, after_will_do: false };
+        return Ends::of(transition, places(functions, function, &claim));
     }
     let exchanges: Vec<&Instruction> = function.instructions().iter().filter(|i| is_state_exchange(i)).collect();
     if exchanges.is_empty() {
@@ -118,14 +135,13 @@ fn ends_of(
         if let Some(exchange) = find(image, from_entry, transition)
             && function.at(exchange.at).is_some()
         {
-            let range = Range {
-                from: start,
-                header: Register::RDI,
+            let claim = Claim {
+                role: role_of(transition),
+                roots: &entry,
                 exchange: Some(exchange.at),
                 after_will_do: transition == Transition::Complete,
             };
-            let spots = choose(functions, function, range).map(|spot| (transition, spot)).into_iter().collect();
-            return Ends { spots, unknown_exchange: false };
+            return Ends::of(transition, places(functions, function, &claim));
         }
     }
     inlined_ends(image, functions, function, &exchanges, wanted)
@@ -142,6 +158,7 @@ fn inlined_ends(
     for exchange in exchanges {
         let base = exchange.memory_base();
         let loads = state_loads(function, exchange);
+        let mut roots: Vec<(Transition, Root)> = Vec::new();
         let mut is_known = false;
         for (load, header) in loads {
             let mut known = stack_addresses(function, load);
@@ -154,22 +171,24 @@ fn inlined_ends(
                     continue;
                 };
                 is_known = true;
-                let is_end = wanted.contains(&transition);
-                if found.at != exchange.ip() || !is_end {
-                    continue;
+                if found.at == exchange.ip() && wanted.contains(&transition) {
+                    let mut holders = vec![header];
+                    holders.extend((base != header).then_some(base));
+                    roots.push((transition, Root { at: load, holders }));
                 }
-                let range = Range {
-                    from: load,
-                    header,
-                    exchange: Some(exchange.ip()),
-                    // Only `Complete` leaves the poll its reference.
-                    after_will_do: transition == Transition::Complete,
-                };
-                if let Some(spot) = choose(functions, function, range)
-                    && !ends.spots.iter().any(|(_, other)| other.at == spot.at)
-                {
-                    ends.spots.push((transition, spot));
-                }
+            }
+        }
+        for transition in wanted.iter().copied() {
+            let roots: Vec<Root> = roots.iter().filter(|(of, _)| *of == transition).map(|(_, root)| root.clone()).collect();
+            let claim = Claim {
+                role: role_of(transition),
+                roots: &roots,
+                exchange: Some(exchange.ip()),
+                // Only `Complete` leaves the poll its reference.
+                after_will_do: transition == Transition::Complete,
+            };
+            if !roots.is_empty() {
+                ends.spots.extend(places(functions, function, &claim).into_iter().map(|places| (transition, places)));
             }
         }
         ends.unknown_exchange |= !is_known;
@@ -195,8 +214,9 @@ mod tests {
     #[test]
     fn an_idle_end_behind_the_call_of_a_panic_is_found() {
         let ends = ends_with("0f0b");
-        let [(Transition::Idle, spot)] = ends.spots[..] else { panic!("{ends:?}") };
-        assert_eq!((spot.at, spot.header, spot.sp_adjust), (CODE + 0x41, Register::Rbx, 72));
+        let [(Transition::Idle, places)] = &ends.spots[..] else { panic!("{ends:?}") };
+        let spot = places.usual().unwrap();
+        assert_eq!((spot.vaddr, spot.header, spot.sp_adjust), (CODE + 0x41, Register::Rbx, 72));
         assert!(!ends.unknown_exchange);
     }
 

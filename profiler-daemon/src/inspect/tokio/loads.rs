@@ -35,7 +35,7 @@ pub(crate) fn state_loads(function: &Function<'_>, exchange: &Instruction) -> Ve
         if function.is_padding(address) {
             continue;
         }
-        if before.is_empty() || reached.len() > MAX_BACK {
+        if before.is_empty() || address == function.extent.start || reached.len() > MAX_BACK {
             return Vec::new();
         }
         for before in before.into_iter().filter(|before| reached.insert(*before)) {
@@ -80,7 +80,7 @@ fn stack_address(function: &Function<'_>, address: u64, register: Register) -> O
             continue;
         }
         // Reached the entry, or code entered through a jump table: the register may hold anything.
-        if before.is_empty() || reached.len() > MAX_BACK {
+        if before.is_empty() || address == function.extent.start || reached.len() > MAX_BACK {
             return None;
         }
         for before in before.into_iter().filter(|before| reached.insert(*before)) {

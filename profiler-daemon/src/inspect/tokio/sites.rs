@@ -1,6 +1,6 @@
 //! All probe sites of Tokio in a file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use iced_x86::{FlowControl, Register as Iced};
 
@@ -8,18 +8,21 @@ use super::ends::{EndFinder, Ends};
 use super::spawns;
 use super::transitions::Transition;
 use super::wakers;
-use crate::inspect::code::Function;
+use crate::inspect::code::{Function, text};
+use crate::inspect::flow::Root;
 use crate::inspect::functions::Functions;
 use crate::inspect::image::Image;
 use crate::inspect::inspection::{InstructionClass, Placement, Register, Role, Site, TaskKind, TaskType, TokioVersion};
 use crate::inspect::note::Note;
-use crate::inspect::placement::{Range, Spot, choose, entry_stack};
-use crate::inspect::symbols::Symbols;
+use crate::inspect::placement::{Places, entry_stack, places};
+use crate::inspect::proof::{Claim, Proof, StackFrom};
+use crate::inspect::symbols::{Symbols, demangle};
 
 /// Gathers sites, each address once per role.
 pub(crate) struct Collector<'a, 'd> {
     image: &'a Image<'d>,
     functions: &'a Functions<'d>,
+    symbols: &'a Symbols<'d>,
     sites: BTreeMap<(Role, u64), Site>,
 }
 
@@ -31,7 +34,7 @@ pub(crate) fn collect(
     version: Option<TokioVersion>,
     types: &[TaskType],
 ) -> (Vec<Site>, Vec<Note>) {
-    let mut collector = Collector { image, functions, sites: BTreeMap::new() };
+    let mut collector = Collector { image, functions, symbols, sites: BTreeMap::new() };
     let owners = Owners::new(types);
     for (poll, types) in &owners.by_poll {
         collector.add_entry(Role::PollStart, *poll, Iced::RDI, only(types));
@@ -135,17 +138,24 @@ fn only(types: &[u32]) -> Option<u32> {
 }
 
 impl Collector<'_, '_> {
-    fn add(&mut self, role: Role, function: u64, spot: Spot, task_type: Option<u32>) {
-        let Some(file_offset) = self.image.file_offset(spot.at) else {
+    fn name_of(&self, function: u64) -> Option<String> {
+        let names: BTreeSet<String> = self.symbols.at(function).map(demangle).collect();
+        (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(" | "))
+    }
+
+    fn add(&mut self, role: Role, function: u64, places: Places, task_type: Option<u32>) {
+        let Some(spot) = places.usual() else {
             return;
         };
-        // What several types reach is no single one's, and the kernel side refuses tasks of others there.
-        let shared = |known: &mut Site| known.task_type = known.task_type.filter(|of| Some(*of) == task_type);
-        self.sites.entry((role, spot.at)).and_modify(shared).or_insert(Site {
+        let Some(file_offset) = self.image.file_offset(spot.vaddr) else {
+            return;
+        };
+        let site = Site {
             role,
-            vaddr: spot.at,
+            vaddr: spot.vaddr,
             file_offset,
             class: spot.class,
+            instruction: spot.instruction.clone(),
             header: Some(spot.header),
             sp_base: spot.sp_base,
             sp_adjust: spot.sp_adjust,
@@ -153,7 +163,15 @@ impl Collector<'_, '_> {
             repeats: spot.repeats,
             placement: spot.placement,
             function,
-        });
+            function_name: self.name_of(function),
+            proof: spot.proof.clone(),
+            plain: Vec::new(),
+            candidates: Vec::new(),
+        };
+        // What several types reach is no single one's, and the kernel side refuses tasks of others there.
+        let shared = |known: &mut Site| known.task_type = known.task_type.filter(|of| Some(*of) == task_type);
+        let entry = self.sites.entry((role, spot.vaddr)).and_modify(shared);
+        entry.or_insert(Site { plain: places.plain, candidates: places.candidates, ..site });
     }
 
     /// The site for the entry of `function`, whose argument in `header` is the task.
@@ -161,15 +179,15 @@ impl Collector<'_, '_> {
         let Some(decoded) = Function::decode(self.image, self.functions, function) else {
             return;
         };
-        let range = Range {
-            from: function,
-            header,
+        let claim = Claim {
+            role,
+            roots: &[Root::new(function, header)],
             exchange: None,
             // Who wakes by reference or clones a waker has one, and keeps it: the task outlives the exchange.
             after_will_do: matches!(role, Role::WakeByRef | Role::CloneWaker),
         };
-        if let Some(spot) = choose(self.functions, &decoded, range) {
-            self.add(role, function, spot, task_type);
+        for places in places(self.functions, &decoded, &claim) {
+            self.add(role, function, places, task_type);
         }
     }
 
@@ -217,13 +235,13 @@ impl Collector<'_, '_> {
     }
 
     fn add_spots(&mut self, function: u64, ends: Ends, owners: &Owners) {
-        for (transition, spot) in ends.spots {
+        for (transition, places) in ends.spots {
             let role = match transition {
                 Transition::Idle => Role::PollIdle,
                 Transition::Complete | Transition::Terminal => Role::PollComplete,
                 _ => continue,
             };
-            self.add(role, function, spot, owners.of(function));
+            self.add(role, function, places, owners.of(function));
         }
     }
 
@@ -232,6 +250,7 @@ impl Collector<'_, '_> {
         let Some(decoded) = Function::decode(self.image, self.functions, function) else {
             return;
         };
+        let name = self.name_of(function);
         for instruction in decoded.instructions() {
             let leaves = match instruction.flow_control() {
                 FlowControl::Return => true,
@@ -249,12 +268,14 @@ impl Collector<'_, '_> {
                 continue;
             }
             // At a `ret` and at a tail call the frame is gone again.
-            let (sp_base, sp_adjust) = entry_stack(self.functions, &decoded, instruction.ip()).unwrap_or((Register::Rsp, 0));
+            let returned = (Register::Rsp, 0, StackFrom::Returned);
+            let (sp_base, sp_adjust, from) = entry_stack(self.functions, &decoded, instruction.ip()).unwrap_or(returned);
             self.sites.entry((Role::PollReturn, instruction.ip())).or_insert(Site {
                 role: Role::PollReturn,
                 vaddr: instruction.ip(),
                 file_offset,
                 class,
+                instruction: text(instruction),
                 header: None,
                 sp_base,
                 sp_adjust,
@@ -262,6 +283,10 @@ impl Collector<'_, '_> {
                 repeats: false,
                 placement: Placement::Return,
                 function,
+                function_name: name.clone(),
+                proof: Proof::of_exit(from),
+                plain: Vec::new(),
+                candidates: Vec::new(),
             });
         }
     }

@@ -139,7 +139,7 @@ pub struct AwaitWalks {
     pub steps: u64,
     /// Words kept by them.
     pub words: u64,
-    /// Time they took.
+    /// Time they took, estimated: one walk in sixteen is timed.
     pub walk_ns: u64,
     /// How many ended how, by [`profiler_common::awaits::AwaitEnd::name`]; ends that did not occur are not in it.
     pub ends: BTreeMap<String, u64>,

@@ -129,6 +129,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
             *count = count.saturating_add(loss.count);
             lost
         }),
+        cost: capture.cost.clone(),
     }
 }
 

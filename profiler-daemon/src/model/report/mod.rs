@@ -24,6 +24,7 @@ pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
+use super::cost::Cost;
 use super::family::CriticalPath;
 use super::request_id::RequestId;
 use super::states::{State, States};
@@ -59,6 +60,9 @@ pub struct Report {
     pub blocking: Option<Blocking>,
     /// Every counter of lost or clamped events by name, zero ones included.
     pub lost: BTreeMap<String, u64>,
+    /// What the kernel side's programs took; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// What a request is called: `id`, and the exact bytes where these are others.

@@ -4,18 +4,19 @@ use serde::Serialize;
 
 /// A median and the quartiles around it (ps).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Spread {
+pub struct Spread {
     /// A quarter of the measurements is not above this.
-    pub(crate) low: i64,
+    pub low: i64,
     /// Half.
-    pub(crate) median: i64,
+    pub median: i64,
     /// Three quarters.
-    pub(crate) high: i64,
+    pub high: i64,
 }
 
 impl Spread {
     /// That of these; of none it is all zero.
-    pub(crate) fn of(values: impl IntoIterator<Item = i64>) -> Self {
+    #[must_use]
+    pub fn of(values: impl IntoIterator<Item = i64>) -> Self {
         let mut sorted: Vec<i64> = values.into_iter().collect();
         sorted.sort_unstable();
         let at = |quarter: usize| sorted.get((sorted.len().saturating_sub(1) * quarter + 2) / 4).copied().unwrap_or_default();
@@ -24,6 +25,7 @@ impl Spread {
 }
 
 /// What each of `count` took of `ns`, in picoseconds.
-pub(crate) fn each(ns: u64, count: u64) -> i64 {
+#[must_use]
+pub fn each(ns: u64, count: u64) -> i64 {
     i64::try_from(ns.saturating_mul(1000).checked_div(count).unwrap_or_default()).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,79 @@
+//! How the table's memory is reached: through `/proc/PID/mem`, which is opened once and stays that of the memory it was opened on, whatever
+//! becomes of the process and its number: after an execve(2) nothing can be read or written through it any more.
+//!
+//! The file belongs to the process' user, so root without CAP_DAC_OVERRIDE, or a profiler that is not root, cannot open another user's to
+//! write. What a table says can be read without it.
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use crate::target::Target;
+use crate::target::memory::{Spans as _, TargetMemory};
+use crate::target::privileges::{Capability, Privileges};
+
+/// The memory in which a table lies.
+pub(super) trait TableMemory: Debug + Send + Sync {
+    /// Fills `bytes` from `address` on.
+    fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()>;
+    /// Writes `bytes` from `address` on.
+    fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Why it cannot be written, where it cannot: the capability that is missing, if it is one.
+    fn closed(&self) -> Option<Closed>;
+}
+
+/// The memory can be read only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// What is missing for more.
+    pub(super) lacks: Option<Capability>,
+}
+
+/// A process' memory.
+#[derive(Debug)]
+pub(super) enum ProcessMemory {
+    /// To read and write.
+    Open(File),
+    /// To read.
+    ReadOnly(TargetMemory, Closed),
+}
+
+impl ProcessMemory {
+    pub(super) fn of(target: &Target) -> io::Result<Self> {
+        match File::options().read(true).write(true).open(target.proc_path("mem")) {
+            Ok(file) => Ok(Self::Open(file)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let wanted = [Capability::SysPtrace, Capability::DacOverride];
+                let lacks = Privileges::read().ok().and_then(|own| own.lacks(&wanted));
+                Ok(Self::ReadOnly(TargetMemory::of(target)?, Closed { lacks }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl TableMemory for ProcessMemory {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Open(file) => file.read_exact_at(bytes, address),
+            // After the read, because its pid may have become another's before.
+            Self::ReadOnly(memory, _) if memory.read(address, bytes) && !memory.is_gone() => Ok(()),
+            Self::ReadOnly(..) => Err(io::Error::from_raw_os_error(libc::EIO)),
+        }
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Open(file) => file.write_all_at(bytes, address),
+            Self::ReadOnly(..) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    fn closed(&self) -> Option<Closed> {
+        match self {
+            Self::Open(_) => None,
+            Self::ReadOnly(_, closed) => Some(*closed),
+        }
+    }
+}
