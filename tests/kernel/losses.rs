@@ -128,7 +128,7 @@ fn a_site_of_another_type_is_refused() -> Result<()> {
     }
     let mut session = Session::open_with(&Wish { probes, ..Wish::default() });
     let (right, wrong) = (Task::new(Kind::First, 7), Task::new(Kind::Second, 8));
-    poll(&right, || ());
+    pending(&right, || ());
     poll(&wrong, || ());
     let view = session.collect();
     assert_eq!((view.0.tasks.len(), view.task(&right).polls), (1, 1));
