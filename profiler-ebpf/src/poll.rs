@@ -6,7 +6,7 @@ use profiler_common::frame::{Frame, FrameKind, FrameStack, PollFrame};
 use profiler_common::gate::Gate;
 use profiler_common::limits::FRAME_DEPTH;
 use profiler_common::loss::Loss;
-use profiler_common::site;
+use profiler_common::site::{self, NO_TYPE};
 use profiler_common::task::{self, Started, TaskRow, state_word};
 use profiler_common::thread::ThreadRow;
 
@@ -42,6 +42,12 @@ pub fn start(hit: &Hit) {
         Some(row) => row,
         None => {
             let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
+            let of_site = site::task_type(hit.cookie);
+            if of_site != NO_TYPE && of_site != header.task_type {
+                // The site was found by one vtable, and a task that is new to it has another: it is no poll of that type.
+                lose(Loss::VtableMismatch);
+                return;
+            }
             let Some(row) = task_row(&header, snapshot.now_ns) else { return };
             row
         }

@@ -117,6 +117,25 @@ fn an_unknown_vtable_makes_no_row() -> Result<()> {
     Ok(())
 }
 
+/// Check that a task which reaches the site of another type's poll makes no row there: such a site is wrong.
+#[test]
+fn a_site_of_another_type_is_refused() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut probes = task_probes();
+    for start in probes.iter_mut().filter(|probe| probe.site.role == SiteRole::PollStart) {
+        start.site.task_type = Kind::First as u32;
+    }
+    let mut session = Session::open_with(&Wish { probes, ..Wish::default() });
+    let (right, wrong) = (Task::new(Kind::First, 7), Task::new(Kind::Second, 8));
+    pending(&right, || ());
+    poll(&wrong, || ());
+    let view = session.collect();
+    assert_eq!((view.0.tasks.len(), view.task(&right).polls), (1, 1));
+    view.lost(&[(Loss::VtableMismatch, 1)]);
+    Ok(())
+}
+
 /// Check that a header that cannot be read makes no row, wherever it shows.
 #[test]
 fn an_unreadable_header_is_counted() -> Result<()> {

@@ -40,4 +40,6 @@ mod stopped;
 #[cfg(test)]
 mod stress;
 #[cfg(test)]
+mod verifier;
+#[cfg(test)]
 mod window;

@@ -36,7 +36,7 @@ const UPROBE_PROGRAMS: [&str; 13] = [
 ];
 
 /// A site for every program.
-fn probes_of_every_program() -> Vec<Probe> {
+pub(crate) fn probes_of_every_program() -> Vec<Probe> {
     let returned = probe(SiteRole::PollReturn, triggers::trigger_poll_returned as *const ());
     let mut probes = all_probes();
     probes.extend([

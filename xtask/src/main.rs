@@ -3,6 +3,8 @@
 mod chore;
 mod demo;
 mod kernel;
+mod machine;
+mod reach;
 mod supply;
 mod testing;
 mod tidy;
@@ -26,9 +28,11 @@ enum Verb {
     Demo(verbs::demo::Arguments),
     Fuzz(verbs::fuzz::Arguments),
     Lint(verbs::lint::Arguments),
+    Matrix(verbs::matrix::Arguments),
     Soak(verbs::soak::Arguments),
     Test(verbs::test::Arguments),
     Tidy(verbs::tidy::Arguments),
+    Vm(verbs::vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,9 +42,11 @@ fn main() -> ExitCode {
         Verb::Demo(verbs::demo::Arguments {}) => verbs::demo::run(),
         Verb::Fuzz(arguments) => verbs::fuzz::run(&arguments),
         Verb::Lint(arguments) => verbs::lint::run(&arguments, &known_verbs()),
+        Verb::Matrix(arguments) => verbs::matrix::run(&arguments),
         Verb::Soak(arguments) => verbs::soak::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(&arguments),
         Verb::Tidy(verbs::tidy::Arguments {}) => verbs::tidy::run(&known_verbs()),
+        Verb::Vm(arguments) => verbs::vm::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

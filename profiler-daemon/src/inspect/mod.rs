@@ -66,8 +66,20 @@ use self::tokio::{sites, types, version, vtables};
 /// # Errors
 /// [`InspectError`] says whether `bytes` are no ELF file, for another machine, without Tokio, or without a task.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
+    inspect_with(bytes, || None)
+}
+
+/// The same with the symbols of its debug file, which is asked for where the executable has none. That it is this executable's is for the
+/// caller to know.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_with(bytes: &[u8], debug_file: impl FnOnce() -> Option<Vec<u8>>) -> Result<Inspection, InspectError> {
     let image = Image::parse(bytes)?;
-    let symbols = Symbols::read(&image);
+    let own = Symbols::read(&image);
+    let debug = if own.is_empty() { debug_file() } else { None };
+    let described = debug.as_deref().and_then(|bytes| Image::parse(bytes).ok());
+    let symbols = debug.as_deref().and_then(Symbols::of_debug_file).unwrap_or(own);
     let functions = Functions::read(&image, &symbols);
     let version = version::find(&image);
     let found = vtables::search(&image, &functions, &symbols);
@@ -79,7 +91,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
         });
     }
     let mut notes = found.notes;
-    let (task_types, type_notes) = types::name(&image, &functions, &symbols, &found.vtables);
+    let (task_types, type_notes) =
+        types::name(&image, described.as_ref().unwrap_or(&image), &functions, &symbols, &found.vtables);
     notes.extend(type_notes);
     let (sites, site_notes) = sites::collect(&image, &functions, &symbols, version, &task_types);
     notes.extend(site_notes);

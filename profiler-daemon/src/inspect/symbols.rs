@@ -1,6 +1,6 @@
 //! `.symtab`: names by address and addresses by name.
 
-use object::read::elf::Sym;
+use object::read::elf::{ElfFile64, Sym};
 use object::{LittleEndian, Object, ObjectSymbol, SymbolKind};
 
 use super::image::Image;
@@ -23,9 +23,18 @@ pub(crate) struct Symbols<'d> {
 
 impl<'d> Symbols<'d> {
     pub(crate) fn read(image: &Image<'d>) -> Self {
+        Self::of(&image.file)
+    }
+
+    /// Those of a file that has the symbols of another, stripped one, and of its code only the addresses.
+    pub(crate) fn of_debug_file(bytes: &'d [u8]) -> Option<Self> {
+        ElfFile64::<LittleEndian>::parse(bytes).ok().map(|file| Self::of(&file))
+    }
+
+    fn of(file: &ElfFile64<'d, LittleEndian>) -> Self {
         let mut functions = Vec::new();
-        for symbol in image.file.symbols().take(MAX_SYMBOLS) {
-            let Ok(name) = symbol.elf_symbol().name(LittleEndian, image.file.elf_symbol_table().strings()) else {
+        for symbol in file.symbols().take(MAX_SYMBOLS) {
+            let Ok(name) = symbol.elf_symbol().name(LittleEndian, file.elf_symbol_table().strings()) else {
                 continue;
             };
             let Ok(name) = std::str::from_utf8(name) else {

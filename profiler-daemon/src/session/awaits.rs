@@ -2,7 +2,7 @@
 //! not at all.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -186,9 +186,10 @@ pub(super) const fn whose(source: AwaitSource, every_task: bool) -> AwaitsOf {
 pub(super) fn debug_file(exe: &Path, path: &Path, root: Option<&File>, debug_dirs: &[PathBuf]) -> (Option<Vec<u8>>, Vec<String>) {
     let Ok(program) = File::open(exe) else { return (None, Vec::new()) };
     let (file, mut refused) = symbols::debug_information(&program, path.as_os_str().as_bytes(), root, debug_dirs);
-    let Some(file) = file else { return (None, refused) };
+    let Some(mut file) = file else { return (None, refused) };
     let mut bytes = Vec::new();
-    match file.take(DEBUG_FILE_MAX).read_to_end(&mut bytes) {
+    // Its sum was taken where a debug link named it.
+    match file.rewind().and_then(|()| file.take(DEBUG_FILE_MAX).read_to_end(&mut bytes)) {
         Ok(_) => (Some(bytes), refused),
         Err(error) => {
             refused.push(format!("the debug file of {} cannot be read: {error}", path.display()));

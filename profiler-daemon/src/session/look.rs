@@ -8,7 +8,7 @@ use super::mode::Mode;
 use super::{SessionError, modules_of};
 use crate::attach::{self, UprobeMulti};
 use crate::inspect::awaits::Progress;
-use crate::inspect::{CurrentTask, CurrentTaskError, Inspection, current_task, inspect};
+use crate::inspect::{CurrentTask, CurrentTaskError, Inspection, current_task, inspect_with};
 use crate::model::AwaitSource;
 use crate::plan::{Machine, MultiSupport, Plan, Wanted, plan};
 use crate::target::Target;
@@ -55,11 +55,11 @@ fn look(
     path: String,
     bytes: &[u8],
     seccomp: bool,
-    debug_file: impl FnOnce() -> (Option<Vec<u8>>, Vec<String>),
+    debug_file: impl Fn() -> (Option<Vec<u8>>, Vec<String>),
     foreign: ForeignSight,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Look, SessionError> {
-    let inspection = inspect(bytes)?;
+    let inspection = inspect_with(bytes, || debug_file().0)?;
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false, Mode::Process))?;

@@ -22,7 +22,7 @@ use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, tas
 use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
-use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect};
+use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect_with};
 use crate::model::awaits::AwaitNames;
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
@@ -238,10 +238,11 @@ fn attach_to(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parts, SessionError> {
     let program = target.program()?;
-    let inspection = inspect(program.bytes())?;
+    let modules = modules_of(target.pid())?;
+    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
+    let inspection = inspect_with(program.bytes(), || debug().0)?;
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
-    let modules = modules_of(target.pid())?;
     let bias = target.load_bias(&program)?;
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
@@ -252,7 +253,6 @@ fn attach_to(
     }
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };

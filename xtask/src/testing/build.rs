@@ -33,14 +33,19 @@ pub(crate) fn programs() -> Result<Vec<Program>> {
 
 /// The profiler and the services that it is tested with.
 pub(crate) fn ingredients() -> Result<Ingredients> {
-    // Of the whole workspace, so that dependencies have the features they were just built with.
-    let daemon = build(&["build", "--workspace", "--bin", "profiler-daemon"])?;
     let fixtures = build(&["build", "--package", FIXTURES[0], "--package", FIXTURES[1], "--bins", "--release"])?;
     let folder = |messages: &[Value]| messages.iter().find_map(executable);
     Ok(Ingredients {
-        daemon: folder(&daemon).context("cargo built no profiler-daemon")?,
+        daemon: profiler()?,
         fixtures: folder(&fixtures).and_then(|file| file.parent().map(PathBuf::from)).context("cargo built no fixture")?,
     })
+}
+
+/// The profiler.
+pub(crate) fn profiler() -> Result<PathBuf> {
+    // Of the whole workspace, so that dependencies have the features they were just built with.
+    let messages = build(&["build", "--workspace", "--bin", "profiler-daemon"])?;
+    messages.iter().find_map(executable).context("cargo built no profiler-daemon")
 }
 
 /// A benchmark of the tests of the whole, with the optimisation that its numbers are about.
@@ -48,6 +53,13 @@ pub(crate) fn benchmark(name: &str) -> Result<PathBuf> {
     let messages = build(&["bench", "--no-run", "--package", "profiler-tests", "--bench", name])?;
     let mut ours = messages.iter().filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some(name));
     ours.find_map(executable).with_context(|| format!("cargo built no benchmark `{name}`"))
+}
+
+/// One test program of the tests of the whole, as `cargo xtask test` builds it.
+pub(crate) fn whole_test(name: &str) -> Result<PathBuf> {
+    let messages = build(&["test", "--workspace", "--no-run", "--test", name])?;
+    let mut ours = messages.iter().filter_map(test_program).filter(|program| program.target == name);
+    ours.next().map(|program| program.file).with_context(|| format!("cargo built no test program `{name}`"))
 }
 
 /// Runs cargo and returns its messages, one an artifact.

@@ -168,7 +168,10 @@ impl Collector<'_, '_> {
             plain: Vec::new(),
             candidates: Vec::new(),
         };
-        self.sites.entry((role, spot.vaddr)).or_insert(Site { plain: places.plain, candidates: places.candidates, ..site });
+        // What several types reach is no single one's, and the kernel side refuses tasks of others there.
+        let shared = |known: &mut Site| known.task_type = known.task_type.filter(|of| Some(*of) == task_type);
+        let entry = self.sites.entry((role, spot.vaddr)).and_modify(shared);
+        entry.or_insert(Site { plain: places.plain, candidates: places.candidates, ..site });
     }
 
     /// The site for the entry of `function`, whose argument in `header` is the task.

@@ -35,7 +35,13 @@ pub(crate) fn blocking(symbols: &Symbols<'_>) -> Vec<u64> {
 
 /// Addresses of `Shared::schedule(&self, task)`, `tokio/src/task/local.rs`, 1.8 on: not generic, and every new task of a `LocalSet` passes it.
 pub(crate) fn local(symbols: &Symbols<'_>) -> Vec<u64> {
-    symbols.ending_with(&["local", "Shared", "schedule"])
+    // v0 mangling has a type between the module and what is of it, and schedulers of old have a `Shared` too.
+    symbols.ending_with(&["Shared", "schedule"]).into_iter().filter(|function| symbols.at(*function).any(in_task_local)).collect()
+}
+
+/// Whether a mangled name has the path `task::local` in it.
+fn in_task_local(name: &str) -> bool {
+    name.contains("4task5local")
 }
 
 fn begins_like_bind(image: &Image<'_>, start: u64) -> bool {

@@ -14,13 +14,14 @@ use crate::inspect::symbols::Symbols;
 /// One type per vtable, in the same order, and what went wrong with their names.
 pub(crate) fn name(
     image: &Image<'_>,
+    described: &Image<'_>,
     functions: &Functions<'_>,
     symbols: &Symbols<'_>,
     vtables: &[Vtable],
 ) -> (Vec<TaskType>, Vec<Note>) {
     let polls: HashSet<u64> = vtables.iter().flat_map(|vtable| [vtable.poll, body_of(image, functions, vtable.poll)]).collect();
     let mut notes = Vec::new();
-    let described = debug_info::names(image, &polls).unwrap_or_else(|error| {
+    let described = debug_info::names(described, &polls).unwrap_or_else(|error| {
         notes.push(Note::BadDebugInfo { why: error.to_string() });
         HashMap::new()
     });

@@ -1,7 +1,6 @@
 //! `cargo xtask bench WHAT`: numbers for the documents, each from one command.
 
 mod document;
-mod grid;
 mod measured;
 mod overhead;
 mod quartiles;
@@ -12,6 +11,7 @@ mod setting;
 mod unwind;
 mod waits;
 
+use crate::chore::grid;
 use anyhow::Result;
 
 /// Measure, and write the numbers that the documents show.

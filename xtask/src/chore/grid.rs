@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 /// What is not known.
-pub(super) fn unknown() -> String {
+pub(crate) fn unknown() -> String {
     "-".to_owned()
 }
 
 /// A Markdown table with its columns aligned, so that it reads as well in a terminal.
-pub(super) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let width = |column: usize| {
         let cells = std::iter::once(&head).chain(rows).filter_map(|row| row.get(column));
@@ -28,7 +28,7 @@ pub(super) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A share with two decimals: `99.95 %`. `-` of nothing.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     match (part * 10_000).checked_div(whole) {
         Some(share) => format!("{}.{:02} %", share / 100, share % 100),
         None => unknown(),
@@ -36,7 +36,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// A quotient with one decimal. `-` of nothing.
-pub(super) fn decimal(number: u64, by: u64) -> String {
+pub(crate) fn decimal(number: u64, by: u64) -> String {
     match (number * 10).checked_div(by) {
         Some(tenths) => format!("{}.{}", tenths / 10, tenths % 10),
         None => unknown(),
@@ -44,6 +44,6 @@ pub(super) fn decimal(number: u64, by: u64) -> String {
 }
 
 /// `1.4 MB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes >= 1_000_000 { format!("{} MB", decimal(bytes, 1_000_000)) } else { format!("{} kB", decimal(bytes, 1_000)) }
 }
