@@ -74,7 +74,7 @@ pub(crate) fn by_turns(fixture: &mut Beating, shape: &Shape, quick: bool) -> Res
         }
     }
     let kinds = What::ALL.iter().zip(&polls).map(|(what, row)| kind(*what, row, &polls)).collect();
-    Ok(Polls { rounds, slice_polls: SLICE_POLLS, slices: SLICES, kinds })
+    Ok(Polls { rounds, in_slice: SLICE_POLLS, slices: SLICES, kinds })
 }
 
 /// The middle of the slices of one attach (ps a poll).

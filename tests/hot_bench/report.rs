@@ -20,7 +20,8 @@ pub(crate) struct Polls {
     /// How often each kind was attached.
     pub(crate) rounds: usize,
     /// Polls of one slice.
-    pub(crate) slice_polls: u64,
+    #[serde(rename = "slice_polls")]
+    pub(crate) in_slice: u64,
     /// Slices of one attach.
     pub(crate) slices: usize,
     /// A row a kind.

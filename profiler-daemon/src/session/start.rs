@@ -247,10 +247,7 @@ fn attach_to(
     let mut table = table_of(target, &inspection, bias)?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
     let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
-    let is_named = inspection.is_annotated() || by_key || foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
-    if !is_named && *subject != Subject::AllTasks {
-        return Err(SessionError::NoAnnotation);
-    }
+    check_named(subject, by_key, &inspection, foreign.as_ref())?;
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
@@ -341,6 +338,12 @@ fn attach_to(
         keeping,
         sampled,
     })
+}
+
+/// Requests can be asked for only where something names them.
+fn check_named(subject: &Subject, by_key: bool, inspection: &Inspection, foreign: Option<&Foreign>) -> Result<(), SessionError> {
+    let is_named = inspection.is_annotated() || by_key || foreign.is_some_and(|foreign| !foreign.is_empty());
+    if is_named || *subject == Subject::AllTasks { Ok(()) } else { Err(SessionError::NoAnnotation) }
 }
 
 fn entries(await_table: Option<&LoadedTable>) -> Vec<(u64, u32)> {
