@@ -16,6 +16,6 @@ pub fn take() {
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
     let thread = threads::known(tid);
-    let (task_id, request) = sampled::inside(gate, tid, now_ns);
+    let (task_id, request) = sampled::inside(gate, thread.as_deref(), tid, now_ns);
     stack::record(&Event { kind: RecordKind::Sample, tid, now_ns, reason: 0, task_id, request }, thread.as_deref(), gate);
 }

@@ -18,13 +18,17 @@ use crate::maps::{NEW_THREAD, OUTSIDE, THREADS, WORKER_TASKS};
 use crate::memory::{read_kernel, read_user};
 use crate::{foreign, globals, threads};
 
-/// What the current thread is in: a task's id and a request's number, 0 for none that is known.
+/// What the current thread, whose row is `thread`, is in by its own word: a task's id, in the mode without probes alone, and a request's number.
+/// 0 for none that is known.
+///
+/// One call for both ways to measure: two of them, one behind the other, were more ways than the verifier of 6.1 walks in a million instructions.
 #[inline(always)]
-pub fn inside(gate: &Gate, tid: u32, now_ns: u64) -> (u64, u64) {
-    if gate.sample_only == 0 {
-        return (0, 0);
-    }
-    (task_id(gate.task_id_offset, gate.task_tag_offset), foreign::current(gate, tid, now_ns))
+pub fn inside(gate: &Gate, thread: Option<&ThreadRow>, tid: u32, now_ns: u64) -> (u64, u64) {
+    // Inside one of our requests its own record is in the slot, and outside of polls nobody asks.
+    let is_asked = gate.sample_only != 0 || thread.and_then(|thread| thread.frames.top()).is_some_and(|top| top.request == 0);
+    let request = if is_asked { foreign::current(gate, tid, now_ns) } else { 0 };
+    let task_id = if gate.sample_only == 0 { 0 } else { task_id(gate.task_id_offset, gate.task_tag_offset) };
+    (task_id, request)
 }
 
 /// The id of the task that the current thread polls.

@@ -48,7 +48,7 @@ pub fn switch(preempt: bool, prev: *const c_void, next: *const c_void, prev_stat
         let reason = OffReason::of_switch(preempt, prev_state);
         row.on_switch_out(now_ns, reason);
         row.cpu_ns = cpu_ns;
-        let (task_id, request) = sampled::inside(gate, tid, now_ns);
+        let (task_id, request) = sampled::inside(gate, Some(row), tid, now_ns);
         row.outside = u64::from(gate.sample_only) & u64::from(gate.sample_all) & u64::from(task_id | request == 0);
         let event = Event { kind: RecordKind::Off, tid, now_ns, reason: reason as u32, task_id, request };
         row.recorded_ns = if stack::record(&event, Some(row), gate) { now_ns } else { 0 };

@@ -25,9 +25,9 @@ pub struct Event {
     pub now_ns: u64,
     /// [`profiler_common::thread::OffReason`] as a number.
     pub reason: u32,
-    /// In the mode without probes: the task and the request that the thread is in, see [`crate::sampled::inside`].
+    /// The task that the thread is in by its own word, see [`crate::sampled::inside`].
     pub task_id: u64,
-    /// See `task_id`.
+    /// The same of its request, which is none that a probe has told of.
     pub request: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct Event {
 #[inline(always)]
 pub fn record(event: &Event, thread: Option<&ThreadRow>, gate: &Gate) -> bool {
     let registers = unwind::user_registers();
-    let poll_sp = if gate.sample_only == 0 { in_poll(event, thread, gate) } else { by_itself(event, gate) };
+    let poll_sp = if gate.sample_only == 0 { in_poll(event.request, thread, gate) } else { by_itself(event, gate) };
     let (Some(poll_sp), Some(walk)) = (poll_sp, unwind::scratch()) else { return false };
     let record = &mut walk.record;
     record.kind = event.kind as u32;
@@ -64,11 +64,9 @@ pub fn record(event: &Event, thread: Option<&ThreadRow>, gate: &Gate) -> bool {
 
 /// Fills in whose the stack is, by the polls that are open on the thread. Gives where the poll's return address lies; `None`: nobody asked for it.
 #[inline(always)]
-fn in_poll(event: &Event, thread: Option<&ThreadRow>, gate: &Gate) -> Option<u64> {
+fn in_poll(foreign: u64, thread: Option<&ThreadRow>, gate: &Gate) -> Option<u64> {
     let thread = thread?;
     let top = thread.frames.top()?;
-    // Inside one of our requests its own record is in the slot.
-    let foreign = if top.request == 0 { foreign::current(gate, event.tid, event.now_ns) } else { 0 };
     if gate.sample_all == 0 && top.request == 0 && foreign == 0 {
         return None;
     }

@@ -17,7 +17,9 @@ const HEAD_WORDS: usize = 8;
 
 /// The row of the task at `address`, if it is the one that was met there last. That is what nearly every poll finds: its type is known then,
 /// and the map of types is not asked.
-#[inline(always)]
+///
+/// A function of its own, because of the words on its stack: 512 bytes are for a whole chain of calls, and a poll's start has long ones.
+#[inline(never)]
 pub fn polled_before(address: u64) -> Option<&'static mut TaskRow> {
     let row = find(address)?;
     let words = read_user::<[u64; HEAD_WORDS]>(address)?;
