@@ -12,31 +12,24 @@ mod user;
 use std::path::Path;
 use std::process::ExitCode;
 
+use profiler_tests::answer::answer;
 use profiler_tests::{Failure, Result, large};
 
 fn main() -> ExitCode {
-    // cargo bench adds `--bench`.
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
-        ["--build"] => layouts::build().map(|()| String::new()),
-        ["--build-large"] => large::program(large::SERVICES, "await-costs/large", "full").map(|path| path.display().to_string()),
-        ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
-        [] => run(false),
-        ["--quick"] => run(true),
-        // What stored wakers cost, alone.
-        ["--stored"] => stored::all(polls::ROUNDS).and_then(|rows| json(&rows)),
-        _ => Err(Failure::Wrong(vec![format!("no such arguments: {words:?}")])),
-    };
-    match done {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
-    }
+    answer(|words| {
+        Some(match *words {
+            ["--build"] => layouts::build().map(|()| String::new()),
+            ["--build-large"] => {
+                large::program(large::SERVICES, "await-costs/large", "full").map(|path| path.display().to_string())
+            }
+            ["--layouts", file] => layouts::measure(Path::new(file)).and_then(|row| json(&row)),
+            [] => run(false),
+            ["--quick"] => run(true),
+            // What stored wakers cost, alone.
+            ["--stored"] => stored::all(polls::ROUNDS).and_then(|rows| json(&rows)),
+            _ => return None,
+        })
+    })
 }
 
 fn run(quick: bool) -> Result<String> {

@@ -7,27 +7,18 @@ mod wanted;
 
 use std::process::ExitCode;
 
+use profiler_tests::answer::answer;
 use profiler_tests::{Failure, Result};
 
 fn main() -> ExitCode {
-    // cargo bench adds `--bench`.
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let done = match *words.iter().map(String::as_str).collect::<Vec<_>>() {
-        ["--build"] => profiler_tests::rig::service::program().map(|_| String::new()),
-        [] => run(false),
-        ["--quick"] => run(true),
-        _ => Err(Failure::Wrong(vec![format!("no such arguments: {words:?}")])),
-    };
-    match done {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
-    }
+    answer(|words| {
+        Some(match *words {
+            ["--build"] => profiler_tests::rig::service::program().map(|_| String::new()),
+            [] => run(false),
+            ["--quick"] => run(true),
+            _ => return None,
+        })
+    })
 }
 
 fn run(quick: bool) -> Result<String> {

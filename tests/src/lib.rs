@@ -5,6 +5,7 @@
 //! else (`harness.rs`): what it accepts, and that it refuses what is wrong.
 
 pub mod annotation;
+pub mod answer;
 pub mod awaits;
 pub mod beating;
 pub mod binaries;

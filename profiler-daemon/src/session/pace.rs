@@ -60,11 +60,6 @@ impl Pacing {
         self.pace
     }
 
-    /// What the kernel side is to wake the daemon for before anything was seen.
-    pub(super) fn first_tell(&self, awaits_end: bool) -> u32 {
-        self.tell(awaits_end)
-    }
-
     /// The pace from now on, and what the kernel side is to wake the daemon for.
     pub(super) fn look(&mut self, seen: &Seen) -> (Pace, u32) {
         if seen.in_flight {
@@ -81,7 +76,8 @@ impl Pacing {
         (self.pace, self.tell(seen.awaits_end))
     }
 
-    fn tell(&self, awaits_end: bool) -> u32 {
+    /// What the kernel side is to wake the daemon for at this pace.
+    pub(super) fn tell(&self, awaits_end: bool) -> u32 {
         let begin = match (self.manners, self.pace) {
             (_, Pace::Fast) => false,
             (Manners::Quiet, Pace::Slow) => awaits_end,
@@ -124,7 +120,7 @@ mod tests {
     #[test]
     fn one_request_that_ends_the_session_is_sampled_fast_from_its_begin() {
         let mut pacing = Pacing::new(Mode::Request);
-        assert_eq!(pacing.first_tell(true), TELL_BEGIN | TELL_END);
+        assert_eq!(pacing.tell(true), TELL_BEGIN | TELL_END);
         let one = Seen { in_flight: true, awaits_end: true, ..seen(S) };
         assert_eq!(pacing.look(&one), (Pace::Fast, TELL_END));
         // Another of those that were asked for is still to come.

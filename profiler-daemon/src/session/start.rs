@@ -12,20 +12,21 @@ use super::choice::Choice;
 use super::foreign::Foreign;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
+use super::manner::{Manner, Subject};
 use super::mode::{self, Mode, ModeChosen};
 use super::pace::Pacing;
 use super::sampled::Sampling;
+use super::setting::{Opened, of_mode, setting};
 use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
-use super::{Count, Enough, Session, SessionError, clock, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, Handlers, LinkKind, MAX_RATE_HZ, Order, Pace, Rate, RunStatistics};
+use super::{Count, Enough, Session, SessionError, modules_of, probes, task_ids};
+use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::awaits::{LoadedTable, Progress};
-use crate::inspect::{Inspection, TaskKind as ProgramKind, inspect_with};
-use crate::model::awaits::AwaitNames;
+use crate::inspect::{Inspection, inspect_with};
 use crate::model::gather::Setting;
-use crate::model::{AwaitSource, KeyFormat, Symbols, Target as ModelTarget, TaskKind, TaskType, UnwindTables, Window};
+use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
 use crate::target::image::{Image, Runs};
@@ -33,90 +34,6 @@ use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
 use crate::target::privileges::Privileges;
 use crate::target::program::Program;
-
-/// What a session is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// Every task, and every request where there is the annotation.
-    AllTasks,
-    /// Every request.
-    AllRequests,
-    /// These requests.
-    Requests(Choice),
-}
-
-/// Request ids, and traces.
-type Named = (Vec<Vec<u8>>, Vec<[u8; 16]>);
-
-impl Subject {
-    /// Whether every request has to be measured, whatever its id.
-    const fn is_open(&self) -> bool {
-        match self {
-            Self::Requests(choice) => choice.is_open(),
-            Self::AllTasks | Self::AllRequests => true,
-        }
-    }
-
-    /// The ids that are asked for one by one, and the traces that they may stand for.
-    fn named(&self, key: Option<&NamingKey>) -> Result<Named, SessionError> {
-        Ok(match (self, key) {
-            (Self::Requests(choice), Some(key)) => (key.values(&choice.ids)?, Vec::new()),
-            (Self::Requests(choice), None) => (choice.ids.clone(), choice.traces()),
-            (Self::AllTasks | Self::AllRequests, _) => (Vec::new(), Vec::new()),
-        })
-    }
-}
-
-/// How a session measures.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself, and none follows from another")]
-pub struct Manner {
-    /// Stack samples a second on each CPU. `None`: 99, and the most there can be while a request that was asked for by name is in flight; in
-    /// request mode none, and 997 then.
-    pub rate_hz: Option<u32>,
-    /// Whether every poll and wake is wanted, not only the long ones.
-    pub timeline: bool,
-    /// Whether to leave out where tasks wait.
-    pub no_awaits: bool,
-    /// Whether to leave out the probes on wakes: cheaper, and what is `scheduled` is not known from `suspended`.
-    pub no_wakes: bool,
-    /// Whether to leave out stacks of stored wakers, which stand in where there are no layouts.
-    pub no_await_wakers: bool,
-    /// Whether runs of the kernel side's programs are counted and timed.
-    pub stats: bool,
-    /// The task-local key that names requests; `None`: the annotation does.
-    pub request_key: Option<String>,
-    /// The attribute or label of other libraries that names requests; `None`: [`super::DEFAULT_LABEL_KEY`].
-    pub label_key: Option<String>,
-    /// How requests are measured; `None`: by what only they reach, where the program's annotation allows that.
-    pub mode: Option<Mode>,
-    /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
-    pub follow_spawns: bool,
-    /// Beginnings of request ids that are a route each, where requests are folded by route.
-    pub routes: Vec<Vec<u8>>,
-    /// Which programs are attached: empty ones show a benchmark its floor.
-    pub handlers: Handlers,
-}
-
-/// Samples a second of what goes on all the time. No round number, so that samples do not march in step with a program's own timers.
-const SLOW_HZ: u32 = 99;
-
-/// The same while a wanted request is in flight and others are not to notice.
-const QUIET_HZ: u32 = 997;
-
-impl Manner {
-    fn rate(&self, subject: &Subject, mode: Mode) -> Rate {
-        match (self.rate_hz, subject) {
-            // A tick costs whoever runs, and others are to lose nothing.
-            // What it costs is what it is chosen for.
-            (None, _) if mode == Mode::Sample => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
-            (None, Subject::Requests(_)) if mode == Mode::Request => Rate { slow_hz: SLOW_HZ, fast_hz: QUIET_HZ },
-            (Some(hz), _) => Rate { slow_hz: hz, fast_hz: hz },
-            (None, Subject::Requests(_)) => Rate { slow_hz: SLOW_HZ, fast_hz: MAX_RATE_HZ },
-            (None, _) => Rate { slow_hz: SLOW_HZ, fast_hz: SLOW_HZ },
-        }
-    }
-}
 
 /// See [`Session::start`].
 pub(super) fn start(
@@ -274,7 +191,7 @@ fn attach_to(
         header_vtable_offset: inspection.header.vtable,
         rate: (!times).then_some(rate),
         pace: pacing.pace(),
-        tell: pacing.first_tell(Enough::of(subject) != Enough::Never),
+        tell: pacing.tell(Enough::of(subject) != Enough::Never),
         all_requests: subject.is_open(),
         // Whose the first poll is of a request that a key names is known at its end.
         sample_all: every_poll || by_key,
@@ -372,15 +289,6 @@ fn tell_places(attached: &mut Attached, sampled: Option<&Sampling>, foreign: Opt
     Ok(foreign.map_or(Ok(()), |foreign| attached.set_foreign(foreign.slots()))?)
 }
 
-/// What a mode does not measure.
-fn of_mode(setting: Setting, times: bool, sampled: Option<&Sampling>) -> Setting {
-    match sampled {
-        Some(sampled) => Setting { sampled: Some(sampled.task_ids()), ids_known: true, ..setting },
-        None if times => Setting { sample_period_ns: None, fast_period_ns: None, ..setting },
-        None => setting,
-    }
-}
-
 impl AwaitSight {
     /// Stored wakers are left out where nobody wants them, and where wanted scopes have wakers of their own: those are not Tokio's.
     fn without_wakers(mut self, unwanted: bool, mode: ModeChosen) -> Self {
@@ -456,66 +364,4 @@ fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Optio
 fn links(plan: &Plan) -> LinkKind {
     let mut links = plan.sites.iter().map(|planned| planned.link).chain(plan.scopes.iter().map(|planned| planned.link));
     if links.all(|link| link == plan::LinkKind::Multi) { LinkKind::Multi } else { LinkKind::Single }
-}
-
-/// What is known once the window is open.
-#[derive(Clone, Copy)]
-struct Opened {
-    start_ns: u64,
-    scopes_before: Option<u64>,
-    rate: Rate,
-    every_poll: bool,
-    poll_record_ns: u64,
-    unwind_tables: UnwindTables,
-    key: Option<KeyFormat>,
-    requests_only: bool,
-}
-
-fn setting(
-    target: &Target,
-    inspection: &Inspection,
-    plan: &Plan,
-    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key, requests_only }: Opened,
-    awaits: AwaitNames,
-) -> Setting {
-    use crate::inspect::Role;
-    Setting {
-        target: ModelTarget {
-            pid: target.pid(),
-            exe: target.exe().display().to_string(),
-            build_id: inspection.build_id.clone(),
-            tokio: inspection.tokio.map(|version| version.to_string()),
-        },
-        window: Window {
-            clock: "CLOCK_MONOTONIC".to_owned(),
-            start_ns,
-            end_ns: start_ns,
-            start_unix_ns: clock::unix_ns(start_ns),
-        },
-        types: inspection
-            .task_types
-            .iter()
-            .map(|found| TaskType {
-                name: found.name.clone(),
-                kind: match found.kind {
-                    ProgramKind::MultiThread | ProgramKind::CurrentThread => TaskKind::Spawned,
-                    ProgramKind::Local => TaskKind::Local,
-                    ProgramKind::Blocking => TaskKind::Blocking,
-                    ProgramKind::Unknown => TaskKind::Unknown,
-                },
-            })
-            .collect(),
-        sample_period_ns: Some(rate.period_ns(Pace::Slow)),
-        fast_period_ns: (rate.fast_hz != rate.slow_hz).then(|| rate.period_ns(Pace::Fast)),
-        every_poll,
-        poll_record_ns,
-        unwind_tables,
-        scopes_before,
-        key,
-        requests_only,
-        awaits,
-        sampled: None,
-        wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),
-        ids_known: inspection.task_types.iter().all(|found| found.id_offset.is_some()),
-    }
 }
