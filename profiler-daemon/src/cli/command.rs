@@ -345,8 +345,8 @@ pub struct Family {
 pub enum Program {
     /// A file.
     File(PathBuf),
-    /// The program of a process.
-    Process(u32),
+    /// The program of a process, or that shared object of it.
+    Process(u32, Option<PathBuf>),
 }
 
 impl Invocation {
@@ -414,7 +414,7 @@ impl Record {
         let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let target = args.target.into();
         let duration = args.duration.unwrap_or(match target {
-            Whom::Pid(_) => DURATION,
+            Whom::Pid(_) | Whom::Object(..) => DURATION,
             // Until it ends.
             Whom::Program(_) => DURATION_MAX,
         });
@@ -531,7 +531,7 @@ impl Family {
 impl Program {
     fn check(args: InspectArgs) -> Result<Self, UsageError> {
         match (args.file, args.pid) {
-            (None, Some(pid)) => Ok(Self::Process(pid)),
+            (None, Some(pid)) => Ok(Self::Process(pid, args.object)),
             // clap requires one of the two, so no path is as bad as an empty one.
             (file, _) => Ok(Self::File(not_empty(file.unwrap_or_default(), "FILE")?)),
         }
