@@ -11,6 +11,7 @@ use super::{
     curl::CurlArgs,
     examples, exit,
     launch::TargetArgs,
+    room::RoomArgs,
     token::TokenArgs,
     value::{self, Rate, RequestId},
 };
@@ -134,6 +135,9 @@ pub struct RunArgs {
     /// of the machine costs two readings of a clock more
     #[arg(long)]
     pub stats: bool,
+    /// How many rows there may be
+    #[command(flatten)]
+    pub room: RoomArgs,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -180,6 +184,9 @@ pub struct RecordArgs {
     /// of the machine costs two readings of a clock more
     #[arg(long)]
     pub stats: bool,
+    /// How many rows there may be
+    #[command(flatten)]
+    pub room: RoomArgs,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,

@@ -13,6 +13,7 @@ use super::{
     launch::Whom,
     manual::{self, Page},
     output::Output,
+    room::RoomArgs,
     token::Token,
     value::{DURATION_MAX, Rate, RequestId, ValueError},
 };
@@ -177,6 +178,8 @@ pub struct Run {
     pub no_await_wakers: bool,
     /// Runs of the kernel side's programs are counted.
     pub stats: bool,
+    /// How many rows there may be.
+    pub room: RoomArgs,
     /// How functions are named.
     pub names: Names,
 }
@@ -215,6 +218,8 @@ pub struct Record {
     pub no_await_wakers: bool,
     /// Runs of the kernel side's programs are counted.
     pub stats: bool,
+    /// How many rows there may be.
+    pub room: RoomArgs,
     /// How functions are named.
     pub names: Names,
 }
@@ -403,6 +408,7 @@ impl Run {
             no_awaits: args.no_awaits,
             no_await_wakers: args.no_await_wakers,
             stats: args.stats,
+            room: args.room,
             names: Names::check(args.names)?,
         })
     }
@@ -432,6 +438,7 @@ impl Record {
             no_awaits: args.no_awaits,
             no_await_wakers: args.no_await_wakers,
             stats: args.stats,
+            room: args.room,
             names,
         })
     }

@@ -16,6 +16,7 @@ pub mod launch;
 pub mod manual;
 pub mod output;
 pub mod progress;
+pub mod room;
 #[cfg(test)]
 mod tests;
 pub mod token;

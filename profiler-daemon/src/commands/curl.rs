@@ -16,6 +16,7 @@ use profiler_daemon::{
         launch::Whom,
         output::PendingOutput,
         progress::Progress,
+        room::RoomArgs,
         value::RequestId,
         visible,
     },
@@ -121,6 +122,7 @@ impl Request {
             no_awaits: false,
             no_await_wakers: false,
             stats: false,
+            room: RoomArgs::default(),
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;

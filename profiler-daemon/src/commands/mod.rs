@@ -17,6 +17,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use profiler_common::loss::Loss;
 use profiler_daemon::{
+    attach::Room,
     cli::{
         Command, Exit, Invocation, Streams, args,
         choice::{Choice, How, ModeArg},
@@ -25,6 +26,7 @@ use profiler_daemon::{
         manual,
         output::Output,
         progress::Progress,
+        room::RoomArgs,
         value::RequestId,
         visible,
     },
@@ -124,6 +126,10 @@ fn mode(how: How) -> Option<Mode> {
         ModeArg::Process => Mode::Process,
         ModeArg::Sample => Mode::Sample,
     })
+}
+
+const fn room(RoomArgs { max_tasks, max_requests }: RoomArgs) -> Room {
+    Room { tasks: max_tasks, requests: max_requests }
 }
 
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
@@ -255,6 +261,9 @@ const SHOWN: usize = 10;
 fn tell_losses(told: &Report, color: Color) {
     let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
+    let is_lost = |loss: Loss| told.lost.get(loss.name()).is_some_and(|count| *count > 0);
+    let remedies = [(Loss::TaskMapFull, "--max-tasks N makes room for more tasks"), (Loss::ScopeMapFull, "--max-requests N makes room for more requests")];
+    remedies.iter().filter(|(loss, _)| is_lost(*loss)).for_each(|(_, remedy)| eprintln!("note: {remedy}"));
 }
 
 /// What the kernel side's programs took, where that was asked for.

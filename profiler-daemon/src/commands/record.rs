@@ -51,6 +51,7 @@ fn profile(
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
+            room: super::room(order.room),
             routes: Vec::new(),
             handlers: profiler_daemon::attach::Handlers::Accounting,
         };

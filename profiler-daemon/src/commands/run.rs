@@ -48,6 +48,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
             label_key: order.label_key.clone(),
             mode: super::mode(order.how),
             follow_spawns: order.how.follow_spawns,
+            room: super::room(order.room),
             routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             handlers: profiler_daemon::attach::Handlers::Accounting,
         };

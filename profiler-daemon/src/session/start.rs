@@ -200,6 +200,7 @@ fn attach_to(
         requests_only: mode.mode == Mode::Request,
         chosen_there: mode.through_table,
         keep_times: times,
+        room: manner.room,
         wanted: &wanted,
         wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),

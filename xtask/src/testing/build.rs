@@ -48,6 +48,12 @@ pub(crate) fn profiler() -> Result<PathBuf> {
     messages.iter().find_map(executable).context("cargo built no profiler-daemon")
 }
 
+/// The profiler as it is installed, for benchmarks of it.
+pub(crate) fn released_profiler() -> Result<PathBuf> {
+    let messages = build(&["build", "--release", "--package", "profiler-daemon", "--bin", "profiler-daemon"])?;
+    messages.iter().find_map(executable).context("cargo built no profiler-daemon")
+}
+
 /// A benchmark of the tests of the whole, with the optimisation that its numbers are about.
 pub(crate) fn benchmark(name: &str) -> Result<PathBuf> {
     let messages = build(&["bench", "--no-run", "--package", "profiler-tests", "--bench", name])?;
