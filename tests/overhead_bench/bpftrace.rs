@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn every_site_is_probed() {
-        let sites = [planned(Role::PollStart, 0x10, 0x10), planned(Role::PollIdle, 0x20, 0x20), planned(Role::WakeByRef, 0x36, 0x30)];
+        let sites =
+            [planned(Role::PollStart, 0x10, 0x10), planned(Role::PollIdle, 0x20, 0x20), planned(Role::WakeByRef, 0x36, 0x30)];
         let text = script("/x/service", &sites);
         for probe in
             ["uprobe:/x/service:0x10", "uprobe:/x/service:0x20", "uprobe:/x/service:0x30", "sched_switch", "sched_wakeup"]

@@ -69,10 +69,7 @@ fn of_the_daemon(watched: Duration) -> Result<Vec<Check>> {
     // A service that does not keep up proves nothing.
     let error = if polls < LEAST_RATE { f64::INFINITY } else { 0.0 };
     let memory = format!("resident of it, {now:.0} MB of them at the end; {how}");
-    Ok(vec![
-        check(CPU, "%", (share * 100.0, error, 2.0), how),
-        check(MEMORY, "MB", (peak, error, 60.0), memory),
-    ])
+    Ok(vec![check(CPU, "%", (share * 100.0, error, 2.0), how), check(MEMORY, "MB", (peak, error, 60.0), memory)])
 }
 
 /// The profiler's share of a CPU, and the polls a second meanwhile.

@@ -48,7 +48,8 @@ pub(crate) fn until_the_end() -> Result<()> {
 }
 
 fn begin(line: &str, attached: &mut Option<Attached>) -> Result<String> {
-    let Order { what, pid, room } = Order::read(line).ok_or_else(|| Failure::Wrong(vec![format!("{line}: no such thing to do")]))?;
+    let Order { what, pid, room } =
+        Order::read(line).ok_or_else(|| Failure::Wrong(vec![format!("{line}: no such thing to do")]))?;
     *attached = Attached::start_with(pid, what, room)?;
     Ok("ready".to_owned())
 }

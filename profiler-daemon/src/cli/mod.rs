@@ -12,11 +12,12 @@ pub mod curl;
 mod examples;
 pub mod exit;
 mod file_name;
+pub mod form;
 pub mod launch;
 pub mod manual;
+pub mod measuring;
 pub mod output;
 pub mod progress;
-pub mod room;
 #[cfg(test)]
 mod tests;
 pub mod token;

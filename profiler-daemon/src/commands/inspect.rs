@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use profiler_daemon::{
-    cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
+    cli::{Exit, Streams, command::Program, form::Listing, progress::Progress, visible},
     inspect::{CurrentTask, CurrentTaskError, FoundBy, Inspection},
     model::AwaitSource,
     plan::{Children, SiteTable, children},

@@ -64,6 +64,8 @@ pub struct Manner {
     pub mode: Option<Mode>,
     /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
     pub follow_spawns: bool,
+    /// Whether this stays for days: less is kept of what has ended.
+    pub is_daemon: bool,
     /// How many tasks and requests there is room for.
     pub room: Room,
     /// Beginnings of request ids that are a route each, where requests are folded by route.

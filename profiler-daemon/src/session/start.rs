@@ -10,6 +10,7 @@ use profiler_common::site::TypeRow;
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
 use super::foreign::Foreign;
+use super::heap;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::manner::{Manner, Subject};
@@ -58,7 +59,12 @@ pub(super) fn start(
         Runs::Another => return Err(SessionError::ExecDuringAttach { pid }),
         Runs::Nothing => return Err(SessionError::DiedDuringAttach { pid }),
     }
-    Ok(result?.into_session((target, image), subject, manner.routes.clone(), statistics))
+    let mut session = result?.into_session((target, image), subject, manner.routes.clone(), statistics);
+    if manner.is_daemon {
+        session.collector = std::mem::take(&mut session.collector).of_a_daemon();
+    }
+    heap::give_back();
+    Ok(session)
 }
 
 /// A session but for its target.

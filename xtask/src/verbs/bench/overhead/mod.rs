@@ -50,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut words = quick_word(arguments.quick);
     words.extend(arguments.pairs.map(|pairs| format!("--pairs={pairs}")));
     words.extend((!arguments.rows.is_empty()).then(|| format!("--rows={}", arguments.rows.join(","))));
-    let text = step("bench: measuring", || measured(&program, "attaching to the service", &[(DAEMON, daemon.as_os_str())], &words))?;
+    let text =
+        step("bench: measuring", || measured(&program, "attaching to the service", &[(DAEMON, daemon.as_os_str())], &words))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
     arguments.format.print(&text, || document::tables(&report));
     if words.is_empty() {
