@@ -4,6 +4,9 @@ use clap::Args as ClapArgs;
 
 use super::value::{self, Rate};
 
+/// The most rows that can be asked for: what they take before there is one in them is then 256 MB.
+const ROOM_MAX: i64 = 1 << 24;
+
 /// These flags. What clap reads is what is meant: no two of them make no sense together but those that clap itself refuses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
 pub struct Measuring {
@@ -29,4 +32,11 @@ pub struct Measuring {
     /// of the machine costs two readings of a clock more
     #[arg(long)]
     pub stats: bool,
+    /// How many tasks may live at once; one too many has no row, which is counted. Each that there may be takes 16 bytes of kernel memory, and
+    /// each that there is some 300 more [default: 262144]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=ROOM_MAX))]
+    pub max_tasks: Option<u32>,
+    /// The same for wanted requests in flight at once [default: 16384]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=ROOM_MAX))]
+    pub max_requests: Option<u32>,
 }

@@ -17,6 +17,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use profiler_common::loss::Loss;
 use profiler_daemon::{
+    attach::Room,
     cli::{
         Command, Exit, Invocation, Streams,
         choice::{Choice, How, ModeArg},
@@ -135,6 +136,7 @@ fn manner(measuring: &Measuring, how: How) -> Manner {
         label_key: measuring.label_key.clone(),
         mode,
         follow_spawns: how.follow_spawns,
+        room: Room { tasks: measuring.max_tasks, requests: measuring.max_requests },
         ..Manner::default()
     }
 }
@@ -275,6 +277,12 @@ const SHOWN: usize = 10;
 fn tell_losses(told: &Report, color: Color) {
     let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
+    let is_lost = |loss: Loss| told.lost.get(loss.name()).is_some_and(|count| *count > 0);
+    for (loss, remedy) in [(Loss::TaskMapFull, "--max-tasks"), (Loss::ScopeMapFull, "--max-requests")] {
+        if is_lost(loss) {
+            eprintln!("note: {remedy} N makes room for more");
+        }
+    }
 }
 
 /// What the kernel side's programs took, where that was asked for.

@@ -39,6 +39,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         let progress = Progress::spinner("reading the program and attaching", streams);
         let manner = Manner {
             routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
+            is_daemon: true,
             ..super::manner(&order.measuring, order.how)
         };
         let target = aim.target()?;

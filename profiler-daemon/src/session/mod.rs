@@ -6,6 +6,7 @@ mod choice;
 mod clock;
 mod error;
 mod foreign;
+mod heap;
 mod keys;
 mod look;
 mod manner;

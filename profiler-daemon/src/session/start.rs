@@ -10,6 +10,7 @@ use profiler_common::site::TypeRow;
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
 use super::foreign::Foreign;
+use super::heap;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::manner::{Manner, Subject};
@@ -59,7 +60,12 @@ pub(super) fn start(
         Runs::Another => return Err(SessionError::ExecDuringAttach { pid }),
         Runs::Nothing => return Err(SessionError::DiedDuringAttach { pid }),
     }
-    Ok(result?.into_session((target, image), subject, manner.routes.clone(), statistics))
+    let mut session = result?.into_session((target, image), subject, manner.routes.clone(), statistics);
+    if manner.is_daemon {
+        session.collector = std::mem::take(&mut session.collector).of_a_daemon();
+    }
+    heap::give_back();
+    Ok(session)
 }
 
 /// A session but for its target.
@@ -203,6 +209,7 @@ fn attach_to(
         requests_only: mode.mode == Mode::Request,
         chosen_there: mode.through_table,
         keep_times: times,
+        room: manner.room,
         wanted: &wanted,
         wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
