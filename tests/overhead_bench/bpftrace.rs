@@ -39,7 +39,7 @@ impl Bpftrace {
     /// Where there is one, and what it takes: with the sites of `service`.
     pub(crate) fn found(service: &Service, folder: &std::path::Path) -> Result<Self> {
         Command::new("bpftrace").arg("--version").output().map_err(|_| cannot("bpftrace is not installed"))?;
-        let look = look_at_process(service.pid(), &mut |_| ()).map_err(|error| cannot(error.to_string()))?;
+        let look = look_at_process(service.pid(), None, &mut |_| ()).map_err(|error| cannot(error.to_string()))?;
         let planned = look.plan.sites.iter().map(|planned| &planned.site);
         let sites: Vec<Planned> =
             planned.map(|site| Planned { role: site.role, vaddr: site.vaddr, function: site.function }).collect();

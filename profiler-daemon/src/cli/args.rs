@@ -325,6 +325,9 @@ pub struct InspectArgs {
     /// The program of this process
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: Option<u32>,
+    /// This shared object of the process, by its path or an end of it, instead of the program or whichever has Tokio
+    #[arg(long, value_name = "PATH", requires = "pid", value_hint = ValueHint::FilePath)]
+    pub object: Option<PathBuf>,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,

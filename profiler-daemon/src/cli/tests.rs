@@ -260,7 +260,7 @@ fn inspect_takes_a_file_or_a_process() {
         other => panic!("{other:?}"),
     };
     assert_eq!(program("inspect ./shop"), Program::File(PathBuf::from("./shop")));
-    assert_eq!(program("inspect --pid 7 --format json"), Program::Process(7));
+    assert_eq!(program("inspect --pid 7 --format json"), Program::Process(7, None));
     assert!(refusal("inspect ./shop --pid 7").contains("cannot be used with"));
     assert!(refusal("inspect").starts_with("error: the following required arguments were not provided"));
 }

@@ -14,6 +14,7 @@ mod records;
 mod routes;
 mod rows;
 mod sampled;
+mod sightings;
 mod slow;
 mod spawned;
 
@@ -29,8 +30,8 @@ use crate::attach::{AttachError, Attached};
 pub use awaits::Awaits;
 pub use collected::{Collected, Doing, LiveRow, LiveTask, Off, Sample, Stack};
 pub use drain::ring_fd;
+pub use foreign::ForeignId;
 use foreign::ForeignIds;
-pub use foreign::{ForeignId, ForeignSum};
 use in_flight::InFlight;
 use keep::Latest;
 pub use losses::walks;
@@ -40,6 +41,7 @@ pub use routes::Route;
 use routes::Routes;
 use sampled::Sampled;
 pub use sampled::{PollCode, SampledOwner, SampledTask};
+pub use sightings::Sightings;
 use slow::Threshold;
 use spawned::Spawned;
 

@@ -168,6 +168,13 @@ fn told_by(progress: &Progress) -> impl FnMut(Reading) {
 fn say_attached(session: &Session) {
     let plan = session.plan();
     eprintln!("attached to process {}: {} probe sites", session.target().pid(), plan.sites.len() + plan.scopes.len());
+    let target = session.target();
+    if target.is_object() {
+        eprintln!("profiled is {}, a shared object of the process", visible(&target.profiled().display().to_string()));
+    }
+    for other in target.beside_object() {
+        eprintln!("not profiled: {}, which has a Tokio of its own; --object names it", visible(&other.display().to_string()));
+    }
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }

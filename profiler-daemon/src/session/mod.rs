@@ -11,6 +11,7 @@ mod keys;
 mod look;
 mod manner;
 mod mode;
+mod object;
 mod pace;
 mod probes;
 mod record;

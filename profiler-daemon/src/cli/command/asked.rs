@@ -120,8 +120,8 @@ pub struct Family {
 pub enum Program {
     /// A file.
     File(PathBuf),
-    /// The program of a process.
-    Process(u32),
+    /// The program of a process, or that shared object of it.
+    Process(u32, Option<PathBuf>),
 }
 
 impl Daemon {
@@ -198,7 +198,7 @@ impl Family {
 impl Program {
     pub(super) fn check(args: InspectArgs) -> Result<Self, UsageError> {
         match (args.file, args.pid) {
-            (None, Some(pid)) => Ok(Self::Process(pid)),
+            (None, Some(pid)) => Ok(Self::Process(pid, args.object)),
             // clap requires one of the two, so no path is as bad as an empty one.
             (file, _) => Ok(Self::File(not_empty(file.unwrap_or_default(), "FILE")?)),
         }

@@ -100,7 +100,7 @@ impl Record {
         let subject = choice.map_or(Subject::AllTasks, Subject::Requests);
         let target = args.target.into();
         let duration = args.duration.unwrap_or(match target {
-            Whom::Pid(_) => DURATION,
+            Whom::Pid(_) | Whom::Object(..) => DURATION,
             // Until it ends.
             Whom::Program(_) => DURATION_MAX,
         });
