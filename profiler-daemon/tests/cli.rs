@@ -158,7 +158,7 @@ fn snapshot() -> Snapshot {
         request: None,
         spawn_seen: true,
         stack: Some(0),
-        awaited_task: None,
+        awaited: profiler_daemon::model::AwaitedTasks::default(),
         note: None,
     };
     Snapshot {
