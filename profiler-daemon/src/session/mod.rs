@@ -10,6 +10,7 @@ mod keys;
 mod look;
 mod manner;
 mod mode;
+mod object;
 mod pace;
 mod probes;
 mod record;

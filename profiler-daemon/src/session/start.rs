@@ -14,6 +14,7 @@ use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::manner::{Manner, Subject};
 use super::mode::{self, Mode, ModeChosen};
+use super::object::{self, Profiled};
 use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::setting::{Opened, of_mode, setting};
@@ -23,8 +24,8 @@ use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, modules_of, probes, task_ids};
 use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
+use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
-use crate::inspect::{Inspection, inspect_with};
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
@@ -37,7 +38,7 @@ use crate::target::program::Program;
 
 /// See [`Session::start`].
 pub(super) fn start(
-    target: Target,
+    mut target: Target,
     subject: &Subject,
     manner: &Manner,
     debug_dirs: &[PathBuf],
@@ -49,7 +50,7 @@ pub(super) fn start(
     Privileges::read()?.check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
-    let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
+    let result = attach_to(&mut target, kernel, subject, manner, debug_dirs, progress);
     // Whatever went wrong, a target that is gone is why. And if nothing did, the last look at the number may have found another process that
     // has it by now, or the same with another program in it: what was attached goes here, before the window has seen anything.
     match image.now(&target) {
@@ -147,17 +148,19 @@ impl Parts {
 }
 
 fn attach_to(
-    target: &Target,
+    target: &mut Target,
     kernel: KernelVersion,
     subject: &Subject,
     manner: &Manner,
     debug_dirs: &[PathBuf],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parts, SessionError> {
-    let program = target.program()?;
     let modules = modules_of(target.pid())?;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-    let inspection = inspect_with(program.bytes(), || debug().0)?;
+    let debug_of = |target: &Target| debug_file(&target.profiled_file(), target.profiled(), modules.root(), debug_dirs);
+    let Profiled { program, inspection } = object::find(target, |target| debug_of(target).0)?;
+    // Settled now.
+    let target: &Target = target;
+    let debug = || debug_of(target);
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let bias = target.load_bias(&program)?;
@@ -184,7 +187,7 @@ fn attach_to(
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
-        exe: &target.proc_path("exe"),
+        exe: &target.profiled_file(),
         probes: &probes,
         links: links(&plan),
         types: &types,

@@ -24,7 +24,8 @@ what the program had counted of itself. A row that comes out otherwise than here
 | stacks | the stack of its working function is whole and has the names of all its functions (`without inlined`: those that were not inlined; `unnamed`: whole, with addresses) |
 
 Symbols: `full` is `debug = \"full\"`, `lines` is `debug = \"line-tables-only\"`, `apart` is a stripped program with its full debug information in
-a file of its own, `stripped` has none. `v0` is rustc's v0 mangling, `static` a static PIE with glibc (`crt-static`), both with full debug information.
+a file of its own, `stripped` has none. `v0` is rustc's v0 mangling, `static` a static PIE with glibc (`crt-static`), `cdylib` a shared
+object that a C program without Tokio loads by dlopen(3), all with full debug information.
 Profiles: cargo's `debug` and `release`, release with `thin` link-time optimisation, with `fat` and `panic = \"abort\"`, and for `size` (`opt-level = \"z\"`).
 
 ";

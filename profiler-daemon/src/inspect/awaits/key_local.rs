@@ -5,8 +5,8 @@
 //! (`__RUST_STD_INTERNAL_VAL` of late): the `RefCell` itself where it needs no
 //! drop, else an `EagerStorage` of it and a byte of state, which rustc puts behind it because it is less aligned.
 
-use object::elf::{PT_TLS, STT_TLS};
-use object::read::elf::{ProgramHeader, Sym};
+use object::elf::{ET_EXEC, PT_INTERP, PT_TLS, STT_TLS};
+use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{LittleEndian, Object, ObjectSymbol};
 use thiserror::Error;
 
@@ -29,6 +29,9 @@ pub enum KeyLocalError {
     /// No ELF file.
     #[error("the program cannot be read: {0}")]
     Malformed(String),
+    /// A shared object: its thread-locals lie at no distance that its file says.
+    #[error("the program is no executable that names its interpreter, so where its thread-locals lie is not known")]
+    NotExecutable,
     /// An old Tokio, or one that is not known.
     #[error(
         "Tokio before 1.20, or of unknown version, makes a key's thread-local at its first use, and where in it is not known"
@@ -61,6 +64,10 @@ pub enum KeyLocalError {
 /// [`KeyLocalError`] says why that is not known.
 pub fn key_local(bytes: &[u8], key: &TaskLocalKey, version: Option<TokioVersion>) -> Result<i64, KeyLocalError> {
     let image = Image::parse(bytes).map_err(|error| KeyLocalError::Malformed(error.to_string()))?;
+    let is_program = image.file.elf_program_headers().iter().any(|header| header.p_type(LittleEndian) == PT_INTERP);
+    if !is_program && image.file.elf_header().e_type(LittleEndian) != ET_EXEC {
+        return Err(KeyLocalError::NotExecutable);
+    }
     if version.is_none_or(|version| version.major == 1 && version.minor < FIRST_CONST) {
         return Err(KeyLocalError::Version);
     }

@@ -286,6 +286,7 @@ impl Program {
         Inspection {
             build_id: None,
             pie: true,
+            shared_object: false,
             tokio: None,
             has_symbols: false,
             has_debug_info: true,

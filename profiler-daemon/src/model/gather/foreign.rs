@@ -27,14 +27,7 @@ pub(super) fn row(of: &ForeignId, setting: &Setting) -> ForeignRow {
         id: RequestId::new(id),
         source,
         trace_id: (of.trace_id != [0; 16]).then(|| hex(&of.trace_id)),
-        first_ns: of.sum.first_ns,
-        last_ns: of.sum.last_ns,
-        samples: of.sum.samples,
-        sampled_ns: of.sum.sampled_ns,
-        stretches: of.sum.stretches,
-        blocked_ns: of.sum.blocked_ns,
-        preempted_ns: of.sum.preempted_ns,
-        stopped_ns: of.sum.stopped_ns,
-        tasks: of.sum.tasks.iter().copied().filter(|id| setting.ids_known && *id != 0).collect(),
+        sum: of.sum,
+        tasks: of.tasks.iter().copied().filter(|id| setting.ids_known && *id != 0).collect(),
     }
 }
