@@ -27,8 +27,18 @@ pub(super) struct NamingKey {
 }
 
 impl NamingKey {
-    /// The key called `wanted` of a program that is loaded `bias` beyond its file's addresses.
-    pub(super) fn find(
+    /// The key called `wanted`, if one is, of a program that is loaded `bias` beyond its file's addresses.
+    pub(super) fn of(
+        wanted: Option<&str>,
+        sight: &AwaitSight,
+        plan: &Plan,
+        program: (&Program, Option<TokioVersion>),
+        bias: u64,
+    ) -> Result<Option<Self>, SessionError> {
+        wanted.map(|wanted| Self::find(wanted, sight, plan, program, bias)).transpose()
+    }
+
+    fn find(
         wanted: &str,
         sight: &AwaitSight,
         plan: &Plan,

@@ -174,8 +174,7 @@ fn attach_to(
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };
     let plan = plan(&inspection, &machine, &wanted_sites)?;
-    let of = (&program, inspection.tokio);
-    let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, of, bias)).transpose()?;
+    let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries = entries(await_table.as_deref());

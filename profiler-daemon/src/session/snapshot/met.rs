@@ -53,7 +53,9 @@ impl Met {
 impl From<&[u64]> for Met {
     fn from(numbers: &[u64]) -> Self {
         let mut met = Self::default();
-        numbers.iter().for_each(|number| met.note(*number));
+        for number in numbers {
+            met.note(*number);
+        }
         met
     }
 }

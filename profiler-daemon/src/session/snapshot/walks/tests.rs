@@ -51,7 +51,7 @@ fn a_task_that_is_waited_for_is_named() {
     // One that is no task has no id.
     crowd.fake.word(AT + 56, 0xbad0);
     let (reading, _) = read(&crowd.fake, ROW);
-    let unnamed = Met { more: 1, ..Met::default() };
+    let unnamed = Met::from(&[1][..]).by(|_| None);
     assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: unnamed });
 }
 
