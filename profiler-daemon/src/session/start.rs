@@ -127,7 +127,6 @@ impl Parts {
             mode,
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
-            ticks: 0,
             pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
