@@ -12,8 +12,9 @@ use profiler_daemon::{
     cli::Exit,
     control::{Answer, ControlListener, Format, Names, Selection, Service, ServiceError, serve, server::Limits},
     model::{
-        self, AwaitSource, Blocking, Capture, Filter, Metric, Report, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask,
-        SnapshotType, State, States, TaskKind, TaskRow, TaskType, TypeIndex, Wait, Waits, Whose, blocking::LongPolls,
+        self, AwaitSource, AwaitedTasks, Blocking, Capture, Filter, Metric, Report, Snapshot, SnapshotFrame, SnapshotStack,
+        SnapshotTask, SnapshotType, State, States, TaskKind, TaskRow, TaskType, TypeIndex, Wait, Waits, Whose,
+        blocking::LongPolls,
     },
 };
 use serde_json::Value;
@@ -158,7 +159,7 @@ fn snapshot() -> Snapshot {
         request: None,
         spawn_seen: true,
         stack: Some(0),
-        awaited_task: None,
+        awaited: AwaitedTasks::default(),
         note: None,
     };
     Snapshot {

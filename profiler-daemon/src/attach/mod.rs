@@ -4,6 +4,7 @@
 //! signal, takes every probe out of the target.
 
 mod awaits;
+mod cpus;
 mod error;
 mod foreign;
 mod handlers;
@@ -185,7 +186,7 @@ impl Attached {
         }
         attach_scheduler(&mut attached.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, order.pace)?);
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, (order.pid, order.pace))?);
             attached.gate.sample_period_ns = rate.period_ns(order.pace);
             attached.write_gate()?;
         }

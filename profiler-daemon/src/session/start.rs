@@ -127,7 +127,6 @@ impl Parts {
             mode,
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
-            ticks: 0,
             pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
@@ -179,7 +178,7 @@ fn attach_to(
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let plan = plan(&inspection, &machine, &Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites })?;
-    let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
+    let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries = entries(await_table.as_deref());
@@ -220,7 +219,7 @@ fn attach_to(
         }),
         handlers: manner.handlers,
     })?;
-    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref())?;
+    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
     let mut unwinding = Unwinding::default();
     if !times {
         let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -293,9 +292,17 @@ fn awaits_of(
 }
 
 /// Tells the kernel side where threads keep what they are in.
-fn tell_places(attached: &mut Attached, sampled: Option<&Sampling>, foreign: Option<&Foreign>) -> Result<(), SessionError> {
+fn tell_places(
+    attached: &mut Attached,
+    sampled: Option<&Sampling>,
+    foreign: Option<&Foreign>,
+    key: Option<&NamingKey>,
+) -> Result<(), SessionError> {
     sampled.map_or(Ok(()), |sampled| attached.read_from_threads(sampled.place))?;
-    Ok(foreign.map_or(Ok(()), |foreign| attached.set_foreign(foreign.slots()))?)
+    // Other libraries' are not read where a key names requests.
+    let of_key = key.and_then(NamingKey::slots);
+    let slots = foreign.map(Foreign::slots).or(of_key.as_ref());
+    Ok(slots.map_or(Ok(()), |slots| attached.set_foreign(slots))?)
 }
 
 impl AwaitSight {

@@ -146,8 +146,8 @@ impl Target {
     }
 
     /// Waits for the process' end; returns at once if it has ended. To be called in a Tokio runtime with I/O enabled.
-    pub async fn exited(&self) -> io::Result<()> {
-        self.pidfd.exited().await
+    pub fn exited(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        self.pidfd.exited()
     }
 
     /// Reads the program and checks that it is an x86-64 ELF. Works also where its file was deleted or replaced.

@@ -21,6 +21,8 @@ pub enum ForeignSource {
     Label,
     /// A scope of our annotation, in a target without probes.
     Scope,
+    /// A value of the task-local key that names requests, from the thread-local inside a poll.
+    TaskLocal,
     /// What it is called was lost: it is shown by a number of ours.
     #[default]
     Unknown,
@@ -35,6 +37,7 @@ impl ForeignSource {
             Self::Attribute => "attribute",
             Self::Label => "label",
             Self::Scope => "scope",
+            Self::TaskLocal => "task-local",
             Self::Unknown => "unknown",
         }
     }
