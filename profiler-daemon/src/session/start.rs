@@ -176,8 +176,8 @@ fn attach_to(
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
-    let sites = wanted(&inspection, awaits.source, by_key, mode.mode);
-    let plan = plan(&inspection, &machine, &Wanted { wakes: sites.wakes && !manner.no_wakes, ..sites })?;
+    let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
+    let plan = plan(&inspection, &machine, &Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites })?;
     let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
