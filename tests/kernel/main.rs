@@ -43,3 +43,5 @@ mod stress;
 mod verifier;
 #[cfg(test)]
 mod window;
+#[cfg(test)]
+mod wrong_sites;

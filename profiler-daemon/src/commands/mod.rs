@@ -285,6 +285,13 @@ fn tell_losses(told: &Report, color: Color) {
     }
 }
 
+/// Probe sites that are wrong, or that something else reached too.
+fn tell_refused_sites(told: &Report) {
+    for site in &told.refused_sites {
+        eprintln!("{}: {}", if site.taken_out { "missing" } else { "note" }, site.sentence());
+    }
+}
+
 /// What the kernel side's programs took, where that was asked for.
 fn tell_cost(told: &Report, color: Color) {
     eprint!("{}", table::cost(told.cost.as_ref(), colours(color)));

@@ -20,6 +20,7 @@ use super::object::{self, Profiled};
 use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::setting::{Opened, of_mode, setting};
+use super::sites::Sites;
 use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
@@ -82,6 +83,7 @@ struct Parts {
     table: Option<Table>,
     keeping: Keeping,
     sampled: Option<Sampling>,
+    sites: Sites,
 }
 
 impl Parts {
@@ -107,6 +109,7 @@ impl Parts {
             table,
             keeping,
             sampled,
+            sites,
         } = self;
         Session {
             attached,
@@ -142,6 +145,7 @@ impl Parts {
             kernel_said: Vec::new(),
             key_sentence: key.as_ref().map(NamingKey::sentence),
             snapshots: super::snapshot::Snapshots::default(),
+            sites,
         }
     }
 }
@@ -159,7 +163,6 @@ fn attach_to(
     let Profiled { program, inspection } = object::find(target, |target| debug_of(target).0)?;
     // Settled now.
     let target: &Target = target;
-    let debug = || debug_of(target);
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let bias = target.load_bias(&program)?;
@@ -169,7 +172,7 @@ fn attach_to(
     check_named(subject, by_key, &inspection, foreign.as_ref())?;
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
-    let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
+    let awaits = awaits_of(&program, || debug_of(target), &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let plan = plan(&inspection, &machine, &Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites })?;
     let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
@@ -242,6 +245,7 @@ fn attach_to(
     let setting = of_mode(setting, times, sampled.as_ref());
     keeping.begin(&mut attached, table.as_mut())?;
     Ok(Parts {
+        sites: Sites::of(&plan, &inspection, bias),
         attached,
         setting,
         modules,
