@@ -33,6 +33,7 @@ use crate::model::gather::Setting;
 use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
+use crate::target::hardening::{Lockdown, PtraceScope};
 use crate::target::image::{Image, Runs};
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
@@ -51,6 +52,7 @@ pub(super) fn start(
     kernel.check()?;
     let pid = target.pid();
     Privileges::read()?.check()?;
+    Lockdown::in_force().check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
     let result = attach_to(&mut target, kernel, subject, manner, debug_dirs, progress);
@@ -166,7 +168,7 @@ fn attach_to(
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let bias = target.load_bias(&program)?;
-    let mut table = table_of(target, &inspection, bias)?;
+    let mut table = table_of(target, &inspection, bias, mode::needs_table(subject, manner.mode))?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
     let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
     check_named(subject, by_key, &inspection, foreign.as_ref())?;
@@ -371,13 +373,20 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.
-fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
+fn table_of(target: &Target, inspection: &Inspection, bias: u64, is_needed: bool) -> Result<Option<Table>, SessionError> {
     let Some(address) = inspection.annotation_table else { return Ok(None) };
     let address = address.wrapping_add(bias);
     if !table::lies_in_data(&target.mappings()?, address) {
         return Ok(None);
     }
-    let found = Table::find(target, address);
+    let found = match (Table::find(target, address), PtraceScope::in_force()) {
+        // Nobody can read it. Who measures every poll can do without.
+        (Err(_), Some(scope)) if scope.is_shut() && !is_needed => return Ok(None),
+        (Err(_), Some(scope)) if scope.is_shut() => {
+            return Err(SessionError::TableClosed { pid: target.pid(), scope: Some(scope), lacks: None });
+        }
+        (found, _) => found,
+    };
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
     if let Some(table) = &mut table {
         table.clean_if_free()?;
