@@ -14,6 +14,8 @@ mod emulated;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod family;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod keys;

@@ -298,7 +298,8 @@ fn collector(sampled: Option<Sampling>, subject: &Subject, manner: &Manner) -> C
         (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
         (None, _) => Collector::by_routes(manner.routes.clone()),
     };
-    if manner.is_daemon { collector.of_a_daemon() } else { collector }
+    let collector = if manner.is_daemon { collector.of_a_daemon() } else { collector };
+    manner.room.requests.into_iter().fold(collector, Collector::with_room_for)
 }
 
 /// Tells the kernel side where threads keep what they are in.
