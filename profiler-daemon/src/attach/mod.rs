@@ -9,6 +9,7 @@ mod error;
 mod foreign;
 mod ground;
 mod handlers;
+mod hits;
 mod kernel_types;
 mod keys;
 mod loading;
@@ -124,6 +125,8 @@ pub struct Attached {
     gate: Gate,
     unwind: Unwind,
     handlers: Handlers,
+    /// Wrong sites that were taken out.
+    taken_out: u64,
 }
 
 /// See [`Attached::ring`].
@@ -183,6 +186,7 @@ impl Attached {
             },
             unwind: Unwind::default(),
             handlers: order.handlers,
+            taken_out: 0,
         };
         attached.write_gate()?;
         for id in order.wanted {
