@@ -135,7 +135,7 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
         return;
     };
     lose_many(Loss::StaleFrame, closed.inside);
-    let awaiting = awaits::of_task(gate, tid, row.vtable, row);
+    let awaiting = awaits::of_task(gate, tid, &mut thread.walks, row.vtable, row);
     writing(row, |row| row.awaits(awaiting));
     poll::end(row, &closed.frame, gate, snapshot, false);
 }

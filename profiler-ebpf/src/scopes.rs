@@ -216,7 +216,7 @@ pub fn exit(hit: &Hit) {
         waker_stack = unsafe { (*task).last_stack };
     }
     // One that is done has left its awaits.
-    let awaiting = if pending { awaits::of_scope(gate, tid, row, waker_stack) } else { Awaiting::NOWHERE };
+    let awaiting = if pending { awaits::of_scope(gate, tid, &mut thread.walks, row, waker_stack) } else { Awaiting::NOWHERE };
     let backwards = writing(row, |row| {
         row.awaiting = awaiting;
         row.flags |= if pending { LEFT_PENDING } else { 0 };
