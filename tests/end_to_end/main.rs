@@ -19,4 +19,5 @@ mod runtimes;
 mod sampled;
 mod sampling;
 mod snapshot;
+mod stats;
 mod times;

@@ -5,4 +5,5 @@ mod output;
 mod reduced;
 mod sets;
 mod socket;
+mod stats;
 mod user;

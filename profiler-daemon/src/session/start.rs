@@ -46,7 +46,11 @@ pub(super) fn start(
     let kernel = KernelVersion::running()?;
     kernel.check()?;
     let pid = target.pid();
-    Privileges::read()?.check()?;
+    let privileges = Privileges::read()?;
+    privileges.check()?;
+    if manner.stats {
+        privileges.check_statistics()?;
+    }
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
     let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
