@@ -24,6 +24,7 @@ fn inspection() -> Inspection {
     Inspection {
         build_id: None,
         pie: true,
+        shared_object: false,
         tokio: None,
         has_symbols: false,
         has_debug_info: true,

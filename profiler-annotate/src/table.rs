@@ -10,6 +10,8 @@ pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"PRFANNOT");
 pub(crate) const VERSION: u32 = 2;
 /// `Table::size`.
 pub(crate) const SIZE: u32 = 2624;
+/// Where [`Table::times_offset`] stands in it.
+pub(crate) const TIMES_OFFSET: usize = 32;
 /// How many rules a table holds.
 pub(crate) const RULES: usize = 32;
 
@@ -88,7 +90,7 @@ const _: () = {
     assert!(offset_of!(Table, state) == 24);
     assert!(offset_of!(Table, request_id_key) == 28);
     assert!(offset_of!(Table, process_context) == 29);
-    assert!(offset_of!(Table, times_offset) == 32);
+    assert!(offset_of!(Table, times_offset) == TIMES_OFFSET);
     assert!(offset_of!(Table, asked) == 64);
     assert!(offset_of!(Table, asked.modes) == 68);
     assert!(offset_of!(Table, asked.rules) == 72);

@@ -140,7 +140,10 @@ const fn of_target(error: &TargetError) -> Exit {
         TargetError::KernelThread { .. } => Exit::KernelThread,
         TargetError::Exited { .. } => Exit::TargetDied,
         TargetError::NoAccess { .. } => Exit::NoPrivileges,
-        TargetError::Unreadable { .. } | TargetError::BadElf { .. } | TargetError::NotMapped { .. } => Exit::Unreadable,
+        TargetError::Unreadable { .. }
+        | TargetError::BadElf { .. }
+        | TargetError::NotMapped { .. }
+        | TargetError::NoSuchObject { .. } => Exit::Unreadable,
         TargetError::Pidfd { .. } | TargetError::Malformed { .. } => Exit::Internal,
     }
 }

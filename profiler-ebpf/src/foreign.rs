@@ -9,8 +9,8 @@ use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_loop};
 use profiler_common::awaits::key::{KeyWords, key_hash};
 use profiler_common::foreign::{
-    CUT, ForeignLook, ForeignRecord, Looked, MALFORMED, SLOT_LABELS, SLOT_NONE, SLOT_SCOPE, SLOTS, STEPS, TRACE_TEXT,
-    UNKNOWN_INDEX, UNREADABLE, WHAT_ATTRIBUTE, WHAT_LABEL, WHAT_SCOPE, WHAT_TRACE, foreign_number, trace_text,
+    CUT, ForeignLook, ForeignRecord, Looked, MALFORMED, SLOT_KEY, SLOT_LABELS, SLOT_NONE, SLOT_SCOPE, SLOTS, STEPS, TRACE_TEXT,
+    UNKNOWN_INDEX, UNREADABLE, WHAT_ATTRIBUTE, WHAT_KEY, WHAT_LABEL, WHAT_SCOPE, WHAT_TRACE, foreign_number, trace_text,
 };
 use profiler_common::gate::Gate;
 use profiler_common::limits::REQUEST_ID_BYTES;
@@ -19,7 +19,7 @@ use profiler_common::record::RecordKind;
 
 use crate::globals;
 use crate::losses::lose;
-use crate::maps::{FOREIGN_LOOK, FOREIGN_SEEN, FOREIGN_SLOTS, FOREIGN_UNKNOWN, RECORDS, WANTED};
+use crate::maps::{FOREIGN_LOOK, FOREIGN_SEEN, FOREIGN_SLOTS, FOREIGN_UNKNOWN, RECORDS, REQUEST_KEY, WANTED};
 use crate::memory::{User, read_kernel};
 use crate::scopes::{WANTED_ID, WANTED_TRACE};
 
@@ -67,7 +67,10 @@ fn look_at(place: u64, thread_pointer: u64) -> u64 {
     let Some(slots) = FOREIGN_SLOTS.get(0) else { return 0 };
     let Some(begun) = scratch() else { return 0 };
     let slot = &slots.slots[place as usize & (SLOTS - 1)];
-    if begun.begin(slot, thread_pointer, &User) == Looked::Going {
+    if slot.kind == SLOT_KEY {
+        let Some(key) = REQUEST_KEY.get(0) else { return 0 };
+        begun.begin_key(slot, key, thread_pointer, &User);
+    } else if begun.begin(slot, thread_pointer, &User) == Looked::Going {
         // One more than there may be entries, for the look to say that there are more.
         // SAFETY: the body is a function of this object, and takes nothing of the context.
         unsafe { bpf_loop(STEPS + 1, step as *mut c_void, core::ptr::null_mut(), 0) };
@@ -119,6 +122,7 @@ fn chosen(all: u64, tid: u64, now_ns: u64) -> u64 {
         let what = match look.kind {
             SLOT_LABELS => WHAT_LABEL,
             SLOT_SCOPE => WHAT_SCOPE,
+            SLOT_KEY => WHAT_KEY,
             _ => WHAT_ATTRIBUTE,
         };
         return told(look, what, tid, now_ns, all);

@@ -16,7 +16,7 @@ use profiler_common::thread::ThreadRow;
 use crate::losses::lose;
 use crate::maps::{NEW_THREAD, OUTSIDE, THREADS, WORKER_TASKS};
 use crate::memory::{read_kernel, read_user};
-use crate::{foreign, globals, threads};
+use crate::{foreign, globals, keys, threads};
 
 /// What the current thread, whose row is `thread`, is in by its own word: a task's id, in the mode without probes alone, and a request's number.
 /// 0 for none that is known.
@@ -25,7 +25,10 @@ use crate::{foreign, globals, threads};
 #[inline(always)]
 pub fn inside(gate: &Gate, thread: Option<&ThreadRow>, tid: u32, now_ns: u64) -> (u64, u64) {
     // Inside one of our requests its own record is in the slot, and outside of polls nobody asks.
-    let is_asked = gate.sample_only != 0 || thread.and_then(|thread| thread.frames.top()).is_some_and(|top| top.request == 0);
+    // A key's value says more than the poll's request: which of several in one poll it is.
+    let by_key = keys::local() != 0;
+    let top = thread.and_then(|thread| thread.frames.top());
+    let is_asked = gate.sample_only != 0 || top.is_some_and(|top| by_key || top.request == 0);
     let request = if is_asked { foreign::current(gate, tid, now_ns) } else { 0 };
     let task_id = if gate.sample_only == 0 { 0 } else { task_id(gate.task_id_offset, gate.task_tag_offset) };
     (task_id, request)

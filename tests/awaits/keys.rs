@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use key_fixture::{Event, Request};
+use key_fixture::{Event, Part, Request};
 use profiler_tests::daemon::{Daemon, run_to_end};
 use profiler_tests::expect::Attempts;
 use profiler_tests::process::Process;
@@ -57,7 +57,20 @@ impl Service {
             match self.event()? {
                 Event::Request(request) => requests.push(request),
                 Event::Done => return Ok(requests),
-                Event::Ready => {}
+                Event::Ready | Event::Part(_) => {}
+            }
+        }
+    }
+
+    /// Two requests in one task.
+    fn together(&mut self) -> Result<Vec<Part>> {
+        self.0.tell("together")?;
+        let mut parts = Vec::new();
+        loop {
+            match self.event()? {
+                Event::Part(part) => parts.push(part),
+                Event::Done => return Ok(parts),
+                Event::Ready | Event::Request(_) => {}
             }
         }
     }
@@ -119,6 +132,48 @@ fn every_kind_of_key_names_its_requests() -> Result<()> {
             }
             attempts.verdict()?;
         }
+        service.0.end(LIMIT)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with what was seen inside of polls of a request beside another in them.
+fn wrong_inside(report: &Report, part: &Part) -> Vec<String> {
+    let found: Vec<_> = report.foreign.iter().filter(|row| row.id == part.id).collect();
+    let [seen] = found[..] else { return vec![format!("{} rows of {}: {:?}", found.len(), part.id, report.foreign)] };
+    // Its calls end when the thread has a CPU again, which is later than its sleep ends.
+    let off_ns = seen.blocked_ns + seen.preempted_ns;
+    let allowed_ns = part.blocked_ns / 100 + 300_000;
+    let is_right = seen.blocked_ns <= part.blocked_ns + allowed_ns && off_ns + allowed_ns >= part.blocked_ns;
+    if is_right && seen.source == "task_local" && seen.samples > 0 {
+        return Vec::new();
+    }
+    vec![format!("blocked {} ns by its own clock, {seen:?}", part.blocked_ns)]
+}
+
+/// Two requests that are polled in the same polls of one task are told apart by the key's thread-local, in a debug and a release build: each has
+/// its own time off the CPU and samples of its own, and the task's request is the outermost of them.
+#[test]
+fn requests_in_one_poll_are_told_apart() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    for is_release in [false, true] {
+        let mut service = Service::start(&program(is_release, true)?)?;
+        let mut attempts = Attempts::default();
+        for _ in 0..ATTEMPTS {
+            let daemon = Daemon::attach(service.0.pid(), &["--all-requests", "--request-key", "REQUEST_ID"])?;
+            let parts = service.together()?;
+            let report = daemon.report()?;
+            daemon.end(libc::SIGTERM)?;
+            assert_eq!(parts.len(), 2);
+            attempts.note(parts.iter().map(|part| (part.id.clone(), wrong_inside(&report, part))).collect());
+            let ids: Vec<&str> = report.requests.iter().map(|request| request.id.as_str()).collect();
+            assert_eq!(ids, ["part-one"], "its polls are whole polls of the task: {:?}", report.foreign);
+            if attempts.settled() {
+                break;
+            }
+        }
+        attempts.verdict()?;
         service.0.end(LIMIT)?;
     }
     Ok(())

@@ -10,6 +10,7 @@ mod foreign;
 mod inspect;
 mod known_times;
 mod launched;
+mod library;
 mod marked;
 mod off_cpu;
 mod request_mode;

@@ -84,7 +84,8 @@ fn polls_leave_records() -> Result<()> {
     let record = Record::new(b"order-42");
     let scope = Scope::new(&record, 3);
     pending(&long, || spin(25 * MS));
-    pending(&Task::new(Kind::Second, 10), || spin(MS));
+    let unrecorded = Task::new(Kind::Second, 10);
+    pending(&unrecorded, || spin(MS));
     pending(&short, || {
         scope.polled(|| {
             spawn(&child);
@@ -93,7 +94,11 @@ fn polls_leave_records() -> Result<()> {
     ready(&child, || spin(MS));
     let view = session.collect();
     let spans: Vec<_> = view.0.polls.iter().map(|poll| (poll.task_id, poll.what, poll.request)).collect();
-    let expected = [(7, POLL_OF_TASK, 0), (8, POLL_OF_SCOPE, 3), (8, POLL_OF_TASK, 0), (9, POLL_OF_TASK, 3)];
+    // A short poll is one that took less than asked for: on a busy machine its thread may have lost its CPU for longer.
+    let is_long = view.task(&unrecorded).longest_poll_ns >= 20 * MS;
+    let mut expected = vec![(7, POLL_OF_TASK, 0)];
+    expected.extend(is_long.then_some((10, POLL_OF_TASK, 0)));
+    expected.extend([(8, POLL_OF_SCOPE, 3), (8, POLL_OF_TASK, 0), (9, POLL_OF_TASK, 3)]);
     assert_eq!(spans, expected);
     let row = view.task(&long);
     let first = &view.0.polls[0];

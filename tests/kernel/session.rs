@@ -13,7 +13,7 @@ use profiler_common::states::States;
 use profiler_common::task::TaskRow;
 use profiler_common::totals::TypeTotals;
 use profiler_daemon::attach::{
-    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Pace, Probe, Rate, UprobeMulti, uprobe_multi,
+    Attached, AwaitTables, AwaitsOf, Handlers, LinkKind, Order, Pace, Probe, Rate, Room, UprobeMulti, uprobe_multi,
 };
 use profiler_daemon::collect::{Collected, Collector, LiveTask};
 
@@ -86,6 +86,7 @@ impl Wish {
             requests_only: self.requests_only,
             chosen_there: self.requests_only,
             keep_times: false,
+            room: Room::default(),
             wanted: self.wanted.as_deref().unwrap_or_default(),
             wanted_traces: &self.wanted_traces,
             awaits: self.awaits,

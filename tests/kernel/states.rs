@@ -9,7 +9,7 @@ use profiler_tests::{Result, needs_root};
 use crate::player::clock::{MS, sleep, spin};
 use crate::player::poll::{complete, defer, idle, pending, poll, ready, spawn, wake};
 use crate::player::task::{Kind, Task};
-use crate::session::Session;
+use crate::session::{Session, View};
 
 /// The time in polls (ns).
 fn polled(states: &States) -> u64 {
@@ -68,16 +68,24 @@ fn an_open_poll_is_divided_up_to_now() -> Result<()> {
     let task = Task::new(Kind::First, 7);
     std::thread::scope(|scope| {
         let (started, starts) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
         let task = &task;
         scope.spawn(move || {
             pending(task, || {
                 started.send(()).unwrap();
-                sleep(60);
+                // Until it is told, or nobody is there to tell.
+                let _ = ends.recv();
             })
         });
         starts.recv().unwrap();
-        sleep(30);
-        let view = session.collect();
+        // It is open however late we look; how late it came to wait is the machine's business.
+        let view = std::iter::repeat_with(|| {
+            sleep(30);
+            session.collect()
+        });
+        let is_blocked = |view: &View| view.live(task).is_some_and(|live| live.row.states.blocked_ns >= 20 * MS);
+        let view = view.take(100).find(is_blocked).expect("the poll never waits");
+        drop(end);
         let live = view.live(task).unwrap();
         assert_eq!(live.doing, Doing::Blocked);
         assert_eq!(live.row.last_ns, view.0.at_ns);

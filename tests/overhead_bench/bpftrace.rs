@@ -1,4 +1,4 @@
-//! bpftrace with our probes: the same sites of the same functions, the same scheduler events, and a histogram of the time of polls.
+//! bpftrace with our probes: the same functions, the same scheduler events, and a histogram of the time of polls.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -22,6 +22,13 @@ const STARTS_WITHIN: Duration = Duration::from_millis(150);
 /// What becomes bpftrace, of this process id with this script.
 const IN_NAMESPACE: &str = r#"mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec bpftrace --unsafe -p "$1" "$2""#;
 
+/// A site of ours, and the function that it stands in.
+struct Planned {
+    role: Role,
+    vaddr: u64,
+    function: u64,
+}
+
 /// bpftrace.
 pub(crate) struct Bpftrace {
     script: PathBuf,
@@ -32,29 +39,40 @@ impl Bpftrace {
     /// Where there is one, and what it takes: with the sites of `service`.
     pub(crate) fn found(service: &Service, folder: &std::path::Path) -> Result<Self> {
         Command::new("bpftrace").arg("--version").output().map_err(|_| cannot("bpftrace is not installed"))?;
-        let look = look_at_process(service.pid(), &mut |_| ()).map_err(|error| cannot(error.to_string()))?;
-        let sites = look.plan.sites.iter().map(|planned| (planned.site.role, planned.site.vaddr));
+        let look = look_at_process(service.pid(), None, &mut |_| ()).map_err(|error| cannot(error.to_string()))?;
+        let planned = look.plan.sites.iter().map(|planned| &planned.site);
+        let sites: Vec<Planned> =
+            planned.map(|site| Planned { role: site.role, vaddr: site.vaddr, function: site.function }).collect();
         let file = folder.join("exact.bt");
-        std::fs::write(&file, script(&look.path, sites)).map_err(Failure::io(file.display().to_string()))?;
+        std::fs::write(&file, script(&look.path, &sites)).map_err(Failure::io(file.display().to_string()))?;
         Ok(Self { script: file, running: None })
     }
 }
 
-/// What is traced: every site of ours, and what our handlers do of it that bpftrace can.
-fn script(program: &str, sites: impl Iterator<Item = (Role, u64)>) -> String {
+/// What is traced: what our handlers do of an event, as far as bpftrace can.
+///
+/// It takes no probe inside of a function where it was built without libbfd, as Debian's is ("compiled without (k|u)probe offset support"), and
+/// `--unsafe` does not change that. Where a site of ours is inside of one, its entry is probed; of an end of polls, the return from the poll
+/// functions is, as its users do it. Stored wakers are for await stacks, of which it knows nothing.
+fn script(program: &str, sites: &[Planned]) -> String {
     let mut text = String::from("interval:ms:20 { printf(\"tick\\n\"); }\n");
-    for (role, address) in sites {
+    let ends = |role| matches!(role, Role::PollIdle | Role::PollComplete | Role::PollReturn);
+    let by_return = sites.iter().any(|site| ends(site.role) && site.vaddr != site.function);
+    let end = "if (@begun[tid]) { @poll_ns = hist(nsecs - @begun[tid]); delete(@begun[tid]); }";
+    for Planned { role, vaddr, function } in sites {
         let action = match role {
             Role::PollStart => "@begun[tid] = nsecs;",
-            Role::PollIdle | Role::PollComplete | Role::PollReturn => {
-                "if (@begun[tid]) { @poll_ns = hist(nsecs - @begun[tid]); delete(@begun[tid]); }"
-            }
+            Role::PollIdle | Role::PollComplete | Role::PollReturn if by_return => continue,
+            Role::PollIdle | Role::PollComplete | Role::PollReturn => end,
             Role::WakeByVal | Role::WakeByRef | Role::Defer => "@wakes = count();",
             Role::Spawn | Role::SpawnBlocking | Role::LocalScheduled => "@spawns = count();",
-            Role::CloneWaker => "@clones = count();",
+            Role::CloneWaker => continue,
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "uprobe:{program}:{address:#x} {{ {action} }}");
+        let _ = writeln!(text, "uprobe:{program}:{function:#x} {{ {action} }}");
+        if *role == Role::PollStart && by_return {
+            let _ = writeln!(text, "uretprobe:{program}:{vaddr:#x} {{ {end} }}");
+        }
     }
     text.push_str("tracepoint:sched:sched_switch { @switches[args->prev_pid] = count(); }\n");
     text.push_str("tracepoint:sched:sched_wakeup { @woken[args->pid] = count(); }\n");
@@ -95,13 +113,26 @@ impl Observer for Bpftrace {
 mod tests {
     use super::*;
 
+    fn planned(role: Role, vaddr: u64, function: u64) -> Planned {
+        Planned { role, vaddr, function }
+    }
+
     #[test]
     fn every_site_is_probed() {
-        let text = script("/x/service", [(Role::PollStart, 0x10), (Role::PollIdle, 0x20), (Role::WakeByRef, 0x30)].into_iter());
+        let sites =
+            [planned(Role::PollStart, 0x10, 0x10), planned(Role::PollIdle, 0x20, 0x20), planned(Role::WakeByRef, 0x36, 0x30)];
+        let text = script("/x/service", &sites);
         for probe in
             ["uprobe:/x/service:0x10", "uprobe:/x/service:0x20", "uprobe:/x/service:0x30", "sched_switch", "sched_wakeup"]
         {
             assert!(text.contains(probe), "{probe} in {text}");
         }
+        assert!(!text.contains("uretprobe"), "{text}");
+    }
+
+    #[test]
+    fn an_end_inside_of_a_function_is_seen_by_the_return() {
+        let text = script("/x/service", &[planned(Role::PollStart, 0x10, 0x10), planned(Role::PollIdle, 0x26, 0x20)]);
+        assert!(text.contains("uretprobe:/x/service:0x10") && !text.contains(":0x2"), "{text}");
     }
 }

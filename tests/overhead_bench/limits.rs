@@ -5,20 +5,20 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use profiler_daemon::session::{Manner, Session, Subject};
+use profiler_tests::daemon::Daemon;
 use profiler_tests::process::Process;
-use profiler_tests::rig::attached::What;
 use profiler_tests::rig::load::Connection;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::service::{self, Service};
 use profiler_tests::{Failure, Result, large};
 
 use crate::checks::check;
-use crate::observer::{Observer as _, cannot};
-use crate::ours::Ours;
+use crate::observer::cannot;
 use crate::report::Check;
-use crate::used::{cpu_ns, peak_bytes};
+use crate::used::{cpu_ns, peak_bytes, resident_bytes};
 
+const CPU: &str = "at 100,000 polls a second the daemon takes under 2 % of a CPU";
+const MEMORY: &str = "at 100,000 polls a second the daemon takes under 60 MB";
 const ATTACH: &str = "attaching to an executable of 50 MB takes under 1 s";
 const DETACH: &str = "detaching from 500 sites takes under 1 s";
 /// Where the generated program is built, in the target's folder.
@@ -48,31 +48,28 @@ pub(crate) fn all((turns, watched): Length) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// What a profiler in exact mode takes at a hundred thousand polls a second.
+/// What `profiler-daemon run` takes at a hundred thousand polls a second.
 #[expect(clippy::cast_precision_loss, reason = "bytes, and nanoseconds of some seconds")]
 fn of_the_daemon(watched: Duration) -> Result<Vec<Check>> {
     let mut service = Service::start(&mut Command::new(service::program()?))?;
-    let mut daemon = Ours::start(What::Exact)?;
-    daemon.begin(&service)?;
-    let pid = daemon.pid().ok_or_else(|| cannot("the profiler has no process"))?;
+    let daemon = Daemon::attach(service.pid(), &[])?;
     let (over, port) = (AtomicBool::new(false), service.port);
     let (share, polls) = std::thread::scope(|scope| {
         let load = scope.spawn(|| paced(port, &over));
-        let found = watch(&mut service, pid, watched);
+        let found = watch(&mut service, daemon.pid(), watched);
         over.store(true, Ordering::Relaxed);
         load.join().map_err(|_| cannot("the load panicked"))?.map_err(Failure::io("the load"))?;
         found
     })?;
-    let peak = peak_bytes(pid).map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
-    daemon.end()?;
+    let megabytes = |bytes: Option<u64>| bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
+    let (now, peak) = (megabytes(resident_bytes(daemon.pid())), megabytes(peak_bytes(daemon.pid())));
+    let _ended = daemon.end(libc::SIGTERM)?;
     service.end()?;
-    let how = format!("in exact mode at {polls:.0} polls a second");
+    let how = format!("`run --pid PID`, every task and request in exact mode, at {polls:.0} polls a second");
     // A service that does not keep up proves nothing.
     let error = if polls < LEAST_RATE { f64::INFINITY } else { 0.0 };
-    Ok(vec![
-        check("at 100,000 polls a second the daemon takes under 2 % of a CPU", "%", (share * 100.0, error, 2.0), how.clone()),
-        check("at 100,000 polls a second the daemon takes under 60 MB", "MB", (peak, error, 60.0), how),
-    ])
+    let memory = format!("resident of it, {now:.0} MB of them at the end; {how}");
+    Ok(vec![check(CPU, "%", (share * 100.0, error, 2.0), how), check(MEMORY, "MB", (peak, error, 60.0), memory)])
 }
 
 /// The profiler's share of a CPU, and the polls a second meanwhile.
@@ -101,8 +98,9 @@ fn paced(port: u16, over: &AtomicBool) -> std::io::Result<()> {
     Ok(())
 }
 
-/// How fast the profiler comes to a large program and leaves its many sites.
-#[expect(clippy::cast_precision_loss, reason = "bytes and sites")]
+/// How fast the profiler comes to a large program and leaves its many sites: from its start to its word that it is attached, and from the
+/// signal to its end.
+#[expect(clippy::cast_precision_loss, reason = "bytes")]
 fn of_a_large_program(turns: usize) -> Result<Vec<Check>> {
     let program = large::file(FOLDER);
     if !program.exists() {
@@ -113,24 +111,23 @@ fn of_a_large_program(turns: usize) -> Result<Vec<Check>> {
     let running = Process::start(&mut Command::new(&program))?;
     // Its tasks are spawned by then.
     std::thread::sleep(Duration::from_millis(300));
-    let (mut attach, mut detach, mut sites) = (Vec::new(), Vec::new(), 0);
+    let (mut attach, mut detach, mut sites) = (Vec::new(), Vec::new(), String::new());
     for _ in 0..turns {
         let begun = Instant::now();
-        let failed = |error: profiler_daemon::session::SessionError| cannot(error.to_string());
-        let mut session =
-            Session::start(running.pid(), &Subject::AllTasks, &Manner::default(), &[], &mut |_| ()).map_err(failed)?;
+        let daemon = Daemon::attach(running.pid(), &[])?;
         attach.push(begun.elapsed().as_secs_f64());
-        sites = session.plan().sites.len() + session.plan().scopes.len();
         let begun = Instant::now();
-        session.finish().map_err(failed)?;
+        let ended = daemon.end(libc::SIGTERM)?;
         detach.push(begun.elapsed().as_secs_f64());
+        let told = ended.stderr.lines().find_map(|line| line.strip_prefix("attached to process ")?.split_once(": "));
+        sites = told.map_or_else(String::new, |(_, sites)| sites.to_owned());
     }
     let (attach, detach) = (Quartiles::of(attach), Quartiles::of(detach));
-    let of = |times: &Quartiles| {
-        format!("of a program of {:.0} MB with {sites} sites; {:.2} to {:.2} s", bytes as f64 / 1e6, times.min, times.max)
+    let of = |words: &str, times: &Quartiles| {
+        format!("{words}, a program of {:.0} MB, {sites}; {:.2} to {:.2} s", bytes as f64 / 1e6, times.min, times.max)
     };
     Ok(vec![
-        check(ATTACH, "s", (attach.median, 0.0, 1.0), of(&attach)),
-        check(DETACH, "s", (detach.median, 0.0, 1.0), of(&detach)),
+        check(ATTACH, "s", (attach.median, 0.0, 1.0), of("`run --pid PID` from its start to \"attached\"", &attach)),
+        check(DETACH, "s", (detach.median, 0.0, 1.0), of("SIGTERM to the end of `run`", &detach)),
     ])
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use profiler_daemon::attach::Room;
 use profiler_tests::process::Process;
 use profiler_tests::rig::attached::{Sight, What};
 use profiler_tests::rig::service::Service;
@@ -17,6 +18,7 @@ const LONG: Duration = Duration::from_mins(1);
 /// The profiler in one mode.
 pub(crate) struct Ours {
     what: What,
+    room: Room,
     child: Process,
     attached: bool,
 }
@@ -24,8 +26,13 @@ pub(crate) struct Ours {
 impl Ours {
     /// Starts its process, which does nothing yet.
     pub(crate) fn start(what: What) -> Result<Self> {
+        Self::start_with(what, Room::default())
+    }
+
+    /// The same with room for so many tasks and requests.
+    pub(crate) fn start_with(what: What, room: Room) -> Result<Self> {
         let program = std::env::current_exe().map_err(Failure::io("this program"))?;
-        Ok(Self { what, child: Process::start(Command::new(program).args(crate::OBSERVE))?, attached: false })
+        Ok(Self { what, room, child: Process::start(Command::new(program).args(crate::OBSERVE))?, attached: false })
     }
 
     fn ask<T>(&mut self, line: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
@@ -39,7 +46,8 @@ impl Ours {
 
     /// Attaches to the process, whatever it is.
     pub(crate) fn attach(&mut self, pid: u32) -> Result<()> {
-        self.ask(&format!("{} {pid}", self.what.name()), |line| (line == "ready").then_some(()))?;
+        let of = observe::Order { what: self.what, pid, room: self.room };
+        self.ask(&of.written(), |line| (line == "ready").then_some(()))?;
         self.attached = true;
         Ok(())
     }

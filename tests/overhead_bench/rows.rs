@@ -73,7 +73,7 @@ fn entries() -> Vec<Entry> {
         (pprof.name, "stacks on the CPU, 99 Hz", Who::Inside(pprof)),
         ("perf_fp", "stacks on the CPU, 99 Hz, by frame pointers", Who::Perf("fp")),
         ("perf_dwarf", "stacks on the CPU, 99 Hz, by copies of the stack", Who::Perf("dwarf")),
-        ("bpftrace", "a histogram of polls, counts of wakes and switches, on the sites of `exact`", Who::Bpftrace),
+        ("bpftrace", "a histogram of polls, counts of wakes and switches, on the functions of `exact`", Who::Bpftrace),
     ]
 }
 

@@ -11,8 +11,17 @@ pub(crate) fn cpu_ns(pid: u32) -> u64 {
 
 /// The most memory that it has had at once (bytes).
 pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+/// The memory that it has now (bytes).
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+fn of_status(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    field_kb(&status, "VmHWM:").map(|kb| kb * 1024)
+    field_kb(&status, name).map(|kb| kb * 1024)
 }
 
 /// What its BPF maps take in the kernel (bytes): `memlock` of each, which is what they use since Linux 6.4 and what they may at most before.

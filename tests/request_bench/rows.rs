@@ -1,4 +1,4 @@
-//! Pairs of slices, detached and attached by turns, and what they come to.
+//! Rounds of slices, detached, attached, attached, detached, and what they come to.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,18 +11,19 @@ use profiler_tests::rig::load::Load;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
 use profiler_tests::rig::service::{Service, program};
-use profiler_tests::rig::slice::slice;
+use profiler_tests::rig::slice::{Slice, slice};
 
 use crate::wanted;
 
 /// One slice. Short, because the speed of a shared machine drifts within seconds.
-const SLICE: Duration = Duration::from_millis(400);
-/// Pairs of each row.
-const PAIRS: usize = 48;
-const QUICK_PAIRS: usize = 8;
-/// Turns of the wanted request's own cost.
-const TURNS: usize = 15;
-const QUICK_TURNS: usize = 3;
+const SLICE: Duration = Duration::from_millis(250);
+/// Between the answer to a wanted request and the next one.
+const WANTED_EVERY: Duration = Duration::from_millis(100);
+/// Rounds of the rows whose difference is small, and of those that are of nothing but that.
+const ROUNDS: usize = 60;
+const QUICK_ROUNDS: usize = 9;
+/// Of how many rounds one has the other rows too: what they show is large.
+const LARGE_EVERY: usize = 3;
 /// A rig whose own quartiles lie further apart claims nothing.
 const MOST_SPREAD: f64 = 0.03;
 
@@ -33,8 +34,11 @@ pub(crate) struct Report {
     request_mode: RequestMode,
     all_requests_mode: AllRequestsMode,
     process_mode: Ratios,
-    pairs: usize,
+    /// Rounds of each row, in the order of the report.
+    rounds: [usize; 4],
     slice_ms: u64,
+    /// Between the answer to a wanted request and the next one.
+    wanted_every_ms: u64,
     /// Requests a second without the profiler, the median.
     requests_per_second: f64,
     /// CPU time of a request without the profiler (ns).
@@ -69,6 +73,8 @@ struct AllRequestsMode {
 
 /// The rows, in the order of the report.
 const ROWS: [What; 4] = [What::Nothing, What::Request, What::AllRequests, What::Process];
+/// Those of them whose difference is small.
+const SMALL: [What; 2] = [What::Nothing, What::Request];
 
 #[derive(Default)]
 struct Row {
@@ -76,47 +82,59 @@ struct Row {
     seen: u64,
 }
 
+/// How long an attach and a detach took when they were last done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gaps {
+    attach: Duration,
+    detach: Duration,
+}
+
 pub(crate) fn measure(quick: bool) -> Result<Report> {
-    let (pairs, turns) = if quick { (QUICK_PAIRS, QUICK_TURNS) } else { (PAIRS, TURNS) };
+    let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
     let mut service = Service::start(&mut Command::new(program()?))?;
     let idle = Idle {
-        wanted_cost_us: wanted::cost_us(&mut service, turns)?,
-        ns_per_poll: wanted::times_ns_per_poll(&mut service, turns)?,
+        wanted_cost_us: wanted::cost_us(&mut service, quick)?,
+        ns_per_poll: wanted::times_ns_per_poll(&mut service, quick)?,
         two_clock_reads_ns: wanted::two_clock_reads_ns(),
     };
-    let load = Load::start(service.port);
+    let load = Load::wanting(service.port, WANTED_EVERY);
     std::thread::sleep(SLICE * 2);
     let mut rows: [Row; 4] = Default::default();
-    let mut gap = Duration::ZERO;
-    for pair in 0..pairs {
+    let mut gaps = Gaps::default();
+    for round in 0..rounds {
         for (row, what) in rows.iter_mut().zip(ROWS) {
-            gap = row.one(&mut service, &load, what, pair % 2 == 1, gap)?;
+            if SMALL.contains(&what) || round % LARGE_EVERY == 0 {
+                row.round(&mut service, &load, what, &mut gaps)?;
+            }
         }
-        eprintln!("pair {} of {pairs}", pair + 1);
+        eprintln!("round {} of {rounds}", round + 1);
     }
     load.end()?;
     service.end()?;
-    Ok(report(&rows, idle, pairs))
+    Ok(report(&rows, idle))
 }
 
 impl Row {
-    /// One pair, the attached slice first or second. What lies between the two: `gap` where nothing is attached, so that the rig's own error
-    /// is that of slices as far apart; else how long the attach took, which is given back.
-    fn one(&mut self, service: &mut Service, load: &Load, what: What, attached_first: bool, gap: Duration) -> Result<Duration> {
-        let bare_before = if attached_first { None } else { Some(slice(service, load, SLICE)?) };
+    /// One round: detached, attached, attached, detached, so that what drifts steadily is in neither. Between detached and attached the rig pauses as long
+    /// as attach and detach take where nothing is attached, so that its own error is that of slices as far apart.
+    fn round(&mut self, service: &mut Service, load: &Load, what: What, gaps: &mut Gaps) -> Result<()> {
+        let before = slice(service, load, SLICE)?;
         let begun = Instant::now();
         let attached = Attached::start(service.pid(), what)?;
         if attached.is_none() {
-            std::thread::sleep(gap);
+            std::thread::sleep(gaps.attach);
         }
-        let took = begun.elapsed();
-        let with = slice(service, load, SLICE)?;
-        if let Some(attached) = attached {
-            self.seen += attached.end()?.requests;
+        gaps.attach = begun.elapsed();
+        let with = Slice::between(slice(service, load, SLICE)?, slice(service, load, SLICE)?);
+        let begun = Instant::now();
+        match attached {
+            Some(attached) => self.seen += attached.end()?.requests,
+            None => std::thread::sleep(gaps.detach),
         }
-        let bare = bare_before.map_or_else(|| slice(service, load, SLICE), Ok)?;
+        gaps.detach = begun.elapsed();
+        let bare = Slice::between(before, slice(service, load, SLICE)?);
         self.pairs.push(Pair { bare, with });
-        Ok(took)
+        Ok(())
     }
 }
 
@@ -128,8 +146,9 @@ struct Idle {
     two_clock_reads_ns: f64,
 }
 
-fn report(rows: &[Row; 4], idle: Idle, pairs: usize) -> Report {
+fn report(rows: &[Row; 4], idle: Idle) -> Report {
     let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
+    let rounds = rows.each_ref().map(|row| row.pairs.len());
     let [aa, request, all, process] = rows;
     let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|pair| pair.bare));
     let ns_per_request = Quartiles::of(all.pairs.iter().map(|pair| pair.with.cpu_ns - pair.bare.cpu_ns));
@@ -146,12 +165,17 @@ fn report(rows: &[Row; 4], idle: Idle, pairs: usize) -> Report {
         },
         process_mode: Ratios::of(&process.pairs),
         aa,
-        pairs,
-        slice_ms: u64::try_from(SLICE.as_millis()).unwrap_or(u64::MAX),
+        rounds,
+        slice_ms: milliseconds(SLICE),
+        wanted_every_ms: milliseconds(WANTED_EVERY),
         requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second)).median,
         cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns)),
         two_clock_reads_ns,
         claims,
         claims_p99,
     }
+}
+
+fn milliseconds(of: Duration) -> u64 {
+    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What one request itself pays: CPU time of an idle service, by turns with the profiler attached and without.
+//! What one request itself pays: CPU time of a service that has nothing else to do, detached, attached, attached and detached.
 
 use std::time::Instant;
 
@@ -8,35 +8,45 @@ use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::service::Service;
 use profiler_tests::{Failure, Result};
 
-/// Requests of one turn.
-const IN_TURN: usize = 100;
+/// Rounds.
+const ROUNDS: usize = 15;
+const QUICK_ROUNDS: usize = 3;
+/// Turns of the requests in a round, while attached and while not: one after another, so that each answer is measured on caches as warm.
+const TURNS: usize = 8;
+/// Requests of one turn of `/` or `/wakes`.
+const IN_TURN: u32 = 400;
+/// The same of `/polls`.
+const LONG_IN_TURN: u32 = 100;
 /// How many polls more `/polls` has than `/`.
 const MORE_POLLS: f64 = 100.0;
 /// Pairs of clock reads.
 const READS: u32 = 100_000;
 
-/// CPU time that a wanted request of four polls takes more (µs), one number a turn: the service is idle, so all its CPU time is the
-/// request's.
-pub(crate) fn cost_us(service: &mut Service, turns: usize) -> Result<Quartiles> {
-    let mut costs = Vec::new();
-    for _ in 0..turns {
-        let [with] = attached(service, What::Request, ["/waits"])?;
-        let [without] = detached(service, ["/waits"])?;
-        costs.push((with - without) / 1000.0);
-    }
-    Ok(Quartiles::of(costs))
+/// What is asked, and how often in a turn.
+type Path = (&'static str, u32);
+
+/// CPU time that a wanted request of four polls and three wakes takes more (µs), one number a round.
+pub(crate) fn cost_us(service: &mut Service, quick: bool) -> Result<Quartiles> {
+    let more = |service: &mut Service| {
+        let [more] = round(service, What::Request, [("/wakes", IN_TURN)])?;
+        Ok(more / 1000.0)
+    };
+    rounds(service, quick, more)
 }
 
 /// CPU time that a poll takes more where requests keep their own times (ns): what a request of 101 polls pays more than one of a single
 /// poll, so that what a request pays once is in neither.
-pub(crate) fn times_ns_per_poll(service: &mut Service, turns: usize) -> Result<Quartiles> {
-    let mut costs = Vec::new();
-    for _ in 0..turns {
-        let [many, one] = attached(service, What::AllRequests, ["/polls", "/"])?;
-        let [many_bare, one_bare] = detached(service, ["/polls", "/"])?;
-        costs.push(((many - many_bare) - (one - one_bare)) / MORE_POLLS);
-    }
-    Ok(Quartiles::of(costs))
+pub(crate) fn times_ns_per_poll(service: &mut Service, quick: bool) -> Result<Quartiles> {
+    let more = |service: &mut Service| {
+        let [many, one] = round(service, What::AllRequests, [("/polls", LONG_IN_TURN), ("/", IN_TURN)])?;
+        Ok((many - one) / MORE_POLLS)
+    };
+    rounds(service, quick, more)
+}
+
+fn rounds(service: &mut Service, quick: bool, round: impl Fn(&mut Service) -> Result<f64>) -> Result<Quartiles> {
+    let count = if quick { QUICK_ROUNDS } else { ROUNDS };
+    Ok(Quartiles::of((0..count).map(|_| round(service)).collect::<Result<Vec<f64>>>()?))
 }
 
 /// What two readings of the clock take here (ns): what no way to keep times from inside can be without.
@@ -49,32 +59,39 @@ pub(crate) fn two_clock_reads_ns() -> f64 {
     begun.elapsed().as_secs_f64() * 1e9 / f64::from(READS)
 }
 
-fn attached<const N: usize>(service: &mut Service, what: What, paths: [&str; N]) -> Result<[f64; N]> {
+/// CPU time that one request of each path takes more while `what` is attached (ns): the medians of its turns.
+fn round<const N: usize>(service: &mut Service, what: What, paths: [Path; N]) -> Result<[f64; N]> {
+    let before = turns(service, paths, TURNS / 2)?;
     let attached = Attached::start(service.pid(), what)?;
-    let with = detached(service, paths);
+    let with = turns(service, paths, TURNS);
     if let Some(attached) = attached {
         attached.end()?;
     }
-    with
+    let (with, after) = (with?, turns(service, paths, TURNS / 2)?);
+    let median = |values: Vec<f64>| Quartiles::of(values).median;
+    let mut bare = before.into_iter().zip(after).map(|(before, after)| median([before, after].concat()));
+    Ok(with.map(|with| median(with) - bare.next().unwrap_or(f64::NAN)))
 }
 
-fn detached<const N: usize>(service: &mut Service, paths: [&str; N]) -> Result<[f64; N]> {
-    let mut found = [0.0; N];
-    for (cost, path) in found.iter_mut().zip(paths) {
-        *cost = one_turn(service, path)?;
+/// The numbers of so many turns, by path.
+fn turns<const N: usize>(service: &mut Service, paths: [Path; N], count: usize) -> Result<[Vec<f64>; N]> {
+    let mut found = [const { Vec::new() }; N];
+    let mut connection = Connection::open(service.port).map_err(Failure::io("a connection"))?;
+    for _ in 0..count {
+        for (found, path) in found.iter_mut().zip(paths) {
+            found.push(one_turn(service, &mut connection, path)?);
+        }
     }
     Ok(found)
 }
 
-/// CPU time of one request (ns), the mean of many.
-fn one_turn(service: &mut Service, path: &str) -> Result<f64> {
-    let failed = || Failure::io("a request");
-    let mut connection = Connection::open(service.port).map_err(failed())?;
+/// CPU time of one request (ns), the mean of many that follow one another.
+fn one_turn(service: &mut Service, connection: &mut Connection, (path, count): Path) -> Result<f64> {
     let before = service.usage()?.cpu_ns;
-    for _ in 0..IN_TURN {
-        connection.ask(path, Some(WANTED)).map_err(failed())?;
+    for _ in 0..count {
+        connection.ask(path, Some(WANTED)).map_err(Failure::io("a request"))?;
     }
     let used = service.usage()?.cpu_ns.saturating_sub(before);
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a second")]
-    Ok(used as f64 / IN_TURN as f64)
+    Ok(used as f64 / f64::from(count))
 }

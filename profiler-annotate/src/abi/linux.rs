@@ -7,6 +7,7 @@
 //! * **Slot**: `otel_thread_ctx_v1`, a thread-local pointer. Reached through the initial-exec model, which the linker relaxes to
 //!   a constant in an executable. The OTEP requires readers to support it.
 //! * **Times**: `profiler_annotate_times_v2`, a thread-local of our own for the scopes that keep their times: in the slot may stand anybody's.
+//!   Where it is stands in the table before the first scope: a constructor writes it.
 //! * **Probe sites**: functions of a `nop` and a `ret`. Written out rather than `#[inline(never)]`, since a compiler may still
 //!   clone such a function and its site with it; and the arguments are then where the C calling convention puts them. The
 //!   kernel emulates the one-byte `nop` instead of single-stepping it (`arch/x86/kernel/uprobes.c`, `branch_setup_xol_ops`). A site
@@ -123,23 +124,6 @@ global_asm!(
     ".text",
 );
 
-/// What the table says from the start of where the pointer to times is: the linker knows. On aarch64 there is no way to ask it in data, and
-/// it is written at the first scope.
-#[cfg(target_arch = "x86_64")]
-macro_rules! times_offset_in_data {
-    () => {
-        ".8byte profiler_annotate_times_v2@TPOFF"
-    };
-}
-
-/// See x86-64's.
-#[cfg(target_arch = "aarch64")]
-macro_rules! times_offset_in_data {
-    () => {
-        ".8byte 0"
-    };
-}
-
 global_asm!(
     ".ifndef profiler_annotate_table_v2",
     ".section .profiler_annotate,\"aw\",%progbits",
@@ -150,14 +134,39 @@ global_asm!(
     "profiler_annotate_table_v2:",
     ".8byte {magic}",
     ".4byte {version}, {size}",
-    ".zero 16",
-    times_offset_in_data!(),
-    ".zero {size} - 40",
+    ".zero {size} - 16",
     ".endif",
     ".text",
     magic = const table::MAGIC,
     version = const table::VERSION,
     size = const table::SIZE,
+);
+
+// Before the program begins, or with the library's loading, the table is told where the pointer to times is: scopes that are to keep their
+// times may be asked to before there was one. In data the linker could say it of an executable only, where the offset is a constant
+// (`R_X86_64_TPOFF64`), and would refuse to link a shared object. On aarch64 it is written at the first scope.
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    ".ifndef profiler_annotate_times_offset_v2",
+    ".section .text.profiler_annotate_times_offset_v2,\"ax\",%progbits",
+    ".balign 16",
+    ".weak profiler_annotate_times_offset_v2",
+    ".hidden profiler_annotate_times_offset_v2",
+    ".type profiler_annotate_times_offset_v2, %function",
+    "profiler_annotate_times_offset_v2:",
+    ".cfi_startproc",
+    "mov rax, qword ptr [rip + profiler_annotate_times_v2@GOTTPOFF]",
+    "mov rcx, qword ptr [rip + profiler_annotate_table_v2@GOTPCREL]",
+    "mov qword ptr [rcx + {times}], rax",
+    "ret",
+    ".cfi_endproc",
+    ".size profiler_annotate_times_offset_v2, . - profiler_annotate_times_offset_v2",
+    ".section .init_array,\"aw\",%init_array",
+    ".balign 8",
+    ".8byte profiler_annotate_times_offset_v2",
+    ".endif",
+    ".text",
+    times = const table::TIMES_OFFSET,
 );
 
 // SAFETY: all are defined above, the functions with the C calling convention and no effect, the data with these layouts.

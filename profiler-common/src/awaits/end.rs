@@ -15,7 +15,7 @@ pub enum AwaitEnd {
     TooLong = 3,
     /// Memory that could not be read: paged out, or not the target's.
     Unreadable = 4,
-    /// A tag that the layout does not know.
+    /// A tag that the layout does not know, or one that says that another thread was just changing what it is in (a `JoinSet`'s list).
     BadTag = 5,
     /// A `dyn` future whose vtable the layout does not know.
     UnknownDyn = 6,
@@ -81,7 +81,9 @@ impl AwaitEnd {
             Self::TooWide => "More futures were awaited at once than are kept.",
             Self::TooLong => "The walk took more steps than it may.",
             Self::Unreadable => "A future's memory could not be read.",
-            Self::BadTag => "A future was in a state that its debug information does not describe.",
+            Self::BadTag => {
+                "A future was in a state that its debug information does not describe, or a task of a set ended just then."
+            }
             Self::UnknownDyn => "A boxed `dyn` future's vtable is not in the debug information.",
             Self::Unsupported => "A future's type has a shape that is not understood.",
             Self::NotPending => "The future had returned or panicked.",

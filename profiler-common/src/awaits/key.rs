@@ -67,6 +67,17 @@ pub enum KeyValue {
     Unreadable,
 }
 
+/// Where a slot's value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// There is none.
+    Nothing,
+    /// At this address, so many bytes, which may be none or too many.
+    At(u64, u64),
+    /// The slot cannot be read.
+    Unreadable,
+}
+
 /// A place for a value: whole words, so that it can be hashed and cleared by words.
 pub type KeyWords = [u64; REQUEST_ID_BYTES / 8];
 
@@ -80,25 +91,38 @@ impl RequestKey {
     pub fn read(&self, slot: u64, memory: &impl Memory, into: &mut KeyWords) -> KeyValue {
         // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
         *into = [core::hint::black_box(0_u64); REQUEST_ID_BYTES / 8];
+        match self.place(slot, memory) {
+            KeyPlace::Nothing => KeyValue::Nothing,
+            KeyPlace::Unreadable => KeyValue::Unreadable,
+            KeyPlace::At(from, length) => match u32::try_from(length) {
+                Ok(length @ 1..=MAX_BYTES) if memory.bytes(from, length, into) => KeyValue::Bytes(length),
+                Ok(1..=MAX_BYTES) => KeyValue::Unreadable,
+                _ => KeyValue::Malformed,
+            },
+        }
+    }
+
+    /// Where the value lies that stands in the slot at `slot`.
+    #[inline(always)]
+    pub fn place(&self, slot: u64, memory: &impl Memory) -> KeyPlace {
         if self.tag_width != 0 {
             let width = self.tag_width.to_le_bytes()[0];
             let Some(tag) = memory.tag(slot.wrapping_add(u64::from(self.tag_offset)), width) else {
-                return KeyValue::Unreadable;
+                return KeyPlace::Unreadable;
             };
             if (tag == self.tag) != (self.some_is_tag != 0) {
-                return KeyValue::Nothing;
+                return KeyPlace::Nothing;
             }
         }
         let at = slot.wrapping_add(u64::from(self.offset));
-        let (from, length) = if self.kind == KEY_TEXT {
-            let length = memory.word(slot.wrapping_add(u64::from(self.length)));
-            let (Some(pointer), Some(length)) = (memory.word(at), length) else { return KeyValue::Unreadable };
-            (pointer.wrapping_add(u64::from(self.skip)), length)
-        } else {
-            (at, u64::from(self.width))
-        };
-        let Ok(length @ 1..=MAX_BYTES) = u32::try_from(length) else { return KeyValue::Malformed };
-        if memory.bytes(from, length, into) { KeyValue::Bytes(length) } else { KeyValue::Unreadable }
+        if self.kind != KEY_TEXT {
+            return KeyPlace::At(at, u64::from(self.width));
+        }
+        let length = memory.word(slot.wrapping_add(u64::from(self.length)));
+        match (memory.word(at), length) {
+            (Some(pointer), Some(length)) => KeyPlace::At(pointer.wrapping_add(u64::from(self.skip)), length),
+            _ => KeyPlace::Unreadable,
+        }
     }
 }
 

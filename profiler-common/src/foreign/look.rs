@@ -10,8 +10,8 @@
 //! of a key that comes twice the last counts        ... the first counts
 //! ```
 
-use super::slot::{ForeignSlot, ForeignSlots, SLOT_LABELS, SLOT_OTEL, SLOT_SCOPE};
-use crate::awaits::key::KeyWords;
+use super::slot::{ForeignSlot, ForeignSlots, SLOT_KEY, SLOT_LABELS, SLOT_OTEL, SLOT_SCOPE};
+use crate::awaits::key::{KeyPlace, KeyWords, RequestKey};
 use crate::limits::REQUEST_ID_BYTES;
 use crate::unwind::Memory;
 
@@ -90,11 +90,7 @@ impl ForeignLook {
     /// Looks at `slot` of the thread with this thread pointer.
     #[inline(always)]
     pub fn begin(&mut self, slot: &ForeignSlot, thread_pointer: u64, memory: &impl Memory) -> Looked {
-        (self.kind, self.flags, self.steps) = (0, 0, 0);
-        // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
-        let zero = core::hint::black_box(0_u64);
-        (self.at, self.left, self.value_at, self.value_len) = (zero, zero, zero, zero);
-        (self.trace, self.span, self.id_len) = ([zero; 2], zero, 0);
+        self.reset();
         let Some(pointer) = slot.pointer(thread_pointer, memory) else { return self.unreadable() };
         if pointer == 0 {
             return Looked::Done;
@@ -111,6 +107,26 @@ impl ForeignLook {
             Some(Looked::Done)
         };
         begun.unwrap_or_else(|| self.unreadable())
+    }
+
+    /// Looks at the value of `key` in `slot` of the thread with this thread pointer; [`Self::finish`] reads it.
+    #[inline(always)]
+    pub fn begin_key(&mut self, slot: &ForeignSlot, key: &RequestKey, thread_pointer: u64, memory: &impl Memory) {
+        self.reset();
+        match key.place(thread_pointer.wrapping_add(slot.offset), memory) {
+            KeyPlace::Nothing => {}
+            KeyPlace::At(at, length) => (self.kind, self.value_at, self.value_len) = (SLOT_KEY, at, length),
+            KeyPlace::Unreadable => self.flags |= UNREADABLE,
+        }
+    }
+
+    #[inline(always)]
+    fn reset(&mut self) {
+        (self.kind, self.flags, self.steps) = (0, 0, 0);
+        // Not a plain 0: LLVM would call `memset`, which is a loop of bytes on BPF.
+        let zero = core::hint::black_box(0_u64);
+        (self.at, self.left, self.value_at, self.value_len) = (zero, zero, zero, zero);
+        (self.trace, self.span, self.id_len) = ([zero; 2], zero, 0);
     }
 
     #[inline(always)]

@@ -12,7 +12,8 @@ mod trace;
 
 pub use look::{CUT, ForeignLook, Looked, MALFORMED, STEPS, UNKNOWN_INDEX, UNREADABLE};
 pub use slot::{
-    ACCESS_DTV, ACCESS_STATIC, ForeignSlot, ForeignSlots, NO_INDEX, SLOT_LABELS, SLOT_NONE, SLOT_OTEL, SLOT_SCOPE, SLOTS,
+    ACCESS_DTV, ACCESS_STATIC, ForeignSlot, ForeignSlots, NO_INDEX, SLOT_KEY, SLOT_LABELS, SLOT_NONE, SLOT_OTEL, SLOT_SCOPE,
+    SLOTS,
 };
 pub use trace::{TRACE_TEXT, hex_words, trace_text};
 
@@ -44,6 +45,9 @@ pub const WHAT_LABEL: u32 = 3;
 /// [`ForeignRecord::what`]: the id of a scope of our annotation, in a mode in which no probe tells of it.
 pub const WHAT_SCOPE: u32 = 4;
 
+/// [`ForeignRecord::what`]: a value of the key that names requests: its bytes, as they lie in memory.
+pub const WHAT_KEY: u32 = 5;
+
 /// A foreign id was seen that was not lately: which number stands for it in the records that follow.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -56,7 +60,7 @@ pub struct ForeignRecord {
     pub time_ns: u64,
     /// The number.
     pub number: u64,
-    /// What it is: [`WHAT_TRACE`], [`WHAT_ATTRIBUTE`], [`WHAT_LABEL`] or [`WHAT_SCOPE`].
+    /// What it is: [`WHAT_TRACE`], [`WHAT_ATTRIBUTE`], [`WHAT_LABEL`], [`WHAT_SCOPE`] or [`WHAT_KEY`].
     pub what: u32,
     /// Length of the id (bytes, 1 to 64).
     pub id_len: u32,

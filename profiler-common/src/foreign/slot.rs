@@ -12,6 +12,10 @@ pub const SLOT_LABELS: u32 = 2;
 /// [`ForeignSlot::kind`]: `otel_thread_ctx_v1` of a program that has our annotation, read where no probe tells its records from others'.
 pub const SLOT_SCOPE: u32 = 3;
 
+/// [`ForeignSlot::kind`]: the value of the key that names requests, as `tokio::task_local!` has it inside a poll: no pointer, but the
+/// `Option<T>` itself.
+pub const SLOT_KEY: u32 = 4;
+
 /// [`ForeignSlot::access`]: at a fixed distance from the thread pointer: an executable's own, or a library's that got static TLS.
 pub const ACCESS_STATIC: u32 = 1;
 /// [`ForeignSlot::access`]: in the block that the thread's vector of modules (DTV) names.
@@ -24,7 +28,7 @@ pub const SLOTS: usize = 4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct ForeignSlot {
-    /// What it points at: [`SLOT_OTEL`], [`SLOT_LABELS`] or [`SLOT_SCOPE`].
+    /// What it points at: [`SLOT_OTEL`], [`SLOT_LABELS`], [`SLOT_SCOPE`] or [`SLOT_KEY`].
     pub kind: u32,
     /// [`ACCESS_STATIC`] or [`ACCESS_DTV`].
     pub access: u32,

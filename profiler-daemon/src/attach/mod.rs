@@ -4,6 +4,7 @@
 //! signal, takes every probe out of the target.
 
 mod awaits;
+mod cpus;
 mod error;
 mod foreign;
 mod handlers;
@@ -14,6 +15,7 @@ mod machine;
 mod object;
 mod perf;
 mod programs;
+mod room;
 mod runs;
 mod sampled;
 mod stock;
@@ -28,6 +30,7 @@ pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
 pub use object::OBJECT_OVERRIDE;
 pub use perf::{MAX_RATE_HZ, Pace, Rate};
+pub use room::{MAX_ROOM, Room};
 pub use runs::{ProgramRuns, RunStatistics};
 pub use sampled::TaskIdPlace;
 pub(crate) use sys::monotonic_ns;
@@ -42,7 +45,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader};
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::Gate;
-use profiler_common::limits::{REQUEST_ID_BYTES, TIMED, TRACE_ID_BYTES};
+use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
@@ -88,6 +91,8 @@ pub struct Order<'a> {
     pub chosen_there: bool,
     /// Whether requests are to keep their own times.
     pub keep_times: bool,
+    /// How many tasks and requests there is room for.
+    pub room: Room,
     /// Request ids that are wanted.
     pub wanted: &'a [Vec<u8>],
     /// Traces whose requests are wanted.
@@ -181,7 +186,7 @@ impl Attached {
         }
         attach_scheduler(&mut attached.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, order.pace)?);
+            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, (order.pid, order.pace))?);
             attached.gate.sample_period_ns = rate.period_ns(order.pace);
             attached.write_gate()?;
         }
@@ -337,7 +342,10 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("INSTANCE_NEXT_OFFSET", &probes.map_or(0, |at| at.next), true)
         .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
         .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
-        .map_max_entries("TIMED", if order.keep_times { TIMED } else { 1 })
+        .map_max_entries(RING, room::RING_BYTES)
+        .map_max_entries("TASKS", order.room.tasks())
+        .map_max_entries("SCOPES", order.room.requests())
+        .map_max_entries("TIMED", if order.keep_times { order.room.timed() } else { 1 })
         .map_max_entries("TYPE_TOTALS", order.type_count.max(1))
         .map_max_entries("AWAIT_NODES", nodes)
         .map_max_entries("AWAIT_EDGES", edges)

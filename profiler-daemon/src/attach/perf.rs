@@ -1,15 +1,17 @@
 //! Perf events: the sampling clock, and uprobes where the kernel has no multi links.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::programs::PerfEvent;
 use aya_obj::generated::perf_event_attr;
 
-use super::{AttachError, Probe, machine, sys};
+use super::{AttachError, Probe, cpus, machine, sys};
 
 /// The fastest sampling that is allowed (Hz on each CPU).
 pub const MAX_RATE_HZ: u32 = 4000;
@@ -43,12 +45,16 @@ pub enum Pace {
     Fast,
 }
 
-/// The sampling clock of every CPU; it stops when dropped.
+/// The sampling clock of every CPU; it stops when dropped. It ticks where the target may run.
 #[derive(Debug)]
 pub(super) struct Samplers {
     clocks: Vec<Clock>,
     rate: Rate,
     pace: Pace,
+    pid: u32,
+    /// Where the target might run when that was last looked at, and when that was; `None`: anywhere, as far as is known.
+    may_run: Option<BTreeSet<u32>>,
+    looked: Option<Instant>,
 }
 
 /// The clock of one CPU. The link goes before the event that it hangs on.
@@ -56,12 +62,18 @@ pub(super) struct Samplers {
 struct Clock {
     _link: OwnedFd,
     event: OwnedFd,
+    cpu: u32,
+    period_ns: u64,
+    ticks: bool,
 }
 
+/// How often it is looked where the target may run, while the clock ticks: what it does elsewhere until then has no samples.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Samplers {
-    /// Starts the clock of every CPU. The program itself passes over every thread but the target's: an event a thread would miss
-    /// threads that start later.
-    pub(super) fn start(ebpf: &mut Ebpf, name: &'static str, rate: Rate, pace: Pace) -> Result<Self, AttachError> {
+    /// Makes a clock for every CPU, and starts those where the target, process `pid`, may run. The program itself passes over every thread but the
+    /// target's: an event a thread would miss threads that start later.
+    pub(super) fn start(ebpf: &mut Ebpf, name: &'static str, rate: Rate, (pid, pace): (u32, Pace)) -> Result<Self, AttachError> {
         let cpus = machine::online_cpus()?;
         let program = ebpf.program_mut(name).ok_or(AttachError::NoProgram { program: name })?;
         let failed = |source| AttachError::Program { program: name, source };
@@ -69,47 +81,63 @@ impl Samplers {
         program.load().map_err(failed)?;
         let program = program.fd().map_err(failed)?;
         let clock = |cpu| {
-            let event = open_clock(cpu, rate.period_ns(pace), pace == Pace::Rest)?;
+            let period_ns = rate.period_ns(pace);
+            let event = open_clock(cpu, period_ns)?;
             let link = sys::link_perf_event(program.as_fd(), event.as_fd(), 0)?;
-            Ok(Clock { _link: link, event })
+            Ok(Clock { _link: link, event, cpu, period_ns, ticks: false })
         };
         let clocks: io::Result<Vec<Clock>> = cpus.into_iter().map(clock).collect();
-        Ok(Self { clocks: clocks.map_err(AttachError::SamplingClock)?, rate, pace })
+        let clocks = clocks.map_err(AttachError::SamplingClock)?;
+        let mut samplers = Self { clocks, rate, pace: Pace::Rest, pid, may_run: None, looked: None };
+        samplers.set(pace)?;
+        Ok(samplers)
     }
 
-    /// Changes the pace. The new period (ns) if that is a change.
+    /// Changes the pace, and the CPUs if the target's have changed. The new period (ns) if that is a change.
     pub(super) fn set(&mut self, pace: Pace) -> Result<Option<u64>, AttachError> {
-        if pace == self.pace {
+        let is_changed = pace != self.pace;
+        let is_old = self.looked.is_none_or(|looked| looked.elapsed() >= PATIENCE);
+        if pace != Pace::Rest && is_old {
+            self.may_run = cpus::of_process(self.pid);
+            self.looked = Some(Instant::now());
+        } else if !is_changed {
             return Ok(None);
         }
-        for clock in &self.clocks {
-            self.change(clock, pace).map_err(AttachError::SamplingClock)?;
+        let period_ns = self.rate.period_ns(pace);
+        for clock in &mut self.clocks {
+            let may_run = self.may_run.as_ref().is_none_or(|cpus| cpus.contains(&clock.cpu));
+            clock.change(period_ns, pace != Pace::Rest && may_run).map_err(AttachError::SamplingClock)?;
         }
         self.pace = pace;
-        Ok(Some(self.rate.period_ns(pace)))
+        Ok(is_changed.then_some(period_ns))
     }
+}
 
-    fn change(&self, clock: &Clock, pace: Pace) -> io::Result<()> {
-        if pace == Pace::Rest {
-            return tell(&clock.event, PERF_EVENT_IOC_DISABLE);
+impl Clock {
+    /// Lets it tick with this period, or rest.
+    fn change(&mut self, period_ns: u64, ticks: bool) -> io::Result<()> {
+        if ticks && period_ns != self.period_ns {
+            set_period(&self.event, period_ns)?;
+            self.period_ns = period_ns;
         }
-        if self.rate.period_ns(pace) != self.rate.period_ns(self.pace) {
-            set_period(&clock.event, self.rate.period_ns(pace))?;
+        if ticks != self.ticks {
+            tell(&self.event, if ticks { PERF_EVENT_IOC_ENABLE } else { PERF_EVENT_IOC_DISABLE })?;
+            self.ticks = ticks;
         }
-        if self.pace == Pace::Rest { tell(&clock.event, PERF_EVENT_IOC_ENABLE) } else { Ok(()) }
+        Ok(())
     }
 }
 
 /// Opens the CPU clock of `cpu`, for all processes. Its period is in nanoseconds; a frequency would be adjusted by the kernel, which makes
-/// weights drift.
-fn open_clock(cpu: u32, period_ns: u64, disabled: bool) -> io::Result<OwnedFd> {
+/// weights drift. It does not tick yet.
+fn open_clock(cpu: u32, period_ns: u64) -> io::Result<OwnedFd> {
     // SAFETY: a structure of integers.
     let mut attr: perf_event_attr = unsafe { zeroed() };
     attr.type_ = PERF_TYPE_SOFTWARE;
     attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);
     attr.config = PERF_COUNT_SW_CPU_CLOCK;
     attr.__bindgen_anon_1.sample_period = period_ns;
-    attr.set_disabled(u64::from(disabled));
+    attr.set_disabled(1);
     let cpu = i32::try_from(cpu).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     open_event(&mut attr, -1, cpu)
 }

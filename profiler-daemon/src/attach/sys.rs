@@ -264,14 +264,19 @@ pub(super) fn remove(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
 
 /// The CPUs that the calling thread may run on; none where the kernel does not tell.
 pub(super) fn allowed_cpus() -> Vec<usize> {
+    cpus_of(0).unwrap_or_default()
+}
+
+/// The CPUs that thread `tid` may run on, 0 for the calling one. `None` where the kernel does not tell.
+pub(super) fn cpus_of(tid: libc::pid_t) -> Option<Vec<usize>> {
     let mut set = no_cpu();
-    // SAFETY: the set is live and of the size given; 0 is the calling thread.
-    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } != 0 {
-        return Vec::new();
+    // SAFETY: the set is live and of the size given.
+    if unsafe { libc::sched_getaffinity(tid, size_of_val(&set), &raw mut set) } != 0 {
+        return None;
     }
     let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or(0);
     // SAFETY: the numbers are those that a set has places for.
-    all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
+    Some(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
 
 /// Lets the calling thread run on `cpu` only, one of [`allowed_cpus`].

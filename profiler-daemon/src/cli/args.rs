@@ -4,15 +4,17 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueHint};
 
 use super::{
     choice::ChoiceArgs,
     curl::CurlArgs,
     examples, exit,
+    form::{Format, Listing, Metric, SortColumn},
     launch::TargetArgs,
+    measuring::Measuring,
     token::TokenArgs,
-    value::{self, Rate, RequestId},
+    value::{self, RequestId},
 };
 
 /// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
@@ -93,7 +95,6 @@ pub enum CommandArgs {
 
 /// Arguments of `run`.
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct RunArgs {
     /// Whom to profile
     #[command(flatten)]
@@ -109,31 +110,12 @@ pub struct RunArgs {
     /// Measure only these
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
-    /// change of the program
-    #[arg(long, value_name = "PATH", value_parser = value::key_path)]
-    pub request_key: Option<String>,
-    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
-    /// the trace id]
-    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
-    pub label_key: Option<String>,
     /// Listen on this socket instead of /run/profiler-daemon/PID.sock
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
-    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight; in request mode none, and 997 then]
-    #[arg(long, value_name = "HZ")]
-    pub rate: Option<Rate>,
-    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
-    #[arg(long)]
-    pub no_awaits: bool,
-    /// Where the program has no layouts of its futures, do not note the stacks in which wakers are stored either: suspended time then has its
-    /// task's type alone, and storing a waker costs nothing
-    #[arg(long)]
-    pub no_await_wakers: bool,
-    /// Count and time the runs of the kernel side's own programs, and show that with the result. While it is on, every run of every BPF program
-    /// of the machine costs two readings of a clock more
-    #[arg(long)]
-    pub stats: bool,
+    /// How it is measured
+    #[command(flatten)]
+    pub measuring: Measuring,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -141,7 +123,6 @@ pub struct RunArgs {
 
 /// Arguments of `record`.
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct RecordArgs {
     /// Whom to profile
     #[command(flatten)]
@@ -152,34 +133,15 @@ pub struct RecordArgs {
     /// Record these, and end as soon as they have completed
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Name requests by this `tokio::task_local!` key of the program, by its path or an end of it; needs full debug information, and no
-    /// change of the program
-    #[arg(long, value_name = "PATH", value_parser = value::key_path)]
-    pub request_key: Option<String>,
-    /// The attribute (OpenTelemetry) or label (custom-labels) that names a request, where another library names them [default: request.id, else
-    /// the trace id]
-    #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
-    pub label_key: Option<String>,
     /// How long to record, at most; with --request or --next, how long to wait for them [default: 10s; of a started PROGRAM: until it ends]
     #[arg(short, long, value_name = "TIME", value_parser = value::duration)]
     pub duration: Option<Duration>,
     /// What is written
     #[command(flatten)]
     pub shape: ShapeArgs,
-    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight; in request mode none, and 997 then]
-    #[arg(long, value_name = "HZ")]
-    pub rate: Option<Rate>,
-    /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack
-    #[arg(long)]
-    pub no_awaits: bool,
-    /// Where the program has no layouts of its futures, do not note the stacks in which wakers are stored either: suspended time then has its
-    /// task's type alone, and storing a waker costs nothing
-    #[arg(long)]
-    pub no_await_wakers: bool,
-    /// Count and time the runs of the kernel side's own programs, and show that with the result. While it is on, every run of every BPF program
-    /// of the machine costs two readings of a clock more
-    #[arg(long)]
-    pub stats: bool,
+    /// How it is measured
+    #[command(flatten)]
+    pub measuring: Measuring,
     /// How functions are named
     #[command(flatten)]
     pub names: NamesArgs,
@@ -363,6 +325,9 @@ pub struct InspectArgs {
     /// The program of this process
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: Option<u32>,
+    /// This shared object of the process, by its path or an end of it, instead of the program or whichever has Tokio
+    #[arg(long, value_name = "PATH", requires = "pid", value_hint = ValueHint::FilePath)]
+    pub object: Option<PathBuf>,
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t)]
     pub format: Listing,
@@ -390,83 +355,4 @@ pub struct ManArgs {
     /// The page of one command instead of the program's
     #[arg(value_name = "COMMAND")]
     pub page: Option<String>,
-}
-
-/// Which time a stack is weighted with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Metric {
-    /// Time by the clock, waiting included
-    #[default]
-    Wall,
-    /// Time on a CPU
-    Cpu,
-    /// Time asleep in the kernel, blocking a worker
-    Blocked,
-}
-
-/// What a result is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// An interactive SVG, for any browser
-    Flamegraph,
-    /// Stacks with their nanoseconds, one a line, for inferno and flamegraph.pl
-    Folded,
-    /// The report, schema profiler.report/1
-    Json,
-    /// Gzipped protobuf with every state as a sample type, for `go tool pprof` and profile stores
-    Pprof,
-    /// Wall and CPU time as one file, for speedscope.app
-    Speedscope,
-    /// Samples, and polls as markers, for profiler.firefox.com; shows time, so --metric does not matter
-    Firefox,
-    /// A track per worker and task, wakes as arrows, for ui.perfetto.dev; shows time, so --metric does not matter
-    Perfetto,
-    /// Which functions call and await which, with wall and CPU time; an SVG where FILE ends in .svg, else DOT for graphviz; --metric does
-    /// not matter
-    Callgraph,
-    /// The same drawn; asked for by the end of FILE
-    #[value(skip)]
-    CallgraphSvg,
-}
-
-/// What a listing is printed as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Listing {
-    /// For people
-    #[default]
-    Table,
-    /// For programs
-    Json,
-}
-
-/// A column of the task table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SortColumn {
-    /// Task id
-    Id,
-    /// Type of the task's future
-    Type,
-    /// How the task is run: spawned, local, blocking
-    Kind,
-    /// Tasks in the row
-    Count,
-    /// Wall time
-    Wall,
-    /// Time on a CPU
-    #[default]
-    Running,
-    /// Time runnable but off CPU
-    Preempted,
-    /// Time asleep in the kernel, blocking a worker
-    Blocked,
-    /// Time ready, waiting for a worker
-    Scheduled,
-    /// Time waiting at an await
-    Suspended,
-    /// Number of polls
-    Polls,
-    /// Number of wakes
-    Wakes,
-    /// The longest poll
-    LongestPoll,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::Format;
+use super::form::Format;
 
 /// Ends of file names, the longer of two that fit first.
 const ENDS: [(&str, Format); 11] = [

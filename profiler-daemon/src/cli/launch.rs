@@ -1,8 +1,9 @@
 //! Whom `run` and `record` profile: a process that is there, or a service that they start.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{ArgGroup, Args as ClapArgs};
+use clap::{ArgGroup, Args as ClapArgs, ValueHint};
 
 use super::args::PID_MAX;
 
@@ -13,6 +14,10 @@ pub struct TargetArgs {
     /// The process to profile
     #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..=PID_MAX))]
     pub pid: Option<u32>,
+    /// Profile this shared object of the process, by its path or an end of it, where several have a Tokio of their own; without this the program,
+    /// else the first shared object that has one
+    #[arg(long, value_name = "PATH", requires = "pid", value_hint = ValueHint::FilePath)]
+    pub object: Option<PathBuf>,
     /// Start this program, profile it from its first instruction, and end with it, by its exit code (128 and the number of the signal that
     /// killed it); signals sent to the profiler are handed on
     #[arg(last = true, value_name = "PROGRAM", num_args = 1..)]
@@ -27,6 +32,8 @@ pub struct TargetArgs {
 pub enum Whom {
     /// This process.
     Pid(u32),
+    /// A shared object of this process.
+    Object(u32, PathBuf),
     /// What is started for it.
     Program(Program),
 }
@@ -43,12 +50,13 @@ pub struct Program {
 }
 
 impl From<TargetArgs> for Whom {
-    fn from(TargetArgs { pid, program, as_root }: TargetArgs) -> Self {
+    fn from(TargetArgs { pid, object, program, as_root }: TargetArgs) -> Self {
         let mut words = program.into_iter();
-        match (words.next(), pid) {
-            (Some(name), _) => Self::Program(Program { name, arguments: words.collect(), as_root }),
+        match (words.next(), pid, object) {
+            (Some(name), _, _) => Self::Program(Program { name, arguments: words.collect(), as_root }),
             // clap requires one of the two, and no process has the pid 0.
-            (None, pid) => Self::Pid(pid.unwrap_or_default()),
+            (None, pid, Some(object)) => Self::Object(pid.unwrap_or_default(), object),
+            (None, pid, None) => Self::Pid(pid.unwrap_or_default()),
         }
     }
 }

@@ -12,8 +12,10 @@ pub mod curl;
 mod examples;
 pub mod exit;
 mod file_name;
+pub mod form;
 pub mod launch;
 pub mod manual;
+pub mod measuring;
 pub mod output;
 pub mod progress;
 #[cfg(test)]

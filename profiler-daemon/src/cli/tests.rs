@@ -3,9 +3,9 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
-    args::{Format, Listing, Metric, SortColumn},
     choice::Choice,
     command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
+    form::{Format, Listing, Metric, SortColumn},
     launch::{Program as Started, Whom},
     output::Output,
     value::Rate,
@@ -79,10 +79,10 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn run_measures_everything_or_requests_or_the_named_ones() {
     let Command::Run(run) = command("run --pid 7") else { panic!() };
-    assert_eq!((run.target, run.wanted, run.socket, run.rate), (Whom::Pid(7), Wanted::Everything, None, None));
+    assert_eq!((run.target, run.wanted, run.socket, run.measuring.rate), (Whom::Pid(7), Wanted::Everything, None, None));
     let Command::Run(run) = command("run --pid 7 --all-requests --rate 4000 --socket /x.sock") else { panic!() };
     assert_eq!(
-        (run.wanted, run.socket, run.rate.map(Rate::hz)),
+        (run.wanted, run.socket, run.measuring.rate.map(Rate::hz)),
         (Wanted::AllRequests, Some(PathBuf::from("/x.sock")), Some(4000))
     );
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };
@@ -260,7 +260,7 @@ fn inspect_takes_a_file_or_a_process() {
         other => panic!("{other:?}"),
     };
     assert_eq!(program("inspect ./shop"), Program::File(PathBuf::from("./shop")));
-    assert_eq!(program("inspect --pid 7 --format json"), Program::Process(7));
+    assert_eq!(program("inspect --pid 7 --format json"), Program::Process(7, None));
     assert!(refusal("inspect ./shop --pid 7").contains("cannot be used with"));
     assert!(refusal("inspect").starts_with("error: the following required arguments were not provided"));
 }

@@ -39,11 +39,16 @@ pub(super) struct Waits {
 
 impl Default for Waits {
     fn default() -> Self {
-        Self { ended: Latest::of(MAX_WAITS), stacks: StdHashMap::new() }
+        Self::of(MAX_WAITS)
     }
 }
 
 impl Waits {
+    /// So many at most.
+    pub(super) fn of(most: usize) -> Self {
+        Self { ended: Latest::of(most), stacks: StdHashMap::new() }
+    }
+
     pub(super) fn push(&mut self, wait: AwaitRecord) {
         self.ended.push(wait);
     }

@@ -4,82 +4,15 @@
 
 use std::collections::HashMap;
 
-use profiler_common::clock::OffCpu;
 use profiler_common::foreign::{ForeignRecord, is_foreign};
 use profiler_common::limits::REQUEST_ID_BYTES;
 
-use super::{Off, Sample, Stack};
+use super::{Off, Sample, Sightings, Stack};
 
 /// The most ids that are kept.
 const MAX_IDS: usize = 20_000;
 /// Tasks of an id that are told apart.
 const MAX_TASKS: usize = 64;
-
-/// What was seen of an id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForeignSum {
-    /// When first (ns).
-    pub first_ns: u64,
-    /// When last, the end of a stretch off the CPU included (ns).
-    pub last_ns: u64,
-    /// Samples.
-    pub samples: u64,
-    /// CPU time that they stand for (ns).
-    pub sampled_ns: u64,
-    /// Stretches off the CPU that began inside it.
-    pub stretches: u64,
-    /// Of those: asleep (ns).
-    pub blocked_ns: u64,
-    /// Runnable (ns).
-    pub preempted_ns: u64,
-    /// The part of `blocked_ns` in which the thread was stopped.
-    pub stopped_ns: u64,
-    /// Ids of the tasks in whose polls it was seen, the first 64; 0 stands for those without an id.
-    pub tasks: Vec<u64>,
-}
-
-impl ForeignSum {
-    /// It was seen at `time_ns`.
-    fn seen(&mut self, time_ns: u64) {
-        self.first_ns = if self.first_ns == 0 { time_ns } else { self.first_ns.min(time_ns) };
-        self.last_ns = self.last_ns.max(time_ns);
-    }
-
-    /// Adds a sample.
-    pub(super) fn sample(&mut self, sample: &Sample) {
-        self.seen(sample.stack.time_ns);
-        self.samples = self.samples.saturating_add(1);
-        self.sampled_ns = self.sampled_ns.saturating_add(sample.period_ns);
-    }
-
-    /// Adds a stretch that is over, or as far as it has come.
-    pub(super) fn off(&mut self, off: &Off) {
-        self.seen(off.stack.time_ns);
-        let length = off.off.blocked_ns.saturating_add(off.off.preempted_ns);
-        self.seen(off.stack.time_ns.saturating_add(length));
-        self.stretches(1, &off.off);
-    }
-
-    /// Adds the time of so many stretches.
-    pub(super) fn stretches(&mut self, count: u64, off: &OffCpu) {
-        self.stretches = self.stretches.saturating_add(count);
-        self.blocked_ns = self.blocked_ns.saturating_add(off.blocked_ns);
-        self.preempted_ns = self.preempted_ns.saturating_add(off.preempted_ns);
-        self.stopped_ns = self.stopped_ns.saturating_add(off.stopped_ns);
-    }
-
-    /// Adds another sum, its tasks left out.
-    pub(super) fn plus(&mut self, other: &Self) {
-        if other.first_ns != 0 {
-            self.seen(other.first_ns);
-            self.seen(other.last_ns);
-        }
-        self.samples = self.samples.saturating_add(other.samples);
-        self.sampled_ns = self.sampled_ns.saturating_add(other.sampled_ns);
-        let off = OffCpu { preempted_ns: other.preempted_ns, blocked_ns: other.blocked_ns, stopped_ns: other.stopped_ns };
-        self.stretches(other.stretches, &off);
-    }
-}
 
 /// An id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,8 +25,10 @@ pub struct ForeignId {
     pub what: u32,
     /// The trace id that stood beside it when it was first seen, zeros for none.
     pub trace_id: [u8; 16],
-    /// What was seen of it.
-    pub sum: ForeignSum,
+    /// What was seen of it, the end of a stretch off the CPU included.
+    pub sum: Sightings,
+    /// Ids of the tasks in whose polls it was seen, the first 64; 0 stands for those without an id.
+    pub tasks: Vec<u64>,
 }
 
 /// Every id.
@@ -131,15 +66,15 @@ impl ForeignIds {
     }
 
     /// The id in which `stack` was taken, if it was in one; it was seen then.
-    pub(super) fn sight(&mut self, stack: &Stack) -> Option<&mut ForeignSum> {
+    pub(super) fn sight(&mut self, stack: &Stack) -> Option<&mut Sightings> {
         let number = stack.requests.iter().copied().find(|number| is_foreign(*number))?;
         self.last_ns = self.last_ns.max(stack.time_ns);
-        let sum = &mut self.entry(number).sum;
-        sum.seen(stack.time_ns);
-        if !sum.tasks.contains(&stack.task_id) && sum.tasks.len() < MAX_TASKS {
-            sum.tasks.push(stack.task_id);
+        let id = self.entry(number);
+        id.sum.seen(stack.time_ns);
+        if !id.tasks.contains(&stack.task_id) && id.tasks.len() < MAX_TASKS {
+            id.tasks.push(stack.task_id);
         }
-        Some(sum)
+        Some(&mut id.sum)
     }
 
     fn entry(&mut self, number: u64) -> &mut ForeignId {
@@ -178,6 +113,7 @@ impl ForeignIds {
 
 #[cfg(test)]
 mod tests {
+    use profiler_common::clock::OffCpu;
     use profiler_common::foreign::{WHAT_LABEL, foreign_number};
     use profiler_common::unwind::End;
 
@@ -217,7 +153,7 @@ mod tests {
         assert_eq!(ids.last_ns(), 175);
         let all = ids.into_all();
         assert_eq!((all.len(), all[0].id.as_slice(), all[1].id.as_slice()), (2, &b"one"[..], &b""[..]));
-        let expected = ForeignSum {
+        let expected = Sightings {
             first_ns: 100,
             last_ns: 175,
             samples: 1,
@@ -226,9 +162,8 @@ mod tests {
             blocked_ns: 50,
             preempted_ns: 5,
             stopped_ns: 1,
-            tasks: vec![3, 4],
         };
-        assert_eq!(all[0].sum, expected);
+        assert_eq!((all[0].sum, all[0].tasks.as_slice()), (expected, &[3, 4][..]));
     }
 
     /// Check that of too many ids those go that were seen longest ago, and are counted.

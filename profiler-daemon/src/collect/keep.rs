@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+/// How many it first has room for.
+const LEAST: usize = 16;
+
 /// The latest `most` items.
 #[derive(Debug)]
 pub(super) struct Latest<T> {
@@ -19,6 +22,11 @@ impl<T> Latest<T> {
         if self.items.len() >= self.most {
             self.items.pop_front();
             self.dropped += 1;
+        }
+        if self.items.len() == self.items.capacity() {
+            // Left to itself it doubles beyond `most`, and in going round comes to use all that it has.
+            let more = self.items.len().max(LEAST).min(self.most.saturating_sub(self.items.len())).max(1);
+            self.items.reserve_exact(more);
         }
         self.items.push_back(item);
     }
@@ -51,5 +59,13 @@ mod tests {
         assert_eq!(latest.dropped(), 3);
         latest.retain(|item| *item != 4);
         assert_eq!((latest.iter().copied().collect::<Vec<_>>(), latest.dropped()), (vec![5], 3));
+    }
+
+    /// Check that no more room is taken than for the most that are kept.
+    #[test]
+    fn it_takes_no_more_room_than_it_may_fill() {
+        let mut latest = Latest::of(1000);
+        (0..5000).for_each(|item| latest.push(item));
+        assert_eq!((latest.items.len(), latest.items.capacity()), (1000, 1000));
     }
 }

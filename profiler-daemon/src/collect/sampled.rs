@@ -7,8 +7,7 @@ use std::collections::{HashMap, HashSet};
 use profiler_common::clock::OffCpu;
 use profiler_common::unwind::End;
 
-use super::foreign::ForeignSum;
-use super::{Off, Sample, Stack};
+use super::{Off, Sample, Sightings, Stack};
 
 /// The most tasks that are told apart.
 const MAX_TASKS: usize = 20_000;
@@ -75,7 +74,7 @@ pub struct SampledTask {
     /// The type, where a stack has told it.
     pub task_type: Option<u32>,
     /// What was seen.
-    pub sum: ForeignSum,
+    pub sum: Sightings,
 }
 
 /// Every task that was seen.
@@ -84,7 +83,7 @@ pub(super) struct Sampled {
     polls: PollCode,
     /// Whether ids of tasks can be read.
     ids: bool,
-    tasks: HashMap<SampledOwner, (Option<u32>, ForeignSum)>,
+    tasks: HashMap<SampledOwner, (Option<u32>, Sightings)>,
     folded: u64,
     /// Ids of workers' own loops.
     workers: HashSet<u64>,
@@ -141,7 +140,7 @@ impl Sampled {
         }
     }
 
-    fn of(&mut self, stack: &Stack) -> &mut ForeignSum {
+    fn of(&mut self, stack: &Stack) -> &mut Sightings {
         let owner = self.owner(stack);
         if self.tasks.len() >= MAX_TASKS && !self.tasks.contains_key(&owner) {
             self.fold_oldest();

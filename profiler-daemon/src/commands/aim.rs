@@ -36,6 +36,10 @@ impl Aim {
     pub(super) fn take(whom: &Whom) -> Result<Self> {
         match whom {
             Whom::Pid(pid) => Ok(Self { pid: *pid, target: Some(super::check_target(*pid)?), service: None }),
+            Whom::Object(pid, path) => {
+                let target = super::check_target(*pid)?.with_object(Some(path.clone()));
+                Ok(Self { pid: *pid, target: Some(target), service: None })
+            }
             Whom::Program(program) => start(program),
         }
     }

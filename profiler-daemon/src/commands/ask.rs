@@ -4,9 +4,9 @@ use anyhow::{Context as _, Result};
 use profiler_daemon::{
     cli::{
         self, Exit, Streams,
-        args::Listing,
         color::Color,
         command::{Daemon, Export},
+        form::Listing,
         progress::Progress,
     },
     control::{Client, DaemonAddress, Names, Request, Selection, address},

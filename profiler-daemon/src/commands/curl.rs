@@ -14,6 +14,7 @@ use profiler_daemon::{
         command::{self, Subject as Wanted},
         curl::Curl,
         launch::Whom,
+        measuring::Measuring,
         output::PendingOutput,
         progress::Progress,
         value::RequestId,
@@ -113,14 +114,9 @@ impl Request {
             target: Whom::Pid(pid),
             subject: Wanted::Requests(choice::Choice { ids: vec![id], ..choice::Choice::default() }),
             how: choice::How::default(),
-            request_key: None,
-            label_key: None,
             duration: order.duration,
             shape: order.shape,
-            rate: None,
-            no_awaits: false,
-            no_await_wakers: false,
-            stats: false,
+            measuring: Measuring::default(),
             names: order.names,
         };
         let exit = recording::finish(&order, recorded, output, streams, color)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use profiler_daemon::{
-    cli::{Exit, Streams, args::Listing, command::Program, progress::Progress, visible},
+    cli::{Exit, Streams, command::Program, form::Listing, progress::Progress, visible},
     inspect::{CurrentTask, CurrentTaskError, FoundBy, Inspection},
     model::AwaitSource,
     plan::{Children, SiteTable, children},
@@ -17,13 +17,15 @@ pub(super) fn run(program: &Program, format: Listing, streams: Streams) -> Resul
     let progress = Progress::spinner("reading the program", streams);
     let look = match program {
         Program::File(path) => look_at_file(path, &mut super::told_by(&progress))?,
-        Program::Process(pid) => look_at_process(*pid, &mut super::told_by(&progress))?,
+        Program::Process(pid, object) => look_at_process(*pid, object.as_deref(), &mut super::told_by(&progress))?,
     };
     drop(progress);
     match format {
         Listing::Json => {
             let value = json!({
                 "path": look.path,
+                "object_of": look.object_of,
+                "beside": look.beside,
                 "inspection": look.inspection,
                 "plan": look.plan,
                 "sites": SiteTable::new(&look.plan, &look.inspection).rows(),
@@ -70,11 +72,15 @@ fn sample_mode(look: &Look) -> serde_json::Value {
 }
 
 fn text(look: &Look) -> String {
-    let Look { path, inspection, plan, awaits, foreign, current_task } = look;
+    let Look { path, object_of, beside, inspection, plan, awaits, foreign, current_task } = look;
     let version = inspection.tokio.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
     let found = |there: bool| if there { "yes" } else { "no" };
+    let program = match object_of {
+        Some(program) => format!("{}, a shared object of a process of {}", visible(path), visible(program)),
+        None => visible(path),
+    };
     let named = [
-        ("program", visible(path)),
+        ("program", program),
         ("build id", inspection.build_id.clone().unwrap_or_else(|| "none".to_owned())),
         ("Tokio", version),
         ("task types", inspection.task_types.len().to_string()),
@@ -88,6 +94,9 @@ fn text(look: &Look) -> String {
     let mut text = String::new();
     for (name, value) in named {
         let _ = writeln!(text, "{name:<16} {value}");
+    }
+    for other in beside {
+        let _ = writeln!(text, "{:<16} {} has a Tokio of its own, which is not profiled; --object names it", "", visible(other));
     }
     text.push_str(&followed(&children(inspection)));
     let sites = SiteTable::new(plan, inspection).to_string();

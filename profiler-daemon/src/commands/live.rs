@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use profiler_daemon::{
     cli::{
         Exit,
-        args::{Listing, SortColumn},
         color::Color,
         command::Tasks,
+        form::{Listing, SortColumn},
     },
     control::{Client, Request},
     export::table::{self, TaskColumn},

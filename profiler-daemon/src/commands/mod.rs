@@ -17,15 +17,17 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use profiler_common::loss::Loss;
 use profiler_daemon::{
+    attach::Room,
     cli::{
-        Command, Exit, Invocation, Streams, args,
+        Command, Exit, Invocation, Streams,
         choice::{Choice, How, ModeArg},
         color::Color,
         command::Names,
-        manual,
+        form, manual,
+        measuring::Measuring,
         output::Output,
         progress::Progress,
-        value::RequestId,
+        value::{Rate, RequestId},
         visible,
     },
     control::Format,
@@ -33,7 +35,7 @@ use profiler_daemon::{
     inspect::awaits::Progress as Reading,
     inspect::foreign::Model,
     model::{AwaitSource, Metric, Report},
-    session::{Choice as WantedRequests, ExecutorFrames, ForeignSight, FoundContext, Mode, Session, Tokens},
+    session::{Choice as WantedRequests, ExecutorFrames, ForeignSight, FoundContext, Manner, Mode, Session, Tokens},
     target::{Target, kernel::KernelVersion, privileges::Privileges},
 };
 
@@ -82,26 +84,26 @@ fn print_by(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) 
 }
 
 /// Which time a stack is weighted with.
-const fn metric(metric: args::Metric) -> Metric {
+const fn metric(metric: form::Metric) -> Metric {
     match metric {
-        args::Metric::Wall => Metric::Wall,
-        args::Metric::Cpu => Metric::Cpu,
-        args::Metric::Blocked => Metric::Blocked,
+        form::Metric::Wall => Metric::Wall,
+        form::Metric::Cpu => Metric::Cpu,
+        form::Metric::Blocked => Metric::Blocked,
     }
 }
 
 /// What a result is written as.
-const fn format(format: args::Format) -> Format {
+const fn format(format: form::Format) -> Format {
     match format {
-        args::Format::Flamegraph => Format::Flamegraph,
-        args::Format::Folded => Format::Folded,
-        args::Format::Json => Format::Json,
-        args::Format::Pprof => Format::Pprof,
-        args::Format::Speedscope => Format::Speedscope,
-        args::Format::Firefox => Format::Firefox,
-        args::Format::Perfetto => Format::Perfetto,
-        args::Format::Callgraph => Format::CallgraphDot,
-        args::Format::CallgraphSvg => Format::CallgraphSvg,
+        form::Format::Flamegraph => Format::Flamegraph,
+        form::Format::Folded => Format::Folded,
+        form::Format::Json => Format::Json,
+        form::Format::Pprof => Format::Pprof,
+        form::Format::Speedscope => Format::Speedscope,
+        form::Format::Firefox => Format::Firefox,
+        form::Format::Perfetto => Format::Perfetto,
+        form::Format::Callgraph => Format::CallgraphDot,
+        form::Format::CallgraphSvg => Format::CallgraphSvg,
     }
 }
 
@@ -118,12 +120,25 @@ fn choice(choice: &Choice) -> WantedRequests {
     }
 }
 
-fn mode(how: How) -> Option<Mode> {
-    how.mode.map(|mode| match mode {
+/// How a session measures, as far as `run` and `record` say it alike.
+fn manner(measuring: &Measuring, how: How) -> Manner {
+    let mode = how.mode.map(|mode| match mode {
         ModeArg::Request => Mode::Request,
         ModeArg::Process => Mode::Process,
         ModeArg::Sample => Mode::Sample,
-    })
+    });
+    Manner {
+        rate_hz: measuring.rate.map(Rate::hz),
+        no_awaits: measuring.no_awaits,
+        no_await_wakers: measuring.no_await_wakers,
+        stats: measuring.stats,
+        request_key: measuring.request_key.clone(),
+        label_key: measuring.label_key.clone(),
+        mode,
+        follow_spawns: how.follow_spawns,
+        room: Room { tasks: measuring.max_tasks, requests: measuring.max_requests },
+        ..Manner::default()
+    }
 }
 
 /// Checks what can be told of a target before anything is set up for it. What can be told without privileges is told before they are
@@ -153,6 +168,13 @@ fn told_by(progress: &Progress) -> impl FnMut(Reading) {
 fn say_attached(session: &Session) {
     let plan = session.plan();
     eprintln!("attached to process {}: {} probe sites", session.target().pid(), plan.sites.len() + plan.scopes.len());
+    let target = session.target();
+    if target.is_object() {
+        eprintln!("profiled is {}, a shared object of the process", visible(&target.profiled().display().to_string()));
+    }
+    for other in target.beside_object() {
+        eprintln!("not profiled: {}, which has a Tokio of its own; --object names it", visible(&other.display().to_string()));
+    }
     for missing in &plan.missing {
         eprintln!("missing: {}: {}", missing.what, missing.why);
     }
@@ -255,6 +277,12 @@ const SHOWN: usize = 10;
 fn tell_losses(told: &Report, color: Color) {
     let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
+    let is_lost = |loss: Loss| told.lost.get(loss.name()).is_some_and(|count| *count > 0);
+    for (loss, remedy) in [(Loss::TaskMapFull, "--max-tasks"), (Loss::ScopeMapFull, "--max-requests")] {
+        if is_lost(loss) {
+            eprintln!("note: {remedy} N makes room for more");
+        }
+    }
 }
 
 /// What the kernel side's programs took, where that was asked for.

@@ -40,20 +40,8 @@ fn profile(
     let recorded = runtime.block_on(async {
         let interrupt = aim.interrupt()?;
         let progress = Progress::spinner("reading the program and attaching", streams);
-        let manner = Manner {
-            rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
-            timeline: super::format(order.shape.format).wants_timeline(),
-            no_awaits: order.no_awaits,
-            no_wakes: false,
-            no_await_wakers: order.no_await_wakers,
-            stats: order.stats,
-            request_key: order.request_key.clone(),
-            label_key: order.label_key.clone(),
-            mode: super::mode(order.how),
-            follow_spawns: order.how.follow_spawns,
-            routes: Vec::new(),
-            handlers: profiler_daemon::attach::Handlers::Accounting,
-        };
+        let manner =
+            Manner { timeline: super::format(order.shape.format).wants_timeline(), ..super::manner(&order.measuring, order.how) };
         let target = aim.target()?;
         let session = Session::start_at(target, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;
         drop(progress);

@@ -38,18 +38,9 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         };
         let progress = Progress::spinner("reading the program and attaching", streams);
         let manner = Manner {
-            rate_hz: order.rate.map(profiler_daemon::cli::value::Rate::hz),
-            timeline: false,
-            no_awaits: order.no_awaits,
-            no_wakes: false,
-            no_await_wakers: order.no_await_wakers,
-            stats: order.stats,
-            request_key: order.request_key.clone(),
-            label_key: order.label_key.clone(),
-            mode: super::mode(order.how),
-            follow_spawns: order.how.follow_spawns,
             routes: order.routes.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
-            handlers: profiler_daemon::attach::Handlers::Accounting,
+            is_daemon: true,
+            ..super::manner(&order.measuring, order.how)
         };
         let target = aim.target()?;
         let session = Session::start_at(target, &subject, &manner, &order.names.debug_dirs, &mut super::told_by(&progress))?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use anyhow::Result;
 use profiler_daemon::{
     attach::{UprobeMulti, uprobe_multi},
-    cli::{Exit, args::Listing, visible},
+    cli::{Exit, form::Listing, visible},
     target::{
         kernel::KernelVersion,
         privileges::{Capability, Privileges},

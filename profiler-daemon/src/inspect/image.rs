@@ -1,8 +1,8 @@
 //! An ELF file as the loader sees it: bytes, segments and relocated words by virtual address.
 
 use object::elf::{
-    EM_X86_64, ET_DYN, PF_X, PT_LOAD, ProgramHeader64, R_X86_64_64, R_X86_64_RELATIVE, SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS,
-    SHT_NULL, SHT_RELA, SHT_RELR,
+    DF_1_PIE, DT_FLAGS_1, EM_X86_64, ET_DYN, PF_X, PT_INTERP, PT_LOAD, ProgramHeader64, R_X86_64_64, R_X86_64_RELATIVE,
+    SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_NULL, SHT_RELA, SHT_RELR,
 };
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, Rela, SectionHeader, Sym};
 use object::{LittleEndian, Object, ObjectSection};
@@ -67,6 +67,18 @@ impl<'d> Image<'d> {
         let sections = sections(&file);
         let words = relocated_words(&file)?;
         Ok(Self { pie: header.e_type(LittleEndian) == ET_DYN, file, segments, sections, data, words })
+    }
+
+    /// Whether it is a library and no program: it names no loader and is not marked as a position-independent program (a static one names
+    /// no loader either). What it has of thread-locals has no fixed place then.
+    pub(crate) fn is_shared_object(&self) -> bool {
+        let headers = self.file.elf_program_headers();
+        let names_loader = headers.iter().any(|header| header.p_type(LittleEndian) == PT_INTERP);
+        let flags = headers.iter().filter_map(|header| header.dynamic(LittleEndian, self.data).ok().flatten()).flatten();
+        let is_program = |entry: &object::elf::Dyn64<LittleEndian>| {
+            entry.d_tag.get(LittleEndian) == DT_FLAGS_1 && entry.d_val.get(LittleEndian) & u64::from(DF_1_PIE) != 0
+        };
+        self.pie && !names_loader && !flags.into_iter().any(is_program)
     }
 
     /// `len` bytes at `vaddr`, as the file has them.

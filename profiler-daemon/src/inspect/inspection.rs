@@ -11,11 +11,14 @@ use super::usdt::UsdtProbe;
 
 /// All that is known of a target from its ELF file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the file, and none follows from another")]
 pub struct Inspection {
     /// The GNU build id in lower-case hex, where the file has one.
     pub build_id: Option<String>,
     /// Loaded at a random address: addresses here need the load bias added.
     pub pie: bool,
+    /// A library and no program: its thread-locals have no fixed place.
+    pub shared_object: bool,
     /// The Tokio linked in, from the source paths that panics carry in `.rodata`.
     pub tokio: Option<TokioVersion>,
     /// `.symtab` is there.

@@ -105,6 +105,7 @@ pub fn inspect_with(bytes: &[u8], debug_file: impl FnOnce() -> Option<Vec<u8>>) 
     Ok(Inspection {
         build_id: build_id(&image),
         pie: image.pie,
+        shared_object: image.is_shared_object(),
         tokio: version,
         has_symbols: image.has_section(".symtab"),
         has_debug_info: image.has_section(".debug_info"),
@@ -117,6 +118,12 @@ pub fn inspect_with(bytes: &[u8], debug_file: impl FnOnce() -> Option<Vec<u8>>) 
         next_task_id: symbols::next_task_id(&image),
         notes,
     })
+}
+
+/// Whether a file names a version of Tokio: a quick look, to choose among many files.
+#[must_use]
+pub fn holds_tokio(bytes: &[u8]) -> bool {
+    Image::parse(bytes).is_ok_and(|image| version::find(&image).is_some())
 }
 
 /// Where the runtimes keep their tasks, by the same file and what [`inspect`] found in it.

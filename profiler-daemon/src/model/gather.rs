@@ -2,6 +2,7 @@
 
 mod awaits;
 mod foreign;
+mod inside;
 mod keys;
 mod sampled;
 
@@ -83,7 +84,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         tasks: collected.tasks.iter().map(|live| task_row(setting, &stacks, &live.row, live.doing)).collect(),
         finished: finished(collected),
         requests,
-        foreign: collected.foreign.iter().map(|of| foreign::row(of, setting.ids_known)).collect(),
+        foreign: collected.foreign.iter().map(|of| foreign::row(of, setting)).collect(),
         sampled: sampled::sampled(setting, collected),
         routes: collected.routes.iter().map(route).collect(),
         samples: collected.samples.iter().map(|of| sample(setting, of)).collect(),
@@ -111,6 +112,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
     };
     if setting.key.is_some() {
         keys::tie(&mut capture);
+        inside::only_others(&mut capture);
     }
     capture.number_instances();
     capture

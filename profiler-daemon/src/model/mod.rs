@@ -48,7 +48,7 @@ pub use report::{Filter, Report, report};
 pub use request_id::RequestId;
 pub use request_key::{IdError, KeyFormat};
 pub use selection::{NothingSelected, Selection};
-pub use snapshot::{NoStack, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask, SnapshotType};
+pub use snapshot::{AwaitedTasks, NoStack, Snapshot, SnapshotFrame, SnapshotStack, SnapshotTask, SnapshotType};
 pub use states::{State, States};
 pub use symbols::{Frame, MappedFile, Symbolize, Symbols};
 pub use waits::{Keep, Wait, WaitFrame, Waits, Whose, WokenBy, name_waits, waits};

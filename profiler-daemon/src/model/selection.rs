@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::capture::{Capture, ForeignRow, RequestRow};
+use super::capture::{Capture, ForeignRow, ForeignSource, RequestRow};
 use super::request_id::RequestId;
 use super::text::printable;
 
@@ -82,12 +82,15 @@ impl Selection {
         rows
     }
 
-    /// Ids of other libraries that this selects. Empty for the other kinds.
+    /// Ids of other libraries that this selects, and values of the naming key that no request has. Empty for the other kinds.
     #[must_use]
     pub fn foreign<'c>(&self, capture: &'c Capture) -> Vec<&'c ForeignRow> {
+        let is_told = |row: &&ForeignRow| {
+            row.source == ForeignSource::TaskLocal && capture.requests.iter().any(|request| request.id == row.id)
+        };
         match self {
-            Self::Request { id } => capture.foreign.iter().filter(|row| row.answers_to(id)).collect(),
-            Self::Requests => capture.foreign.iter().collect(),
+            Self::Request { id } => capture.foreign.iter().filter(|row| row.answers_to(id) && !is_told(row)).collect(),
+            Self::Requests => capture.foreign.iter().filter(|row| !is_told(row)).collect(),
             Self::Task { .. } | Self::All => Vec::new(),
         }
     }

@@ -54,10 +54,28 @@ pub struct SnapshotTask {
     pub spawn_seen: bool,
     /// Place in [`Snapshot::stacks`] of what it waits for. `None`: it is being polled, or `note` says why.
     pub stack: Option<u32>,
-    /// Id of the task that it waits for through a `JoinHandle`, the first if there are several.
-    pub awaited_task: Option<u64>,
+    /// The tasks that it waits for.
+    #[serde(default, skip_serializing_if = "AwaitedTasks::is_empty")]
+    pub awaited: AwaitedTasks,
     /// Why there is no stack of a task that waits.
     pub note: Option<NoStack>,
+}
+
+/// The tasks that a task waits for, by `JoinHandle`s or in a `JoinSet`, in the order in which its await stack comes to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedTasks {
+    /// Ids of the first few.
+    pub ids: Vec<u64>,
+    /// How many there are beyond those.
+    pub more: u64,
+}
+
+impl AwaitedTasks {
+    /// Whether it waits for none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.more == 0
+    }
 }
 
 /// Why a task that waits is without an await stack.
@@ -190,7 +208,10 @@ struct Told<'s> {
 struct ToldAwait<'s> {
     stack: &'s [SnapshotFrame],
     cut: Option<&'s str>,
+    /// The first of them.
     awaited_task: Option<u64>,
+    awaited_tasks: &'s [u64],
+    awaited_more: u64,
 }
 
 impl Snapshot {
@@ -241,7 +262,9 @@ impl Snapshot {
             awaits: self.stack_of(task).map(|stack| ToldAwait {
                 stack: &stack.frames,
                 cut: stack.cut.as_deref(),
-                awaited_task: task.awaited_task,
+                awaited_task: task.awaited.ids.first().copied(),
+                awaited_tasks: &task.awaited.ids,
+                awaited_more: task.awaited.more,
             }),
             note: task.note,
         }
@@ -283,7 +306,7 @@ mod tests {
             request: None,
             spawn_seen: true,
             stack: Some(0),
-            awaited_task: Some(18),
+            awaited: AwaitedTasks { ids: vec![18, 19], more: 3 },
             note: None,
         };
         let older = SnapshotTask { since_ns: None, stack: None, note: Some(NoStack::Changing), ..task.clone() };
@@ -313,7 +336,7 @@ mod tests {
                             {"depth": 1, "name": "orders::child", "kind": "task", "file": null, "line": null},
                             {"depth": 1, "name": "tokio::runtime::task::join::JoinHandle<u64>", "kind": "task", "file": null, "line": null},
                         ],
-                        "cut": "bad_tag", "awaited_task": 18,
+                        "cut": "bad_tag", "awaited_task": 18, "awaited_tasks": [18, 19], "awaited_more": 3,
                     },
                 },
                 {
@@ -337,7 +360,7 @@ mod tests {
             request: None,
             spawn_seen: false,
             stack: Some(9),
-            awaited_task: None,
+            awaited: AwaitedTasks::default(),
             note: None,
         };
         let mut json = Vec::new();

@@ -67,6 +67,7 @@ fn inspection() -> Inspection {
         annotation_table: None,
         next_task_id: None,
         pie: true,
+        shared_object: false,
         tokio: Some(TokioVersion { major: 1, minor: 54, patch: 1 }),
         has_symbols: true,
         has_debug_info: false,

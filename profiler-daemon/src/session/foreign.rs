@@ -86,19 +86,27 @@ pub(super) struct Foreign {
 }
 
 impl Foreign {
-    /// Those of `target`, whose program is loaded `bias` beyond its file's addresses; `label_key` names requests.
+    /// Those of `target`, of which `program` is profiled, loaded `bias` beyond its file's addresses; `label_key` names requests.
     pub(super) fn of(target: &Target, program: &Program, bias: u64, label_key: Option<&str>) -> Result<Self, SessionError> {
         let label_key = label_key.unwrap_or(DEFAULT_LABEL_KEY);
         let (label, label_len) =
             words(label_key.as_bytes()).ok_or_else(|| SessionError::LabelKey { key: label_key.to_owned() })?;
         let memory = TargetMemory::of(target)
             .map_err(|source| SessionError::Runtime { what: "keep hold of the target's memory", source })?;
+        let modules = if target.is_object() {
+            // Fixed places are the program's alone. What is profiled is one of its libraries, and looked at with them.
+            let program = target.exe_program()?;
+            let bias = target.exe_bias(&program)?;
+            Modules::of_program(&program, bias)
+        } else {
+            Modules::of_program(program, bias)
+        };
         let mut foreign = Self {
             label,
             label_len,
             label_key: label_key.to_owned(),
             memory,
-            modules: Modules::of_program(program, bias),
+            modules,
             keys: Keys::default(),
             context: None,
             sight: ForeignSight::default(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::awaits::{AwaitSight, debug_file};
 use super::foreign::{Foreign, ForeignSight};
 use super::mode::Mode;
+use super::object::{self, Profiled};
 use super::{SessionError, modules_of};
 use crate::attach::{self, UprobeMulti};
 use crate::inspect::awaits::Progress;
@@ -20,6 +21,10 @@ use crate::target::program::Program;
 pub struct Look {
     /// The program's path, for people.
     pub path: String,
+    /// Of a shared object of a process: the path of the process's program. `None`: it is the program itself, or a file.
+    pub object_of: Option<String>,
+    /// Other shared objects of that process with a Tokio of their own.
+    pub beside: Vec<String>,
     /// What is in it.
     pub inspection: Inspection,
     /// What can be probed on this machine.
@@ -37,34 +42,38 @@ pub fn look_at_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<L
     let program = Program::open(path)?;
     let debug = || debug_file(path, program.path(), None, &[]);
     let foreign = ForeignSight::of_file(&program);
-    look(program.path().display().to_string(), program.bytes(), false, debug, foreign, progress)
+    let inspection = inspect_with(program.bytes(), || debug().0)?;
+    look(program.path().display().to_string(), (program.bytes(), inspection), false, debug, foreign, progress)
 }
 
 /// Looks at the program of a process.
-pub fn look_at_process(pid: u32, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
-    let target = Target::open(pid)?;
-    let program = target.program()?;
+pub fn look_at_process(pid: u32, object: Option<&Path>, progress: &mut dyn FnMut(Progress)) -> Result<Look, SessionError> {
+    let mut target = Target::open(pid)?.with_object(object.map(Path::to_owned));
     let filtered = target.seccomp()?.filtered > 0;
     let modules = modules_of(pid)?;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), &[]);
+    let debug_of = |target: &Target| debug_file(&target.profiled_file(), target.profiled(), modules.root(), &[]);
+    let Profiled { program, inspection } = object::find(&mut target, |target| debug_of(target).0)?;
     let foreign = Foreign::of(&target, &program, target.load_bias(&program)?, None)?.sight().clone();
-    look(target.exe().display().to_string(), program.bytes(), filtered, debug, foreign, progress)
+    let path = target.profiled().display().to_string();
+    let mut look = look(path, (program.bytes(), inspection), filtered, || debug_of(&target), foreign, progress)?;
+    look.object_of = target.is_object().then(|| target.exe().display().to_string());
+    look.beside = target.beside_object().iter().map(|path| path.display().to_string()).collect();
+    Ok(look)
 }
 
 fn look(
     path: String,
-    bytes: &[u8],
+    (bytes, inspection): (&[u8], Inspection),
     seccomp: bool,
     debug_file: impl Fn() -> (Option<Vec<u8>>, Vec<String>),
     foreign: ForeignSight,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Look, SessionError> {
-    let inspection = inspect_with(bytes, || debug_file().0)?;
     let awaits = AwaitSight::of(bytes, debug_file, &inspection, progress);
     let kernel = KernelVersion::running()?;
     let plan = plan(&inspection, &machine(kernel, seccomp), &wanted(&inspection, awaits.source, false, Mode::Process))?;
     let current_task = current_task(bytes, &inspection);
-    Ok(Look { path, inspection, plan, awaits, foreign, current_task })
+    Ok(Look { path, object_of: None, beside: Vec::new(), inspection, plan, awaits, foreign, current_task })
 }
 
 pub(super) fn machine(kernel: KernelVersion, seccomp: bool) -> Machine {

@@ -4,7 +4,7 @@ use super::SessionError;
 use super::choice::Choice;
 use super::keys::NamingKey;
 use super::mode::Mode;
-use crate::attach::{Handlers, MAX_RATE_HZ, Rate};
+use crate::attach::{Handlers, MAX_RATE_HZ, Rate, Room};
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,10 @@ pub struct Manner {
     pub mode: Option<Mode>,
     /// Whether children of wanted requests are followed wherever they are spawned, at the price of probes on every poll.
     pub follow_spawns: bool,
+    /// Whether this stays for days: less is kept of what has ended.
+    pub is_daemon: bool,
+    /// How many tasks and requests there is room for.
+    pub room: Room,
     /// Beginnings of request ids that are a route each, where requests are folded by route.
     pub routes: Vec<Vec<u8>>,
     /// Which programs are attached: empty ones show a benchmark its floor.

@@ -6,10 +6,12 @@ mod choice;
 mod clock;
 mod error;
 mod foreign;
+mod heap;
 mod keys;
 mod look;
 mod manner;
 mod mode;
+mod object;
 mod pace;
 mod probes;
 mod record;
@@ -83,8 +85,6 @@ pub struct Session {
     table: Option<Table>,
     /// Whether requests with good tokens are wanted.
     asks_tokens: bool,
-    /// Ticks of the loop so far.
-    ticks: u32,
     /// How fast the sampling clock ticks.
     pacing: Pacing,
     /// Tokens met, when it was last looked: a target that has ended tells nothing any more.
@@ -201,16 +201,14 @@ impl Session {
         Ok(())
     }
 
-    /// Whether there is something to do at the next tick of the loop: while only wanted requests are seen, every look takes a CPU from somebody,
-    /// and what will not wait is said by the ring buffer itself.
-    pub(crate) fn is_due(&mut self) -> bool {
-        self.ticks = self.ticks.wrapping_add(1);
-        self.mode.mode != Mode::Request
-            || self.ticks.is_multiple_of(match self.pacing.pace() {
-                Pace::Fast => 1,
-                Pace::Slow => SLOW_TICKS,
-                Pace::Rest => IDLE_TICKS,
-            })
+    /// How long the loop may rest until it looks again: while only wanted requests are seen, every look takes a CPU from somebody, and what
+    /// will not wait is said by the ring buffer itself.
+    pub(crate) const fn rest(&self) -> Duration {
+        match (self.mode.mode, self.pacing.pace()) {
+            (Mode::Request, Pace::Slow) => SLOW_REST,
+            (Mode::Request, Pace::Rest) => IDLE_REST,
+            _ => REST,
+        }
     }
 
     /// Looks at the target's mappings again from time to time, and soon where walks have met code that was not there before.
@@ -475,13 +473,12 @@ impl Naming {
     }
 }
 
-/// Of how many ticks one is used while the sampling clock is slow. Slow ones leave few records.
-const SLOW_TICKS: u32 = 4;
+/// Between two looks into the ring buffer. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.
+const REST: Duration = Duration::from_millis(50);
+/// The same while the sampling clock is slow: slow ones leave few records.
+const SLOW_REST: Duration = Duration::from_millis(200);
 /// The same while nothing is in flight.
-const IDLE_TICKS: u32 = 10;
-
-/// How often the ring buffer is drained. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.
-const TICK: Duration = Duration::from_millis(50);
+const IDLE_REST: Duration = Duration::from_millis(500);
 
 fn modules_of(pid: u32) -> Result<Modules, SessionError> {
     Modules::of_process(pid).map_err(SessionError::Modules)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ring::RingWatch;
-use super::{Detail, Lost, Session, SessionError, TICK};
+use super::{Detail, Lost, Session, SessionError};
 use crate::model::Capture;
 
 /// What a recording gave.
@@ -25,12 +25,11 @@ pub async fn record(
     duration: Duration,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Recorded, SessionError> {
-    let mut ticks = tokio::time::interval(TICK);
     let ring = RingWatch::of(&mut session)?;
-    let over = tokio::time::sleep(duration);
+    let (over, exited) = (tokio::time::sleep(duration), session.target.exited());
     let (mut target_lost, mut interrupted) = (None, false);
     {
-        tokio::pin!(over, interrupt);
+        tokio::pin!(over, exited, interrupt);
         loop {
             tokio::select! {
                 () = &mut over => break,
@@ -38,12 +37,12 @@ pub async fn record(
                     interrupted = true;
                     break;
                 }
-                exited = session.target.exited() => {
-                    exited.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
+                gone = &mut exited => {
+                    gone.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
                     target_lost = Some(Lost::Ended);
                     break;
                 }
-                _ = ticks.tick() => if !session.is_due() { continue },
+                () = tokio::time::sleep(session.rest()) => {}
                 told = ring.told() => told?,
             }
             session.tick()?;

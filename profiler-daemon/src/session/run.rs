@@ -1,14 +1,10 @@
 //! The daemon: stay attached, answer on the socket, leave clean.
 
-use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::ring::RingWatch;
 use super::service::SessionService;
-use super::{Detail, ExecutorFrames, Lost, Session, SessionError, TICK, Tokens};
+use super::{Detail, ExecutorFrames, Lost, Session, SessionError, Tokens};
 use crate::control::server::Limits;
 use crate::control::{ControlListener, serve};
 use crate::model::Capture;
@@ -40,7 +36,7 @@ pub async fn run(
     let shutdown = Arc::clone(&over);
     let server = tokio::spawn(serve(listener, service, Limits::default(), async move { shutdown.notified().await }));
 
-    let exited = exited(&session)?;
+    let exited = session.lock().unwrap_or_else(PoisonError::into_inner).target.exited();
     let target_lost = watch(&session, &stop, exited, interrupt).await?;
 
     // First the target is left, then the clients are.
@@ -56,17 +52,6 @@ pub async fn run(
     Ok(Ended { capture, target_lost, kernel_said, tokens })
 }
 
-/// Waits for the target's end without holding the session.
-fn exited(session: &Mutex<Session>) -> Result<impl Future<Output = std::io::Result<()>> + use<>, SessionError> {
-    let failed = |source: std::io::Error| SessionError::Runtime { what: "watch the target's end", source };
-    let session = session.lock().unwrap_or_else(PoisonError::into_inner);
-    let pidfd = session.target.as_fd().try_clone_to_owned().map_err(failed)?;
-    // A pidfd becomes readable when its process ends.
-    // SAFETY: the descriptor is owned by the `AsyncFd`, and never replaced or closed before it.
-    let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.map_err(|error| failed(error.into()))?;
-    Ok(async move { pidfd.readable().await.map(drop) })
-}
-
 /// Drains until it is time to go. Returns how the target was lost, if it was.
 async fn watch(
     session: &Mutex<Session>,
@@ -74,8 +59,10 @@ async fn watch(
     exited: impl Future<Output = std::io::Result<()>>,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Option<Lost>, SessionError> {
-    let mut ticks = tokio::time::interval(TICK);
-    let ring = RingWatch::of(&mut session.lock().unwrap_or_else(PoisonError::into_inner))?;
+    let (ring, mut rest) = {
+        let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+        (RingWatch::of(&mut session)?, session.rest())
+    };
     tokio::pin!(exited, interrupt);
     loop {
         tokio::select! {
@@ -85,11 +72,7 @@ async fn watch(
                 gone.map_err(|source| SessionError::Runtime { what: "wait for the target's end", source })?;
                 return Ok(Some(Lost::Ended));
             }
-            _ = ticks.tick() => {
-                if !session.lock().unwrap_or_else(PoisonError::into_inner).is_due() {
-                    continue;
-                }
-            }
+            () = tokio::time::sleep(rest) => {}
             told = ring.told() => told?,
         }
         let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,5 +80,6 @@ async fn watch(
         if let Some(lost) = session.lost() {
             return Ok(Some(lost));
         }
+        rest = session.rest();
     }
 }

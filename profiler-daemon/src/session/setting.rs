@@ -35,7 +35,7 @@ pub(super) fn setting(
     Setting {
         target: ModelTarget {
             pid: target.pid(),
-            exe: target.exe().display().to_string(),
+            exe: target.profiled().display().to_string(),
             build_id: inspection.build_id.clone(),
             tokio: inspection.tokio.map(|version| version.to_string()),
         },

@@ -6,6 +6,7 @@ mod cells;
 mod fake;
 mod in_time;
 mod lists;
+mod met;
 mod passes;
 mod program;
 mod shapes;

@@ -10,10 +10,12 @@ use profiler_common::site::TypeRow;
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
 use super::foreign::Foreign;
+use super::heap;
 use super::keys::NamingKey;
 use super::look::{machine, wanted};
 use super::manner::{Manner, Subject};
 use super::mode::{self, Mode, ModeChosen};
+use super::object::{self, Profiled};
 use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::setting::{Opened, of_mode, setting};
@@ -23,8 +25,8 @@ use super::unwind::Unwinding;
 use super::{Count, Enough, Session, SessionError, modules_of, probes, task_ids};
 use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
+use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
-use crate::inspect::{Inspection, inspect_with};
 use crate::model::gather::Setting;
 use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
@@ -37,7 +39,7 @@ use crate::target::program::Program;
 
 /// See [`Session::start`].
 pub(super) fn start(
-    target: Target,
+    mut target: Target,
     subject: &Subject,
     manner: &Manner,
     debug_dirs: &[PathBuf],
@@ -53,7 +55,7 @@ pub(super) fn start(
     }
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
-    let result = attach_to(&target, kernel, subject, manner, debug_dirs, progress);
+    let result = attach_to(&mut target, kernel, subject, manner, debug_dirs, progress);
     // Whatever went wrong, a target that is gone is why. And if nothing did, the last look at the number may have found another process that
     // has it by now, or the same with another program in it: what was attached goes here, before the window has seen anything.
     match image.now(&target) {
@@ -62,7 +64,12 @@ pub(super) fn start(
         Runs::Another => return Err(SessionError::ExecDuringAttach { pid }),
         Runs::Nothing => return Err(SessionError::DiedDuringAttach { pid }),
     }
-    Ok(result?.into_session((target, image), subject, manner.routes.clone(), statistics))
+    let mut session = result?.into_session((target, image), subject, manner.routes.clone(), statistics);
+    if manner.is_daemon {
+        session.collector = std::mem::take(&mut session.collector).of_a_daemon();
+    }
+    heap::give_back();
+    Ok(session)
 }
 
 /// A session but for its target.
@@ -124,7 +131,6 @@ impl Parts {
             mode,
             table,
             asks_tokens: matches!(subject, Subject::Requests(choice) if choice.tokens),
-            ticks: 0,
             pacing: Pacing::new(mode.mode),
             tokens: None,
             keeping,
@@ -151,17 +157,19 @@ impl Parts {
 }
 
 fn attach_to(
-    target: &Target,
+    target: &mut Target,
     kernel: KernelVersion,
     subject: &Subject,
     manner: &Manner,
     debug_dirs: &[PathBuf],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parts, SessionError> {
-    let program = target.program()?;
     let modules = modules_of(target.pid())?;
-    let debug = || debug_file(&target.proc_path("exe"), target.exe(), modules.root(), debug_dirs);
-    let inspection = inspect_with(program.bytes(), || debug().0)?;
+    let debug_of = |target: &Target| debug_file(&target.profiled_file(), target.profiled(), modules.root(), debug_dirs);
+    let Profiled { program, inspection } = object::find(target, |target| debug_of(target).0)?;
+    // Settled now.
+    let target: &Target = target;
+    let debug = || debug_of(target);
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let bias = target.load_bias(&program)?;
@@ -175,7 +183,7 @@ fn attach_to(
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };
     let plan = plan(&inspection, &machine, &wanted_sites)?;
-    let key = manner.request_key.as_ref().map(|wanted| NamingKey::find(wanted, &awaits, &plan, bias)).transpose()?;
+    let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);
     let await_entries = entries(await_table.as_deref());
@@ -187,7 +195,7 @@ fn attach_to(
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
     let mut attached = Attached::new(&Order {
         pid: target.pid(),
-        exe: &target.proc_path("exe"),
+        exe: &target.profiled_file(),
         probes: &probes,
         links: links(&plan),
         types: &types,
@@ -204,6 +212,7 @@ fn attach_to(
         requests_only: mode.mode == Mode::Request,
         chosen_there: mode.through_table,
         keep_times: times,
+        room: manner.room,
         wanted: &wanted,
         wanted_traces: &wanted_traces,
         request_key: key.as_ref().map_or(RequestKey::NONE, |key| key.row),
@@ -215,7 +224,7 @@ fn attach_to(
         }),
         handlers: manner.handlers,
     })?;
-    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref())?;
+    tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
     let mut unwinding = Unwinding::default();
     if !times {
         let _: bool = unwinding.refresh(&mut attached, target.pid())?;
@@ -288,9 +297,17 @@ fn awaits_of(
 }
 
 /// Tells the kernel side where threads keep what they are in.
-fn tell_places(attached: &mut Attached, sampled: Option<&Sampling>, foreign: Option<&Foreign>) -> Result<(), SessionError> {
+fn tell_places(
+    attached: &mut Attached,
+    sampled: Option<&Sampling>,
+    foreign: Option<&Foreign>,
+    key: Option<&NamingKey>,
+) -> Result<(), SessionError> {
     sampled.map_or(Ok(()), |sampled| attached.read_from_threads(sampled.place))?;
-    Ok(foreign.map_or(Ok(()), |foreign| attached.set_foreign(foreign.slots()))?)
+    // Other libraries' are not read where a key names requests.
+    let of_key = key.and_then(NamingKey::slots);
+    let slots = foreign.map(Foreign::slots).or(of_key.as_ref());
+    Ok(slots.map_or(Ok(()), |slots| attached.set_foreign(slots))?)
 }
 
 impl AwaitSight {

@@ -103,6 +103,14 @@ pub enum TargetError {
         /// What is wrong with it.
         source: object::read::Error,
     },
+    /// The shared object that was asked for is not there.
+    #[error("process {pid} has no shared object {} mapped to run; /proc/{pid}/maps lists those that it has", path.display())]
+    NoSuchObject {
+        /// The process.
+        pid: u32,
+        /// What was asked for.
+        path: PathBuf,
+    },
     /// The program's file is not among the process' mappings, so addresses in it mean nothing in the process.
     #[error("process {pid} has no mapping of its program {}", exe.display())]
     NotMapped {

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod mapped;
 pub mod maps;
 pub mod memory;
+pub mod object;
 mod pidfd;
 pub mod privileges;
 pub mod process_context;
@@ -34,6 +35,7 @@ use std::{
 pub use self::error::TargetError;
 use self::{
     maps::{Mapping, Module},
+    object::Object,
     pidfd::Pidfd,
     privileges::{Capability, Privileges},
     program::Program,
@@ -46,7 +48,8 @@ const PROC_FILE_MAX: u64 = 64 << 20;
 
 /// A process that can be profiled as far as it shows from outside.
 ///
-/// It lives in user space, is not this process, and its program is an x86-64 ELF that could be read.
+/// It lives in user space, is not this process, and its program is an x86-64 ELF that could be read. What is profiled is its program, or one
+/// of its shared objects ([`object`]).
 #[derive(Debug)]
 pub struct Target {
     pid: u32,
@@ -55,6 +58,9 @@ pub struct Target {
     folder: OwnedFd,
     exe: PathBuf,
     exe_deleted: bool,
+    /// What is profiled, where that is not the program.
+    object: Option<Object>,
+    wanted_object: Option<PathBuf>,
 }
 
 impl Target {
@@ -78,7 +84,16 @@ impl Target {
             return Err(TargetError::Itself { pid });
         }
         let folder = open_folder(&path).map_err(|source| missing(pid, &pidfd, path, source))?;
-        let mut target = Self { pid, comm: String::new(), pidfd, folder, exe: PathBuf::new(), exe_deleted: false };
+        let mut target = Self {
+            pid,
+            comm: String::new(),
+            pidfd,
+            folder,
+            exe: PathBuf::new(),
+            exe_deleted: false,
+            object: None,
+            wanted_object: None,
+        };
         let stat = Stat::parse(&target.read("stat")?).ok_or(TargetError::Malformed { pid, file: "stat" })?;
         stat.comm.clone_into(&mut target.comm);
         if stat.is_kernel_thread() {
@@ -131,12 +146,12 @@ impl Target {
     }
 
     /// Waits for the process' end; returns at once if it has ended. To be called in a Tokio runtime with I/O enabled.
-    pub async fn exited(&self) -> io::Result<()> {
-        self.pidfd.exited().await
+    pub fn exited(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        self.pidfd.exited()
     }
 
     /// Reads the program and checks that it is an x86-64 ELF. Works also where its file was deleted or replaced.
-    pub fn program(&self) -> Result<Program, TargetError> {
+    pub fn exe_program(&self) -> Result<Program, TargetError> {
         let file = File::open(self.proc_path("exe")).map_err(|source| self.failed("exe", source))?;
         let bytes = program::read(file).map_err(|source| self.failed("exe", source))?;
         Program::parse(&self.exe, bytes)
@@ -156,7 +171,7 @@ impl Target {
     }
 
     /// What is added to an address in the program's file to get the address in the process.
-    pub fn load_bias(&self, program: &Program) -> Result<u64, TargetError> {
+    pub fn exe_bias(&self, program: &Program) -> Result<u64, TargetError> {
         let mappings = self.mappings()?;
         let own = mappings.iter().filter(|mapping| mapping.is_of(&self.exe, self.exe_deleted));
         program::load_bias(program.segments(), own).ok_or_else(|| TargetError::NotMapped { pid: self.pid, exe: self.exe.clone() })

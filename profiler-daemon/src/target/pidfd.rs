@@ -38,12 +38,15 @@ impl Pidfd {
         self.0.try_clone().map(Self)
     }
 
-    /// Waits for the end of the process.
-    pub(super) async fn exited(&self) -> io::Result<()> {
-        // SAFETY: the borrow keeps the descriptor open for the whole life of `watched`, and it is never replaced.
-        let watched = unsafe { AsyncFd::register_with_interest(self.0.as_fd(), Interest::READABLE) }?;
-        // The guard's readiness is left as it is: an ended process stays ended.
-        watched.readable().await.map(drop)
+    /// Waits for the end of the process, by a descriptor of its own: whoever waits borrows nothing.
+    pub(super) fn exited(&self) -> impl Future<Output = io::Result<()>> + use<> {
+        let own = self.0.as_fd().try_clone_to_owned();
+        async move {
+            // SAFETY: the descriptor is owned by `watched`, and never replaced or closed before it.
+            let watched = unsafe { AsyncFd::register_with_interest(own?, Interest::READABLE) }?;
+            // The guard's readiness is left as it is: an ended process stays ended.
+            watched.readable().await.map(drop)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What it serves: `/`, one poll a request, `/waits`, four, and `/polls`, a hundred and one.
+//! What it serves: `/`, one poll a request, `/waits` and `/wakes`, four, and `/polls`, a hundred and one.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -14,12 +14,15 @@ pub fn app() -> Router {
 
 /// The routes.
 fn plain() -> Router {
-    Router::new().route("/", get(async || "ok")).route("/waits", get(waits)).route("/polls", get(polls))
+    Router::new()
+        .route("/", get(async || "ok"))
+        .route("/waits", get(waits))
+        .route("/wakes", get(async || wakes(3).await))
+        .route("/polls", get(async || wakes(100).await))
 }
 
-/// Wakes itself a hundred times, and is polled once more.
-async fn polls() -> &'static str {
-    let mut left = 100;
+/// Wakes itself so often, and is polled once more.
+async fn wakes(mut left: u32) -> &'static str {
     std::future::poll_fn(move |cx| {
         if left == 0 {
             return Poll::Ready(());

@@ -10,6 +10,8 @@ pub enum Event {
     Ready,
     /// A request has ended.
     Request(Request),
+    /// One of several requests of one task has ended.
+    Part(Part),
     /// A round is over.
     Done,
 }
@@ -27,4 +29,13 @@ pub struct Request {
     pub end_ns: u64,
     /// Whether it is all that its task does.
     pub own_task: bool,
+}
+
+/// A request beside another in one task, often in one poll.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub id: String,
+    /// How long its calls that block took, by the fixture's own clock (ns).
+    pub blocked_ns: u64,
 }

@@ -1,14 +1,14 @@
 //! A service of the kind that is there already: its requests are named by task-local keys of its own, and nothing in it is the profiler's.
 //!
 //! Each `go` on its input runs one round: requests in tasks of their own, several in turn in one task as on a connection, two keys of one
-//! type around one another, and keys of every type that can name a request.
+//! type around one another, and keys of every type that can name a request. Each `together` runs two requests side by side in one task.
 
 use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use key_fixture::{Event, Request};
+use key_fixture::{Event, Part, Request};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
 
@@ -104,6 +104,29 @@ async fn traced(trace: String, id: String) -> Vec<Request> {
     served
 }
 
+/// A request that blocks its thread three times for so long, and works a while: in the polls of whoever awaits it.
+async fn part(id: String, milliseconds: u64) -> Part {
+    let mut blocked_ns = 0;
+    for _ in 0..3 {
+        let begin_ns = now_ns();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        blocked_ns += now_ns() - begin_ns;
+        spin(Duration::from_millis(12));
+        tokio::task::yield_now().await;
+    }
+    query(2).await;
+    Part { id, blocked_ns }
+}
+
+/// Two requests in one task, which are polled one behind the other in each of its polls.
+async fn together() -> [Part; 2] {
+    let (one, other) = ("part-one".to_owned(), "part-other".to_owned());
+    let one = REQUEST_ID.scope(one.clone(), part(one, 4));
+    let other = REQUEST_ID.scope(other.clone(), part(other, 16));
+    let (one, other) = tokio::join!(one, other);
+    [one, other]
+}
+
 async fn round() {
     let mut tasks = JoinSet::new();
     for number in 0..3 {
@@ -144,6 +167,12 @@ async fn main() {
         if line.trim() == "go" {
             // In a task, so that nothing of it runs in `block_on`.
             let _ = tokio::spawn(round()).await;
+            say(&Event::Done);
+        }
+        if line.trim() == "together" {
+            for part in tokio::spawn(together()).await.into_iter().flatten() {
+                say(&Event::Part(part));
+            }
             say(&Event::Done);
         }
     }

@@ -70,6 +70,9 @@ fn ending(status: ExitStatus) -> Ending {
 mod tests {
     use super::*;
 
+    /// Set for the one program that is to be late.
+    const ASKED: &str = "MACHINE_TEST_IS_LATE";
+
     fn events(program: &str, limit: Duration) -> Vec<Event> {
         let plan = Plan { limit, tries: 1, tests: vec![Test { program: program.to_owned(), name: "x".to_owned() }] };
         let mut out = Vec::new();
@@ -103,15 +106,23 @@ mod tests {
         assert_eq!((began("/bin/false"), began("/bin/true")), (2, 1));
     }
 
-    /// Check that a test without an end is killed.
+    /// What `a_late_test_is_killed` runs: a test of this very program, found by its name, that is only late where it was asked to be.
+    #[test]
+    fn never_ends() {
+        if std::env::var_os(ASKED).is_some() {
+            std::thread::sleep(Duration::from_mins(10));
+        }
+    }
+
+    /// Check that a test without an end is killed. Its program is this one: a script written here would now and then be busy (`ETXTBSY`), as
+    /// a fork in another test's thread keeps the file open for writing until its exec.
     #[test]
     fn a_late_test_is_killed() {
-        let folder = std::env::temp_dir().join(format!("machine-late-{}", std::process::id()));
-        std::fs::write(&folder, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&folder, mode).unwrap();
-        let told = events(&folder.to_string_lossy(), Duration::from_millis(100));
-        std::fs::remove_file(&folder).unwrap();
-        assert!(matches!(told[..], [Event::Began(_), Event::Ended(_, Ending::Late, _)]), "{told:?}");
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new(&program);
+        command.args(["--exact", "run::tests::never_ends"]).env(ASKED, "1").stdout(Stdio::null());
+        let began = Instant::now();
+        assert_eq!(wait(command.spawn().unwrap(), Duration::from_millis(100)), Ending::Late);
+        assert!(began.elapsed() < Duration::from_mins(5));
     }
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use profiler_daemon::attach::Room;
 use profiler_tests::Result;
 use profiler_tests::rig::attached::What;
 use profiler_tests::rig::quartiles::Quartiles;
@@ -13,6 +14,8 @@ use crate::observer::Observer as _;
 use crate::ours::Ours;
 use crate::used::{map_bytes, peak_bytes};
 
+/// For the largest crowds; the same for all, so that nothing else differs.
+const ROOM: Room = Room { tasks: Some(1 << 20), requests: Some(1 << 17) };
 /// How long all of a crowd may take to be polled once.
 const WARM_WITHIN: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(50);
@@ -49,7 +52,7 @@ impl Crowd {
 
     fn running(&mut self, what: What, length: Duration) -> Result<()> {
         let before = self.slice(length)?;
-        let mut profiler = Ours::start(what)?;
+        let mut profiler = Ours::start_with(what, ROOM)?;
         profiler.begin(&self.service)?;
         // The first poll of a task that was there before makes its row, which is not what the later ones cost.
         self.all_polled()?;

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use profiler_daemon::attach::Handlers;
+use profiler_daemon::attach::{Handlers, Room};
 use profiler_daemon::model::Capture;
 use profiler_daemon::session::{Choice, Manner, Mode, Session, SessionError, Subject, record};
 
@@ -112,12 +112,17 @@ pub struct Attached {
 impl Attached {
     /// Attaches to `pid` and waits until the window is open. `None` of nothing.
     pub fn start(pid: u32, what: What) -> Result<Option<Self>> {
+        Self::start_with(pid, what, Room::default())
+    }
+
+    /// The same with room for so many tasks and requests.
+    pub fn start_with(pid: u32, what: What, room: Room) -> Result<Option<Self>> {
         if what == What::Nothing {
             return Ok(None);
         }
         let (over, is_over) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = channel();
-        let thread = std::thread::spawn(move || attached(pid, what, &ready, is_over));
+        let thread = std::thread::spawn(move || attached(pid, what, room, &ready, is_over));
         let attached = Self { over, thread };
         // A failed start drops the sender.
         if is_ready.recv().is_ok() {
@@ -141,10 +146,11 @@ fn nanoseconds(since: Instant) -> u64 {
 }
 
 /// The product's own loop, until it is over.
-fn attached(pid: u32, what: What, ready: &Sender<()>, over: tokio::sync::oneshot::Receiver<()>) -> Result<Sight> {
+fn attached(pid: u32, what: What, room: Room, ready: &Sender<()>, over: tokio::sync::oneshot::Receiver<()>) -> Result<Sight> {
     let failed = |error: SessionError| Failure::Wrong(vec![error.to_string()]);
     let begun = Instant::now();
-    let session = Session::start(pid, &what.subject(), &what.manner(), &[], &mut |_| ()).map_err(failed)?;
+    let manner = Manner { room, ..what.manner() };
+    let session = Session::start(pid, &what.subject(), &manner, &[], &mut |_| ()).map_err(failed)?;
     let attach_ns = nanoseconds(begun);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("a runtime"))?;
     let _ = ready.send(());

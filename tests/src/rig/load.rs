@@ -15,7 +15,7 @@ use crate::{Failure, Result};
 
 /// Connections that are always busy.
 const CONNECTIONS: usize = 32;
-/// Between two wanted requests.
+/// Between two wanted requests, if nobody says otherwise.
 const WANTED_EVERY: Duration = Duration::from_millis(10);
 /// How soon a paused driver looks whether it is to go on.
 const PAUSE_STEP: Duration = Duration::from_millis(10);
@@ -46,15 +46,20 @@ pub struct Load {
 }
 
 impl Load {
-    /// Asks at once.
+    /// Asks at once, for the wanted request a hundred times a second.
     #[must_use]
     pub fn start(port: u16) -> Self {
+        Self::wanting(port, WANTED_EVERY)
+    }
+
+    /// Asks at once, for the wanted request with such a pause after each.
+    #[must_use]
+    pub fn wanting(port: u16, every: Duration) -> Self {
         let seen = Arc::new(Seen::default());
-        let on_a_thread = |work: fn(u16, &Seen) -> io::Result<()>| {
-            let seen = Arc::clone(&seen);
-            std::thread::spawn(move || work(port, &seen))
-        };
-        Self { threads: vec![on_a_thread(drive), on_a_thread(ask_wanted)], seen: Arc::clone(&seen) }
+        let (driver, wanted) = (Arc::clone(&seen), Arc::clone(&seen));
+        let threads =
+            vec![std::thread::spawn(move || drive(port, &driver)), std::thread::spawn(move || ask_wanted(port, every, &wanted))];
+        Self { seen, threads }
     }
 
     /// Requests answered so far.
@@ -157,13 +162,13 @@ fn drive(port: u16, seen: &Seen) -> io::Result<()> {
     Ok(())
 }
 
-fn ask_wanted(port: u16, seen: &Seen) -> io::Result<()> {
+fn ask_wanted(port: u16, every: Duration, seen: &Seen) -> io::Result<()> {
     let mut connection = Connection::open(port)?;
     while !Seen::is(&seen.over) {
         if !Seen::is(&seen.paused) {
             connection.ask("/waits", Some(WANTED))?;
         }
-        std::thread::sleep(WANTED_EVERY);
+        std::thread::sleep(every);
     }
     Ok(())
 }

@@ -14,6 +14,10 @@ use std::process::Command;
 
 /// The program's name.
 const PROGRAM: &str = "reach-fixture";
+/// The shared object, the program without Tokio that loads it, and that program's source.
+const LIBRARY: &str = "libreach_library.so";
+const HOST: &str = "host";
+const HOST_SOURCE: &str = "host.c";
 /// Flags are for the program, not for what runs while it is built: cargo keeps them apart only with a target.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -29,6 +33,9 @@ fn fixture() -> PathBuf {
 
 /// The folder of a cell's `Cargo.toml`.
 fn workspace(cell: &Cell) -> PathBuf {
+    if cell.symbols == Symbols::Cdylib {
+        return fixture().join("library");
+    }
     fixture().join("versions").join(cell.tokio())
 }
 
@@ -39,6 +46,9 @@ pub(crate) fn stamp(cell: &Cell) -> Result<String> {
     let mut files = vec![version.join("Cargo.toml"), version.join("Cargo.lock")];
     for folder in [fixture().join("fixture"), place::repository().join("profiler-annotate/src")] {
         add_files(&folder, &mut files)?;
+    }
+    if cell.symbols == Symbols::Cdylib {
+        files.extend(["lib.rs", HOST_SOURCE].map(|file| version.join(file)));
     }
     files.sort();
     for file in files {
@@ -61,20 +71,49 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// How the program of `cell` is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    program: PathBuf,
+    /// What it loads.
+    library: Option<PathBuf>,
+}
+
+impl Start {
+    /// As a command.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.library);
+        command
+    }
+}
+
 /// The program of `cell`, built where it is not there yet.
-pub(crate) fn program(cell: &Cell, stamp: &str) -> Result<PathBuf> {
+pub(crate) fn program(cell: &Cell, stamp: &str) -> Result<Start> {
     let folder = folder().join("programs").join(cell.name().join("-"));
-    let (program, stamp_file) = (folder.join(PROGRAM), folder.join("stamp"));
+    let is_library = cell.symbols == Symbols::Cdylib;
+    let (program, stamp_file) = (folder.join(if is_library { LIBRARY } else { PROGRAM }), folder.join("stamp"));
+    let start = if is_library {
+        Start { program: folder.join(HOST), library: Some(program.clone()) }
+    } else {
+        Start { program: program.clone(), library: None }
+    };
     if program.exists() && fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
-        return Ok(program);
+        return Ok(start);
     }
     let built = compile(cell)?;
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     fs::copy(&built, &program).with_context(|| format!("cannot copy {}", built.display()))?;
     finish(cell.symbols, &program)?;
+    if is_library {
+        // `-ldl`: a library of its own before glibc 2.34.
+        let mut compiler = Command::new("cc");
+        compiler.arg("-O1").arg("-o").arg(&start.program).arg(workspace(cell).join(HOST_SOURCE)).arg("-ldl");
+        quiet(&mut compiler)?;
+    }
     fs::write(&stamp_file, stamp).with_context(|| format!("cannot write {}", stamp_file.display()))?;
-    Ok(program)
+    Ok(start)
 }
 
 /// Takes symbols away.
@@ -118,5 +157,5 @@ fn compile(cell: &Cell) -> Result<PathBuf> {
         output.push(TARGET);
     }
     quiet(&mut command)?;
-    Ok(output.join(folder).join(PROGRAM))
+    Ok(output.join(folder).join(if cell.symbols == Symbols::Cdylib { LIBRARY } else { PROGRAM }))
 }

@@ -39,12 +39,14 @@ pub(crate) enum Symbols {
     V0,
     /// Full, linked statically with glibc (`crt-static`, a static PIE).
     Static,
+    /// Full, as a shared object that a program without Tokio loads.
+    Cdylib,
 }
 
 /// Those that every version and profile has.
 pub(crate) const SYMBOLS: [Symbols; 4] = [Symbols::Full, Symbols::Lines, Symbols::Apart, Symbols::Stripped];
 /// Those that the newest version has beside them.
-const FURTHER: [Symbols; 2] = [Symbols::V0, Symbols::Static];
+const FURTHER: [Symbols; 3] = [Symbols::V0, Symbols::Static, Symbols::Cdylib];
 
 /// One target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +98,7 @@ impl fmt::Display for Symbols {
             Self::Stripped => "stripped",
             Self::V0 => "v0",
             Self::Static => "static",
+            Self::Cdylib => "cdylib",
         })
     }
 }
@@ -165,7 +168,7 @@ mod tests {
     fn the_diagonal_meets_everything() {
         let cells = diagonal();
         let met = |part: fn(&Cell) -> String| cells.iter().map(part).collect::<BTreeSet<_>>().len();
-        assert_eq!((met(|c| c.tokio().to_owned()), met(|c| c.profile.to_string()), met(|c| c.symbols.to_string())), (7, 5, 6));
+        assert_eq!((met(|c| c.tokio().to_owned()), met(|c| c.profile.to_string()), met(|c| c.symbols.to_string())), (7, 5, 7));
         assert!(cells.len() < 12 && cells.iter().all(|cell| all().contains(cell)), "{cells:?}");
     }
 
@@ -176,7 +179,7 @@ mod tests {
             let only: Only = text.parse().unwrap();
             all().iter().filter(|cell| only.takes(cell)).count()
         };
-        assert_eq!((all().len(), count("tokio=1.38"), count("tokio=1.38.1,profile=fat"), count("symbols=v0")), (142, 20, 4, 1));
+        assert_eq!((all().len(), count("tokio=1.38"), count("tokio=1.38.1,profile=fat"), count("symbols=v0")), (143, 20, 4, 1));
         assert_eq!(count("tokio=1.4"), 0);
         assert!("rust=1".parse::<Only>().is_err());
     }

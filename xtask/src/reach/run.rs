@@ -104,7 +104,8 @@ fn end_daemon(daemon: &mut Talking) -> Result<()> {
 /// A process whose lines are read as they come.
 struct Talking {
     child: Child,
-    input: ChildStdin,
+    /// `None` once it has been told everything.
+    input: Option<ChildStdin>,
     out: Lines,
     complaints: Lines,
 }
@@ -114,18 +115,21 @@ impl Talking {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let input = child.stdin.take().context("it has no input")?;
+        let input = Some(child.stdin.take().context("it has no input")?);
         let out = Lines::of(child.stdout.take().context("it has no output")?);
         let complaints = Lines::of(child.stderr.take().context("it has no standard error")?);
         Ok(Self { child, input, out, complaints })
     }
 
     fn say(&mut self, line: &str) -> Result<()> {
-        writeln!(self.input, "{line}").context("the program does not listen")
+        let input = self.input.as_mut().context("it has been told everything")?;
+        writeln!(input, "{line}").context("the program does not listen")
     }
 
     /// Waits for its end; kills it where there is none.
     fn end(&mut self) -> Result<std::process::ExitStatus> {
+        // A program that nobody could attach to has not worked yet, and waits for two lines.
+        self.input = None;
         // Its streams end with it.
         let ended = self.complaints.rest();
         if ended.is_err() {

@@ -15,7 +15,8 @@ what the program had counted of itself. A row that comes out otherwise than here
 
 | column | `yes` means |
 | --- | --- |
-| polls | the tasks and polls of six kinds of future are the program's own counts, each kind for itself (`in sum`: kinds that share their code are one row) |
+| polls | the tasks and polls of six kinds of future are the program's own counts, each kind for itself (`in sum`: kinds that share their code are one row; `but for lost, counted`: without \
+symbols nothing shows a task's end, so that another at its address takes its row, and the report counts it as lost) |
 | names | each kind goes by its future's name (`false`: by another's, with whose drop glue the compiler has merged its own) |
 | wakes | every wake of a timer was seen, and no other |
 | spawns | each task's wall time begins with its spawn; `local spawns`: on a `LocalSet` |
@@ -24,8 +25,11 @@ what the program had counted of itself. A row that comes out otherwise than here
 | stacks | the stack of its working function is whole and has the names of all its functions (`without inlined`: those that were not inlined; `unnamed`: whole, with addresses) |
 
 Symbols: `full` is `debug = \"full\"`, `lines` is `debug = \"line-tables-only\"`, `apart` is a stripped program with its full debug information in
-a file of its own, `stripped` has none. `v0` is rustc's v0 mangling, `static` a static PIE with glibc (`crt-static`), both with full debug information.
+a file of its own, `stripped` has none. `v0` is rustc's v0 mangling, `static` a static PIE with glibc (`crt-static`), `cdylib` a shared
+object that a C program without Tokio loads by dlopen(3), all with full debug information.
 Profiles: cargo's `debug` and `release`, release with `thin` link-time optimisation, with `fat` and `panic = \"abort\"`, and for `size` (`opt-level = \"z\"`).
+
+Of `debug` programs that are stripped no end of a task is seen: `polls` differs from run to run there, by which addresses are used again.
 
 ";
 

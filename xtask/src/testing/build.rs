@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 /// The packages of the services that the tests profile, in release mode, for that is how services run.
-const FIXTURES: [&str; 2] = ["fixture-service", "annotated-services"];
+const FIXTURES: [&str; 3] = ["fixture-service", "annotated-services", "bench-service"];
 
 /// What the tests of the whole are told to run; `profiler-tests` documents the variables.
 #[derive(Clone, Debug)]
@@ -33,7 +33,9 @@ pub(crate) fn programs() -> Result<Vec<Program>> {
 
 /// The profiler and the services that it is tested with.
 pub(crate) fn ingredients() -> Result<Ingredients> {
-    let fixtures = build(&["build", "--package", FIXTURES[0], "--package", FIXTURES[1], "--bins", "--release"])?;
+    let packages = FIXTURES.iter().flat_map(|package| ["--package", package]);
+    let words: Vec<&str> = ["build", "--bins", "--release"].into_iter().chain(packages).collect();
+    let fixtures = build(&words)?;
     let folder = |messages: &[Value]| messages.iter().find_map(executable);
     Ok(Ingredients {
         daemon: profiler()?,
@@ -45,6 +47,12 @@ pub(crate) fn ingredients() -> Result<Ingredients> {
 pub(crate) fn profiler() -> Result<PathBuf> {
     // Of the whole workspace, so that dependencies have the features they were just built with.
     let messages = build(&["build", "--workspace", "--bin", "profiler-daemon"])?;
+    messages.iter().find_map(executable).context("cargo built no profiler-daemon")
+}
+
+/// The profiler as it is installed, for benchmarks of it.
+pub(crate) fn released_profiler() -> Result<PathBuf> {
+    let messages = build(&["build", "--release", "--package", "profiler-daemon", "--bin", "profiler-daemon"])?;
     messages.iter().find_map(executable).context("cargo built no profiler-daemon")
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Outcome {
     pub(crate) passed: usize,
     /// The names of those that did not.
     pub(crate) failed: Vec<String>,
+    /// The names of those of `passed` that did not at first.
+    pub(crate) second: Vec<String>,
     /// The names of those that could not run here, each with its reason.
     pub(crate) skipped: BTreeMap<String, String>,
 }
@@ -26,7 +28,17 @@ impl Outcome {
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed.extend(other.failed);
+        self.second.extend(other.second);
         self.skipped.extend(other.skipped);
+    }
+
+    /// Puts the only test of `again` where its second run says: it passes, but not silently, or it stays failed.
+    pub(crate) fn retried(&mut self, test: &str, again: &Self) {
+        if again.passed == 1 && again.failed.is_empty() {
+            self.failed.retain(|failed| failed != test);
+            self.passed += 1;
+            self.second.push(test.to_owned());
+        }
     }
 
     /// Whether no test was even tried.
@@ -34,12 +46,16 @@ impl Outcome {
         self.passed == 0 && self.failed.is_empty() && self.skipped.is_empty()
     }
 
-    /// What was skipped and why, what failed, then `N passed, N failed, N skipped` in a line of its own.
+    /// What was skipped and why, what passed at a second try only, what failed, then `N passed, N failed, N skipped` in a line of its own.
     pub(crate) fn summary(&self) -> String {
         let mut lines = Vec::new();
         if !self.skipped.is_empty() {
             lines.push("skipped:".to_owned());
             lines.extend(self.skipped.iter().map(|(test, reason)| format!("  {test}: {reason}")));
+        }
+        if !self.second.is_empty() {
+            lines.push("passed at a second try only:".to_owned());
+            lines.extend(self.second.iter().map(|test| format!("  {test}")));
         }
         if !self.failed.is_empty() {
             lines.push("failed:".to_owned());
@@ -147,6 +163,23 @@ mod tests {
         let output = "test b ... ok\n\nsuccesses:\n\n---- b stdout ----\nSKIPPED: b: no sudo\n\n\nsuccesses:\n    b\n\n\
             test result: ok. 1 passed; 0 failed; 0 ignored\n";
         assert_eq!(outcome(output, 0).counts(), "0 passed, 0 failed, 1 skipped");
+    }
+
+    /// Check that a second try is told where it passes, and changes nothing where it fails or runs nothing.
+    #[test]
+    fn second_tries_are_told() {
+        let failed = || Outcome { failed: vec!["p/t x".to_owned()], ..Outcome::default() };
+        let passed = Outcome { passed: 1, ..Outcome::default() };
+        for (again, counts) in [
+            (passed, "1 passed, 0 failed, 0 skipped"),
+            (failed(), "0 passed, 1 failed, 0 skipped"),
+            (Outcome::default(), "0 passed, 1 failed, 0 skipped"),
+        ] {
+            let mut outcome = failed();
+            outcome.retried("p/t x", &again);
+            assert_eq!(outcome.counts(), counts);
+            assert_eq!(outcome.summary().contains("second try"), counts.starts_with('1'));
+        }
     }
 
     /// Check that a program which dies fails, even with no failed test to show.

@@ -14,6 +14,15 @@ const WHOLE: &str = "profiler-tests";
 const ROOT_TESTS: [&str; 10] =
     ["kernel", "stacks", "awaits", "end_to_end", "frameworks", "bad_input", "privileges", "overhead", "faults", "soak"];
 
+/// Which tests of a program are run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which<'a> {
+    /// Those whose name holds one of these texts; all where there is none.
+    Holding(&'a [String]),
+    /// The one of this name.
+    Only(&'a str),
+}
+
 /// A built test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
@@ -38,8 +47,8 @@ impl Program {
         format!("{}/{}", self.package, self.target)
     }
 
-    /// Runs the tests whose name holds one of `filter` (all where it is empty), in `environment`. Each line of output goes to `see`.
-    pub(crate) fn run(&self, filter: &[String], environment: &[(&str, &OsStr)], see: impl FnMut(&str)) -> Result<Outcome> {
+    /// Runs `which` tests in `environment`. Each line of output goes to `see`.
+    pub(crate) fn run(&self, which: Which<'_>, environment: &[(&str, &OsStr)], see: impl FnMut(&str)) -> Result<Outcome> {
         let mut command = if self.needs_root() {
             as_root(&self.file, &format!("loading programs into the kernel ({})", self.name()), environment)?
         } else {
@@ -48,7 +57,11 @@ impl Program {
             command
         };
         // A passing test's prints are shown too: among them is why it did nothing.
-        command.args(filter).arg("--show-output");
+        command.arg("--show-output");
+        match which {
+            Which::Holding(texts) => command.args(texts),
+            Which::Only(test) => command.args(["--exact", test]),
+        };
         if self.needs_root() {
             // Kernel state and the few CPUs are shared: one test at a time.
             command.arg("--test-threads=1");

@@ -16,7 +16,7 @@ use std::process::Command;
 ///
 /// Each cell is built in target/reach, run, and profiled; the report is held against the program's own counts. What each came to is written to
 /// docs/matrix.md, which says what the columns mean. A cell that has run is not run again while neither its program nor the profiler
-/// changes, so that a run that was ended goes on where it was: all 142 take an hour or two. Attaching needs root, through sudo where you
+/// changes, so that a run that was ended goes on where it was: all 143 take an hour or two. Attaching needs root, through sudo where you
 /// are not root, which is said.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
@@ -86,7 +86,7 @@ fn one(cell: &Cell, profiler: &Path, arguments: &Arguments) -> Result<Came> {
     }
     let program = build::program(cell, &stamp)?;
     let folder = build::folder().join("runs").join(cell.name().join("-"));
-    let came = run::cell(|| Command::new(&program), profiler, &folder)?;
+    let came = run::cell(|| program.command(), profiler, &folder)?;
     note(&format!("{cell}: {}", told(&came)));
     if let Came::Ran(verdicts) = &came {
         let wrong = judge::wrong(verdicts);

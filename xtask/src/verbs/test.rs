@@ -6,7 +6,7 @@ use crate::chore::place;
 use crate::chore::step::{note, notes, step};
 use crate::testing::build;
 use crate::testing::outcome::{Outcome, parse};
-use crate::testing::program::{Program, merged};
+use crate::testing::program::{Program, Which, merged};
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -17,7 +17,8 @@ use std::time::Instant;
 /// Builds everything as you, with the committed kernel object (no nightly, no BPF toolchain). The tests that load programs into the kernel
 /// (profiler-tests: kernel, stacks, awaits, end_to_end, frameworks, bad_input, privileges, faults, soak) run as root, one at a time, through sudo where you are not root, which is
 /// said. Then each fuzz target runs for some seconds (`cargo xtask fuzz`
-/// runs them longer). A test that cannot run on this machine is skipped with its reason. The last line is `N passed, N failed, N skipped`.
+/// runs them longer). A test that cannot run on this machine is skipped with its reason; one of those that run as root that fails is run once more
+/// alone, and named where it passes then. The last line is `N passed, N failed, N skipped`.
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Only tests whose name contains this; may be given several times. Documentation tests are left out.
@@ -81,7 +82,7 @@ fn one(program: &Program, arguments: &Arguments, environment: &[(&str, &OsStr)])
     }
     let started = Instant::now();
     let mut lines = Vec::new();
-    let outcome = program.run(&arguments.filter, environment, |line| {
+    let mut outcome = program.run(Which::Holding(&arguments.filter), environment, |line| {
         if live && !line.is_empty() {
             note(line);
         }
@@ -90,8 +91,25 @@ fn one(program: &Program, arguments: &Arguments, environment: &[(&str, &OsStr)])
     if !live && !outcome.failed.is_empty() {
         notes(&lines);
     }
+    if live {
+        again(program, &mut outcome, environment)?;
+    }
     eprintln!("==> {}: {} in {:.1} s", program.name(), outcome.counts(), started.elapsed().as_secs_f64());
     Ok(outcome)
+}
+
+/// Runs those that failed a second time, each alone, and puts down which passed then. Only tests that measure real processes on the real kernel
+/// are given this: what they compare can be torn apart by a machine that does something else for a moment. It is shown, and counts as
+/// passed.
+fn again(program: &Program, outcome: &mut Outcome, environment: &[(&str, &OsStr)]) -> Result<()> {
+    let prefix = format!("{} ", program.name());
+    for failed in outcome.failed.clone() {
+        // Not that of a program that died as a whole: it names no test.
+        let Some(test) = failed.strip_prefix(&prefix).filter(|test| !test.contains(' ')) else { continue };
+        eprintln!("==> {}: {test} once more", program.name());
+        outcome.retried(&failed, &program.run(Which::Only(test), environment, note)?);
+    }
+    Ok(())
 }
 
 /// The examples in documentation, which only cargo can build.

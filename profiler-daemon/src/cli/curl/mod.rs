@@ -15,8 +15,9 @@ use clap::{Args as ClapArgs, ValueHint};
 
 pub use place::Place;
 
-use super::args::{Format, Metric, NamesArgs, PID_MAX};
+use super::args::{NamesArgs, PID_MAX};
 use super::command::{Names, Shape, UsageError, not_empty};
+use super::form::{Format, Metric};
 use super::output::Output;
 use super::value::{self, RequestId};
 use words::{Asked, split};

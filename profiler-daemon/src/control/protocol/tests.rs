@@ -1,6 +1,7 @@
 //! The lines of the protocol: those of its docs, those it refuses, and noise.
 
 use super::*;
+use crate::text;
 use proptest::prelude::*;
 
 /// The lines of this module's docs, which other programs are written after.

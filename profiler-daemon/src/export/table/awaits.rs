@@ -154,20 +154,46 @@ impl Dump<'_> {
         }
         passed.extend(task.id);
         let width = stack.frames.iter().map(|frame| shown(frame).width() + 2 * depth(frame)).max().unwrap_or(0);
-        let mut awaited = task.awaited_task;
-        for frame in &stack.frames {
+        let mut awaited = self.awaited_by_frame(task, &stack.frames);
+        for (number, frame) in stack.frames.iter().enumerate() {
             let line = format!("{}{}", "  ".repeat(depth(frame)), shown(frame));
             let place = place(frame);
             let padding = if place.is_empty() { 0 } else { width.saturating_sub(line.width()) + 2 };
-            let number = awaited.filter(|_| frame.kind == TASK_FRAME).map(|id| format!(" (task {id})")).unwrap_or_default();
-            let _ = writeln!(text, "{indent}{line}{}{}{number}", " ".repeat(padding), paint(&place, Look::Faint, self.colours));
-            // The id is that of the first task that the stack comes to.
-            if frame.kind == TASK_FRAME
-                && let Some(id) = awaited.take()
-            {
-                self.awaited(text, id, level + depth(frame) + 1, passed);
+            let line = format!("{indent}{line}{}{}", " ".repeat(padding), paint(&place, Look::Faint, self.colours));
+            let groups = awaited.remove(&number).unwrap_or_default();
+            if groups.is_empty() {
+                let _ = writeln!(text, "{line}");
+            }
+            for ids in groups {
+                let listed: Vec<String> = ids.iter().map(u64::to_string).collect();
+                let _ = writeln!(text, "{line} ({} {})", if ids.len() == 1 { "task" } else { "tasks" }, listed.join(", "));
+                if let Some(id) = ids.first() {
+                    self.awaited(text, *id, level + depth(frame) + 1, passed);
+                }
             }
         }
+        if task.awaited.more > 0 && !task.awaited.ids.is_empty() {
+            let _ = writeln!(text, "{indent}[it waits for {} more]", plural(task.awaited.more, "task"));
+        }
+    }
+
+    /// The tasks that a task waits for, by the frame of its stack that stands for them: one for each type. Those that wait alike are one group.
+    fn awaited_by_frame(&self, task: &SnapshotTask, frames: &[SnapshotFrame]) -> HashMap<usize, Vec<Vec<u64>>> {
+        let mut places: HashMap<usize, Vec<Vec<u64>>> = HashMap::new();
+        let tasks = || frames.iter().enumerate().filter(|(_, frame)| frame.kind == TASK_FRAME);
+        let stack = |id: &u64| self.by_id.get(id).map(|task| (task.stack, task.state));
+        for id in &task.awaited.ids {
+            let name = self.by_id.get(id).and_then(|task| self.snapshot.type_of(task)).map(|known| &known.name);
+            // One that is not listed, or whose type its frame does not tell, stands at the first.
+            let place = tasks().find(|(_, frame)| Some(&frame.name) == name).or_else(|| tasks().next());
+            let Some((place, _)) = place else { continue };
+            let groups = places.entry(place).or_default();
+            match groups.iter_mut().find(|group| group.first().map(stack) == Some(stack(id))) {
+                Some(group) => group.push(*id),
+                None => groups.push(vec![*id]),
+            }
+        }
+        places
     }
 
     /// The stack of a task that another one waits for.

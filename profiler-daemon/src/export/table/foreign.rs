@@ -14,7 +14,7 @@ const ID_WIDTH: usize = 40;
 #[must_use]
 pub fn foreign(row: &Foreign, colours: Colours) -> String {
     let mut heading = Grid::default();
-    let whose = if row.source == ForeignSource::Scope { "" } else { " of another library" };
+    let whose = if matches!(row.source, ForeignSource::Scope | ForeignSource::TaskLocal) { "" } else { " of another library" };
     let seen = match row.wall_ns {
         Some(ns) => format!("{}{whose}, seen for {}", row.source.name(), ms(ns)),
         None => format!("{}{whose}, seen without probes", row.source.name()),
@@ -58,7 +58,9 @@ pub(super) fn all(rows: &[Foreign], colours: Colours) -> String {
     }
     let mut grid = Grid::default();
     let probed = rows.iter().any(|row| row.wall_ns.is_some());
-    let heading = [if probed { "id of another library" } else { "request" }, "source"].map(Cell::text).into_iter();
+    let inside = rows.iter().all(|row| row.source == ForeignSource::TaskLocal);
+    let first = if inside { "seen inside polls" } else { "id of another library" };
+    let heading = [if probed { first } else { "request" }, "source"].map(Cell::text).into_iter();
     let numbers = ["seen for ms", "running, sampled", "preempted", "blocked", "samples", "tasks"].map(Cell::number);
     grid.row(heading.chain(numbers).map(|cell| cell.looking(Look::Heading)).collect());
     for row in rows {

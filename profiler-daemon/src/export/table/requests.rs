@@ -6,9 +6,9 @@ use super::routes::routes;
 use super::tasks::time_in;
 use super::waits::{worst, worst_points};
 use crate::export::numbers::{ms, ms_number, percent, plural};
-use crate::model::report::{Child, Request, TaskRef, Times};
+use crate::model::report::{Child, Foreign, Request, TaskRef, Times};
 use crate::model::text::printable;
-use crate::model::{Report, State};
+use crate::model::{ForeignSource, Report, State};
 
 /// Columns of a request id that are shown.
 const ID_WIDTH: usize = 40;
@@ -77,7 +77,10 @@ pub fn requests(report: &Report, colours: Colours) -> String {
     if report.requests.is_empty() {
         text.push_str("no request was seen\n");
     }
-    let others = foreign::all(&report.foreign, colours);
+    let is_told =
+        |row: &&Foreign| row.source == ForeignSource::TaskLocal && report.requests.iter().any(|own| own.name.id == row.id);
+    let others: Vec<Foreign> = report.foreign.iter().filter(|row| !is_told(row)).cloned().collect();
+    let others = foreign::all(&others, colours);
     if !others.is_empty() {
         text.push('\n');
         text.push_str(&others);

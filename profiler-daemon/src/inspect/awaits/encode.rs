@@ -10,11 +10,11 @@
 use profiler_common::awaits::{Edge, KeyKind, Node, RequestKey};
 
 use super::error::{AwaitError, AwaitNote};
-use super::keys::{KeyLayout, TaskLocalKey};
+use super::keys::{KeyCell, KeyLayout, TaskLocalKey};
 use super::layouts::{AwaitLayouts, FrameKind, FrameLayout, SuspendPoint};
 
 /// The last byte is the version: any change of what follows, or of what nodes mean, is a new one.
-const MAGIC: [u8; 8] = *b"awaits\0\x03";
+const MAGIC: [u8; 8] = *b"awaits\0\x04";
 
 const KINDS: [FrameKind; 7] = [
     FrameKind::AsyncFn,
@@ -111,6 +111,10 @@ fn key(out: &mut Vec<u8>, key: &TaskLocalKey) {
     text(out, &key.name);
     text(out, &key.type_name);
     out.extend(key.address.to_le_bytes());
+    // No cell is of no bytes.
+    let KeyCell { value, size } = key.cell.unwrap_or(KeyCell { value: 0, size: 0 });
+    out.extend(value.to_le_bytes());
+    out.extend(size.to_le_bytes());
     let Some(KeyLayout { recipe, kind }) = &key.value else { return out.push(NO_VALUE) };
     let kind = KEY_KINDS.iter().position(|known| known == kind);
     out.push(kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or(NO_VALUE));
@@ -184,9 +188,11 @@ impl Input<'_> {
 
     fn key(&mut self) -> Option<TaskLocalKey> {
         let (name, type_name) = (self.text()?, self.text()?);
-        let (address, [kind]) = (u64::from_le_bytes(self.take()?), self.take()?);
+        let address = u64::from_le_bytes(self.take()?);
+        let cell = Some(KeyCell { value: self.number()?, size: self.number()? }).filter(|cell| cell.size != 0);
+        let [kind] = self.take()?;
         let value = if kind == NO_VALUE { None } else { Some(self.key_layout(*KEY_KINDS.get(usize::from(kind))?)?) };
-        Some(TaskLocalKey { name, address, type_name, value })
+        Some(TaskLocalKey { name, address, type_name, value, cell })
     }
 
     fn key_layout(&mut self, kind: KeyKind) -> Option<KeyLayout> {

@@ -14,6 +14,17 @@ pub struct TaskLocalKey {
     pub type_name: String,
     /// How a value is read. `None`: it is of a type that cannot name a request.
     pub value: Option<KeyLayout>,
+    /// What its thread-local is made of. `None`: not known.
+    pub cell: Option<KeyCell>,
+}
+
+/// The `RefCell<Option<T>>` in which a thread has a key's value while a future with one is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyCell {
+    /// Where in it the `Option` lies (bytes).
+    pub value: u32,
+    /// Its size (bytes).
+    pub size: u32,
 }
 
 /// How a key's value is read.
@@ -105,7 +116,7 @@ mod tests {
 
     fn key(name: &str, is_readable: bool) -> TaskLocalKey {
         let value = is_readable.then_some(KeyLayout { recipe: RequestKey::NONE, kind: KeyKind::Text });
-        TaskLocalKey { name: name.to_owned(), address: 0, type_name: "T".to_owned(), value }
+        TaskLocalKey { name: name.to_owned(), address: 0, type_name: "T".to_owned(), value, cell: None }
     }
 
     /// Check that a key is found by its path or by an end of it, at a whole part only.

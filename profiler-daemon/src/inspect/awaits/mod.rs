@@ -9,6 +9,7 @@
 //! | `dwarf/` | one pass over all units for what is found by name or address, then single types on demand |
 //! | `compile/` | types to nodes, beginning at tasks, `dyn` futures and scopes |
 //! | `keys` | the program's task-local keys: finding one by its name |
+//! | `key_local` | where a thread has a key's value inside a poll |
 //! | `share` | one node for all types of one meaning |
 //! | `check`, `encode` | whether a table holds together; a table as bytes and back |
 //! | `table` | a table where its program is loaded: what a walk reads |
@@ -18,6 +19,7 @@ mod compile;
 mod dwarf;
 mod encode;
 mod error;
+mod key_local;
 mod keys;
 mod layouts;
 #[cfg(test)]
@@ -32,7 +34,8 @@ mod tests;
 use std::collections::HashSet;
 
 pub use error::{AwaitError, AwaitNote};
-pub use keys::{KeyError, KeyLayout, TaskLocalKey, find_key};
+pub use key_local::{KeyLocalError, key_local};
+pub use keys::{KeyCell, KeyError, KeyLayout, TaskLocalKey, find_key};
 pub use layouts::{AwaitLayouts, FrameKind, FrameLayout, SuspendPoint};
 pub use table::{Loaded, LoadedTable, TaskEntry};
 

@@ -236,7 +236,10 @@ impl Program {
         let something = self.fields("", "Some", size, &[("__0", of, at)]);
         let some = if none.is_some() { None } else { Some(1) };
         self.variants(option, ("", tag, 0), &[(Some(none.unwrap_or(0)), "None", nothing), (some, "Some", something)]);
-        let cell = self.structure("core::cell", &format!("RefCell<core::option::Option<{called}>>"), size + 8);
+        let inner =
+            self.fields("core::cell", &format!("UnsafeCell<core::option::Option<{called}>>"), size, &[("value", option, 0)]);
+        let cell = format!("RefCell<core::option::Option<{called}>>");
+        let cell = self.fields("core::cell", &cell, size + 8, &[("borrow", tag, 0), ("value", inner, 8)]);
         self.parameter(cell, "T", option);
         let thread_key = self.structure("std::thread::local", &format!("LocalKey<{called}>"), 8);
         self.parameter(thread_key, "T", cell);
@@ -283,6 +286,7 @@ impl Program {
         Inspection {
             build_id: None,
             pie: true,
+            shared_object: false,
             tokio: None,
             has_symbols: false,
             has_debug_info: true,

@@ -61,6 +61,9 @@ pub enum CurrentTaskError {
     /// A symbol without a segment, or beyond it.
     #[error("the symbol of Tokio's thread-local lies outside of the program's thread-local segment")]
     NoSegment,
+    /// A library's thread-locals lie in blocks that each thread has at another place.
+    #[error("Tokio is in a shared object, whose thread-locals have no place that is the same in every thread")]
+    SharedObject,
     /// Before ids were kept there.
     #[error("Tokio {0} does not keep the id of the current task: that came with 1.23")]
     TooOld(TokioVersion),
@@ -86,6 +89,9 @@ pub(crate) fn find(
 ) -> Result<CurrentTask, CurrentTaskError> {
     if let Some(version) = version.filter(|version| version.major == 1 && version.minor < 23) {
         return Err(CurrentTaskError::TooOld(version));
+    }
+    if image.is_shared_object() {
+        return Err(CurrentTaskError::SharedObject);
     }
     let context = context(image)?;
     let setters = [&["context", "set_current_task_id"][..], &["TaskIdGuard", "enter"][..]];

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ScopeSeq, Stack};
+use crate::collect::Sightings;
 use crate::model::request_id::RequestId;
 
 /// What an id is.
@@ -20,6 +21,8 @@ pub enum ForeignSource {
     Label,
     /// A scope of our annotation, in a target without probes.
     Scope,
+    /// A value of the task-local key that names requests, from the thread-local inside a poll.
+    TaskLocal,
     /// What it is called was lost: it is shown by a number of ours.
     #[default]
     Unknown,
@@ -34,6 +37,7 @@ impl ForeignSource {
             Self::Attribute => "attribute",
             Self::Label => "label",
             Self::Scope => "scope",
+            Self::TaskLocal => "task-local",
             Self::Unknown => "unknown",
         }
     }
@@ -50,22 +54,8 @@ pub struct ForeignRow {
     pub source: ForeignSource,
     /// The trace id that stood beside it, in hex.
     pub trace_id: Option<String>,
-    /// When it was first seen.
-    pub first_ns: u64,
-    /// When it was last seen.
-    pub last_ns: u64,
-    /// Samples.
-    pub samples: u64,
-    /// CPU time that they stand for.
-    pub sampled_ns: u64,
-    /// Stretches off the CPU.
-    pub stretches: u64,
-    /// Their time asleep.
-    pub blocked_ns: u64,
-    /// Their time runnable.
-    pub preempted_ns: u64,
-    /// The part of `blocked_ns` spent stopped or traced.
-    pub stopped_ns: u64,
+    /// What was seen of it.
+    pub sum: Sightings,
     /// Tasks in whose polls it was seen, at most 64.
     pub tasks: Vec<u64>,
 }

@@ -3,6 +3,7 @@
 //! What is not known (polls, wakes, time between polls, and so wall time) has no field here.
 
 use super::TypeIndex;
+use crate::collect::Sightings;
 
 /// Whether a sample knows its task's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,22 +32,8 @@ pub struct SampledRow {
     pub owner: SampledOwner,
     /// The task's type. `None`: no stack has told it, or there is no task.
     pub task_type: Option<TypeIndex>,
-    /// When it was first seen; 0 where only time outside of any task was.
-    pub first_ns: u64,
-    /// When it was last seen.
-    pub last_ns: u64,
-    /// Samples.
-    pub samples: u64,
-    /// CPU time that they stand for.
-    pub sampled_ns: u64,
-    /// Stretches off the CPU.
-    pub stretches: u64,
-    /// Their time asleep.
-    pub blocked_ns: u64,
-    /// Their time runnable.
-    pub preempted_ns: u64,
-    /// The part of `blocked_ns` spent stopped or traced.
-    pub stopped_ns: u64,
+    /// What was seen of it; `first_ns` is 0 where only time outside of any task was.
+    pub sum: Sightings,
 }
 
 /// Every task that was seen.

@@ -206,13 +206,27 @@ impl<'c> Seen<'c> {
     }
 }
 
-/// Where `JoinSet` and what is built on it (`JoinMap`) live; its layout is not followed to the tasks (docs/awaits.md).
+/// Where `JoinSet` and what is built on it (`JoinMap`) live.
 const JOIN_SET: &str = "tokio::task::join_set::";
+
+/// Frames without those inside of a set of tasks: a stack has one of many equal ones, and the set waits for any of them.
+fn outside_sets(frames: &[AwaitFrame]) -> Vec<&AwaitFrame> {
+    let mut set = None;
+    let outside = |frame: &&AwaitFrame| {
+        if set.is_some_and(|depth| frame.depth > depth) {
+            return false;
+        }
+        set = frame.name.starts_with(JOIN_SET).then_some(frame.depth);
+        true
+    };
+    frames.iter().filter(outside).collect()
+}
 
 fn leads(source: AwaitSource, frames: &[AwaitFrame]) -> Leads {
     if source != AwaitSource::Layouts {
         return Leads::Unseen;
     }
+    let frames = outside_sets(frames);
     let types: Vec<Option<TypeIndex>> = frames
         .iter()
         .filter_map(|frame| match frame.kind {
@@ -226,7 +240,7 @@ fn leads(source: AwaitSource, frames: &[AwaitFrame]) -> Leads {
     if !types.is_empty() {
         return Leads::Tasks { types, beside };
     }
-    let is_set = frames.iter().any(|frame| frame.name.contains(JOIN_SET));
+    let is_set = frames.iter().any(|frame| frame.name.starts_with(JOIN_SET));
     match (is_set, leaves.clone().count()) {
         (true, 0 | 1) => Leads::Set,
         (true, _) => Leads::Tasks { types: vec![None], beside: true },

@@ -13,14 +13,7 @@ pub(super) fn sampled(setting: &Setting, collected: &Collected) -> Option<Sample
             collect::SampledOwner::Outside => SampledOwner::Outside,
         },
         task_type: of.task_type.and_then(|place| index(setting, place)),
-        first_ns: of.sum.first_ns,
-        last_ns: of.sum.last_ns,
-        samples: of.sum.samples,
-        sampled_ns: of.sum.sampled_ns,
-        stretches: of.sum.stretches,
-        blocked_ns: of.sum.blocked_ns,
-        preempted_ns: of.sum.preempted_ns,
-        stopped_ns: of.sum.stopped_ns,
+        sum: of.sum,
     };
     Some(Sampled { task_ids, rows: collected.sampled.iter().map(row).collect() })
 }

@@ -30,7 +30,7 @@ pub(super) fn add<'c>(towers: &mut Towers<'c>, capture: &'c Capture, index: &Sta
     if capture.sampled.is_some() {
         return;
     }
-    towers.seen_wall_ns = towers.seen_wall_ns.saturating_add(row.last_ns.saturating_sub(row.first_ns));
+    towers.seen_wall_ns = towers.seen_wall_ns.saturating_add(row.sum.last_ns.saturating_sub(row.sum.first_ns));
 }
 
 pub(super) fn states(seen: &Seen<'_>) -> States {

@@ -43,19 +43,20 @@ pub struct Foreign {
 impl Foreign {
     pub(super) fn of(row: &ForeignRow, probed: bool) -> Self {
         let (id, id_hex) = id_text(&row.id);
+        let sum = &row.sum;
         Self {
             id,
             id_hex,
             source: row.source,
             trace_id: row.trace_id.clone(),
-            first_ns: row.first_ns,
-            wall_ns: probed.then(|| row.last_ns.saturating_sub(row.first_ns)),
-            samples: row.samples,
-            sampled_ns: row.sampled_ns,
-            stretches: row.stretches,
-            blocked_ns: row.blocked_ns,
-            preempted_ns: row.preempted_ns,
-            stopped_ns: row.stopped_ns,
+            first_ns: sum.first_ns,
+            wall_ns: probed.then(|| sum.last_ns.saturating_sub(sum.first_ns)),
+            samples: sum.samples,
+            sampled_ns: sum.sampled_ns,
+            stretches: sum.stretches,
+            blocked_ns: sum.blocked_ns,
+            preempted_ns: sum.preempted_ns,
+            stopped_ns: sum.stopped_ns,
             tasks: row.tasks.clone(),
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskRef;
 use super::build::{Filter, task_ref};
+use crate::collect::Sightings;
 use crate::model::capture::{Capture, ForeignRow, SampledOwner, SampledRow, TaskIds, TaskKind};
 use crate::model::names::as_written;
 
@@ -53,15 +54,15 @@ pub struct SampledTimes {
     pub stopped_ns: u64,
 }
 
-impl From<&SampledRow> for SampledTimes {
-    fn from(row: &SampledRow) -> Self {
+impl From<&Sightings> for SampledTimes {
+    fn from(sum: &Sightings) -> Self {
         Self {
-            samples: row.samples,
-            sampled_ns: row.sampled_ns,
-            stretches: row.stretches,
-            blocked_ns: row.blocked_ns,
-            preempted_ns: row.preempted_ns,
-            stopped_ns: row.stopped_ns,
+            samples: sum.samples,
+            sampled_ns: sum.sampled_ns,
+            stretches: sum.stretches,
+            blocked_ns: sum.blocked_ns,
+            preempted_ns: sum.preempted_ns,
+            stopped_ns: sum.stopped_ns,
         }
     }
 }
@@ -78,9 +79,9 @@ pub(super) fn sampled(capture: &Capture, filter: &Filter, requests: &[&ForeignRo
     let task = |row: &SampledRow| {
         let id = if let SampledOwner::Task(id) = row.owner { Some(id) } else { None };
         let unknown = || TaskRef { id, type_name: as_written("[unknown type]"), kind: TaskKind::Unknown };
-        SampledTask { task: row.task_type.map_or_else(unknown, |index| task_ref(capture, id, index)), times: row.into() }
+        SampledTask { task: row.task_type.map_or_else(unknown, |index| task_ref(capture, id, index)), times: (&row.sum).into() }
     };
-    let outside = seen.rows.iter().find(|row| row.owner == SampledOwner::Outside).map(SampledTimes::from);
+    let outside = seen.rows.iter().find(|row| row.owner == SampledOwner::Outside).map(|row| SampledTimes::from(&row.sum));
     Some(Sampled {
         period_ns: capture.sample_period_ns,
         task_ids: seen.task_ids == TaskIds::Read,

@@ -47,7 +47,7 @@ impl Session {
     }
 
     fn lists_of_debug_file(&self) -> Result<OwnedLists, String> {
-        let (exe, path) = (self.target.proc_path("exe"), self.target.exe());
+        let (exe, path) = (self.target.profiled_file(), self.target.profiled());
         let (bytes, _) = debug_file(&exe, path, self.modules.root(), &self.snapshots.debug_dirs);
         let bytes = bytes.ok_or_else(|| OwnedListsError::NotDescribed.to_string())?;
         owned_lists(&bytes, &self.inspection).map_err(|error| error.to_string())

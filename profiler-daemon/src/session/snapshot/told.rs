@@ -10,7 +10,7 @@ use super::lists::Owned;
 use super::passes::{All, Outcome, Told};
 use super::walks::{Reading, Seen, Stacks};
 use crate::collect::{Doing, LiveTask};
-use crate::model::{AwaitSource, NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
+use crate::model::{AwaitSource, AwaitedTasks, NoStack, Snapshot, SnapshotStack, SnapshotTask, SnapshotType, State, TaskKind};
 
 /// Puts a snapshot together.
 pub(super) fn snapshot(known: &Known, owned: &Owned, all: &All, stacks: Stacks, at_ns: u64) -> Snapshot {
@@ -72,7 +72,8 @@ impl Telling<'_> {
         let row_id = row.map(|live| live.row.id).filter(|id| self.known.has_ids && *id != 0);
         let state = state(row, reading.as_ref())?;
         let waits = matches!(state, State::Scheduled | State::Suspended);
-        let (stack, awaited_task, note) = if waits { self.stack(task_type, told.outcome) } else { (None, None, None) };
+        let (stack, awaited, note) =
+            if waits { self.stack(task_type, told.outcome) } else { (None, AwaitedTasks::default(), None) };
         let carried = self.known.carried.get(&told.header);
         let request = carried.or(row.map(|live| &live.row.request)).and_then(|scope| self.known.requests.get(scope));
         Some(SnapshotTask {
@@ -83,17 +84,18 @@ impl Telling<'_> {
             request: request.cloned(),
             spawn_seen: row.is_some_and(|live| live.row.flags & task::SPAWN_SEEN != 0),
             stack,
-            awaited_task,
+            awaited,
             note,
         })
     }
 
-    fn stack(&mut self, task_type: u32, outcome: Outcome) -> (Option<u32>, Option<u64>, Option<NoStack>) {
+    fn stack(&mut self, task_type: u32, outcome: Outcome) -> (Option<u32>, AwaitedTasks, Option<NoStack>) {
         let kind = usize::try_from(task_type).ok().and_then(|place| self.known.types.get(place)).map(|of| of.kind);
-        let none = |why| (None, None, Some(why));
+        let none = |why| (None, AwaitedTasks::default(), Some(why));
         match outcome {
             _ if kind == Some(TaskKind::Blocking) => none(NoStack::NoFuture),
             Outcome::Read(Reading { seen: Seen::Waiting { stack: Some(stack), awaited }, .. }) if self.known.table.is_some() => {
+                let awaited = AwaitedTasks { ids: awaited.numbers().to_vec(), more: awaited.more };
                 (self.stacks.place(stack), awaited, None)
             }
             Outcome::Read(Reading { seen: Seen::Waiting { .. }, .. }) if self.known.table.is_none() => none(NoStack::NoLayouts),

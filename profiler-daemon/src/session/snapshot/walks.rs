@@ -13,6 +13,7 @@ use profiler_common::task::state_word;
 use profiler_common::unwind::Memory;
 
 use super::cells::TaskMemory;
+use super::met::{Met, Watched};
 use super::shapes::{HEADER, Shape, TaskShapes, word_at};
 use crate::inspect::awaits::LoadedTable;
 use crate::target::memory::{Span, Spans};
@@ -49,9 +50,9 @@ pub(super) struct Reading {
 /// What came of reading a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// Nobody polls it, and this is what it waits for: place in [`Stacks`], `None` if there are too many; and the header and id of the
-    /// task that it waits for.
-    Waiting { stack: Option<u32>, awaited: Option<u64> },
+    /// Nobody polls it, and this is what it waits for: place in [`Stacks`], `None` if there are too many; and the ids of
+    /// the tasks that it waits for.
+    Waiting { stack: Option<u32>, awaited: Met },
     /// It is being polled.
     Running,
     /// It was polled, or ended, while it was read.
@@ -168,15 +169,17 @@ impl<M: Spans> Reader<'_, M> {
         } else {
             let memory = TaskMemory::new(self.memory, task.header, bytes);
             let mut walk = AwaitWalk::NEW;
+            let mut met = Met::default();
             match (self.table, shape.root) {
                 (Some(table), Some(root)) => {
                     walk.begin(task.header, root);
-                    walk.run(&table.over(&memory), &memory);
+                    let tables = Watched::new(table.over(&memory));
+                    walk.run(&tables, &memory);
+                    met = tables.met();
                 }
                 _ => walk.begin_cut(AwaitEnd::NoLayout),
             }
-            let awaited = (walk.awaited != 0).then(|| self.id_of(walk.awaited, &memory)).flatten();
-            Seen::Waiting { stack: stacks.place(&walk), awaited }
+            Seen::Waiting { stack: stacks.place(&walk), awaited: met.by(|header| self.id_of(header, &memory)) }
         };
         Ok(Reading { task_type: shape.task_type, id, state, seen })
     }

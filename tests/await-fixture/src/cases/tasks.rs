@@ -26,16 +26,25 @@ async fn child(trail: Trail, milliseconds: u64) -> u64 {
     milliseconds
 }
 
-/// A set of tasks.
+/// A set of tasks of one type, and one of two: what is left in it is waited for.
 pub async fn join_set(trail: Trail) -> Outcome {
     let mut set = JoinSet::new();
     for number in 0..3 {
         set.spawn(child(trail.child(), 24 + 22 * number));
     }
-    while let Some(ended) = wait!(trail, "join_next", set.join_next().await) {
+    while let Some(ended) = wait!(trail, "tasks::child", set.join_next().await) {
         ended.map_err(io::Error::other)?;
     }
-    Ok(())
+    set.spawn(child(trail.child(), 23));
+    set.spawn(nephew(trail.child()));
+    let ended = wait!(trail, "tasks::child", set.join_next().await);
+    let last = wait!(trail, "tasks::nephew", set.join_next().await);
+    if ended.is_some() && last.is_some() { Ok(()) } else { Err(io::Error::other("a task is missing")) }
+}
+
+async fn nephew(trail: Trail) -> u64 {
+    wait!(trail => inner, doze(inner, 55).await);
+    55
 }
 
 /// A closure on a thread of its own.

@@ -94,6 +94,19 @@ fn merged_kinds_are_told() {
     assert_eq!(verdicts(&merged, "")[0], "in sum");
 }
 
+/// Check that what the report counts as lost is made up with what it shows, and nothing else is.
+#[test]
+fn what_is_lost_and_counted_is_not_wrong() {
+    let with = |lost: u64| {
+        let mut fewer = report();
+        fewer["tasks"] = json!([task("x", 2, 11, true), task("y", 1, 2, true)]);
+        fewer["lost"] = json!({ "address_reused": lost });
+        judge(&truth(), &fewer, "").unwrap()["polls"].clone()
+    };
+    assert_eq!(with(1), "but for lost, counted");
+    assert!(with(0).starts_with(WRONG) && with(2).starts_with(WRONG));
+}
+
 /// Check that states which do not add up are an error.
 #[test]
 fn broken_sums_are_an_error() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::report::RequestName;
-use crate::model::{AwaitSource, SnapshotStack, SnapshotType, TaskKind};
+use crate::model::{AwaitSource, AwaitedTasks, SnapshotStack, SnapshotType, TaskKind};
 
 const MS: u64 = 1_000_000;
 
@@ -20,7 +20,7 @@ fn task(id: u64, state: State, age_ns: Option<u64>, stack: Option<u32>) -> Snaps
         request: None,
         spawn_seen: true,
         stack,
-        awaited_task: None,
+        awaited: AwaitedTasks::default(),
         note: None,
     }
 }
@@ -95,9 +95,27 @@ fn tasks_that_wait_alike_are_one_group_the_longest_waiting_first() {
     assert!(many.contains("\n  tasks 6, 5, 4, 3, 2, ...\n"), "{many}");
 }
 
+fn only(id: u64) -> AwaitedTasks {
+    AwaitedTasks { ids: vec![id], more: 0 }
+}
+
+/// Check that the tasks of a set stand at the frame of their type, those that wait alike together, and that all are counted.
+#[test]
+fn the_tasks_of_a_set_follow_by_how_they_wait() {
+    let waits = |id, stack| task(id, State::Suspended, Some(MS), Some(stack));
+    let awaited = AwaitedTasks { ids: vec![2, 3, 4], more: 5 };
+    let set = SnapshotTask { awaited, task_type: 1, ..waits(1, 1) };
+    let tasks = vec![set, SnapshotTask { task_type: 1, ..waits(2, 0) }, SnapshotTask { task_type: 1, ..waits(3, 2) }];
+    let tasks = [tasks, vec![SnapshotTask { task_type: 1, ..waits(4, 0) }]].concat();
+    let dump = awaits(&snapshot(tasks), None, Colours::Off);
+    let (first, second) = (dump.find("task orders::child (tasks 2, 4)\n"), dump.find("task orders::child (task 3)\n"));
+    assert!(first.is_some() && first < second, "{dump}");
+    assert!(dump.contains("  [it waits for 5 tasks more]\n"), "{dump}");
+}
+
 #[test]
 fn a_task_that_is_waited_for_follows_with_its_own_stack() {
-    let mut audit = SnapshotTask { task_type: 1, awaited_task: Some(2), ..task(1, State::Suspended, Some(2 * MS), Some(1)) };
+    let mut audit = SnapshotTask { task_type: 1, awaited: only(2), ..task(1, State::Suspended, Some(2 * MS), Some(1)) };
     let dump = awaits(&snapshot(vec![audit.clone(), task(2, State::Suspended, Some(MS), Some(0))]), Some(1), Colours::Off);
     assert!(
         dump.contains(
@@ -115,9 +133,9 @@ fn a_task_that_is_waited_for_follows_with_its_own_stack() {
         "{dump}"
     );
     // One that waits for itself, one that is not there, and one that runs.
-    audit.awaited_task = Some(1);
+    audit.awaited = only(1);
     assert!(awaits(&snapshot(vec![audit.clone()]), None, Colours::Off).contains("(task 1)\n        [and so on]\n"));
-    audit.awaited_task = Some(9);
+    audit.awaited = only(9);
     assert!(awaits(&snapshot(vec![audit.clone()]), None, Colours::Off).contains("        [it has ended, or is not listed]\n"));
     let running = awaits(&snapshot(vec![audit, task(9, State::Blocked, Some(MS), None)]), None, Colours::Off);
     assert!(running.contains("(task 9)\n        [blocked]\n"), "{running}");

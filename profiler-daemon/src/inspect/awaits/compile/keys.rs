@@ -11,7 +11,7 @@ use super::Compiler;
 use crate::inspect::awaits::dwarf::scan::joined;
 use crate::inspect::awaits::dwarf::shape::{Kind, Shape, Value};
 use crate::inspect::awaits::dwarf::source::Die;
-use crate::inspect::awaits::keys::{KeyLayout, TaskLocalKey};
+use crate::inspect::awaits::keys::{KeyCell, KeyLayout, TaskLocalKey};
 
 /// Wrappers around a value.
 const MAX_WRAPPERS: u32 = 16;
@@ -43,20 +43,26 @@ impl<'s> Compiler<'_, 's> {
             }
             let key = self.types.shape(found.of);
             let of = key.parameters.first().map(|(_, of)| *of);
-            let option = self.field(&key, "inner").and_then(|inner| {
-                // `LocalKey<RefCell<Option<T>>>`
-                let cell = self.types.shape(inner.of?).parameters.first()?.1;
-                Some(self.types.shape(cell).parameters.first()?.1)
-            });
+            // `LocalKey<RefCell<Option<T>>>`
+            let cell = self.field(&key, "inner").and_then(|inner| Some(self.types.shape(inner.of?).parameters.first()?.1));
+            let option = cell.and_then(|cell| Some(self.types.shape(cell).parameters.first()?.1));
             keys.push(TaskLocalKey {
                 name: self.types.path(found.own, self.types.shape(found.own).name),
                 address: found.address,
                 type_name: of.map(|of| self.types.path(of, self.types.shape(of).name)).unwrap_or_default(),
                 value: option.and_then(|option| self.slot(option)),
+                cell: cell.and_then(|cell| self.cell(cell)),
             });
         }
         keys.sort_by(|one, other| one.name.cmp(&other.name));
         keys
+    }
+
+    /// Where a `RefCell` has its value: `value: UnsafeCell<T>`, whose only field it is (core cell.rs).
+    fn cell(&self, cell: Die) -> Option<KeyCell> {
+        let shape = self.types.shape(cell);
+        let value = self.field(&shape, "value.value")?;
+        Some(KeyCell { value: u32::try_from(value.offset?).ok()?, size: u32::try_from(shape.size?).ok()? })
     }
 
     /// How the value in an `Option` is read.

@@ -21,6 +21,8 @@ pub(super) enum Rule {
     Closed,
     /// For another task.
     JoinHandle,
+    /// For the tasks in it, where a closure that is polled has captured it; anywhere else it is no future.
+    JoinSet,
     /// As its elements.
     Vec,
     /// For what lies inside, as any other, but is not shown: a part of the future around it.
@@ -57,6 +59,7 @@ const RULES: &[(&str, Rule)] = &[
     ("tokio::future::poll_fn::PollFn", Rule::PollFn),
     ("tokio::future::maybe_done::MaybeDone", Rule::Transparent),
     ("tokio::runtime::task::join::JoinHandle", Rule::JoinHandle),
+    ("tokio::task::join_set::JoinSet", Rule::JoinSet),
     // Its closure runs at the first poll, to its end.
     ("tokio::runtime::blocking::task::BlockingTask", Rule::Closed),
     // The deadline is asked only after the value was pending; nobody waits for it to pass.

@@ -9,6 +9,7 @@ mod coroutine;
 mod enums;
 mod future;
 mod held;
+mod join_set;
 mod keys;
 mod known;
 mod lists;

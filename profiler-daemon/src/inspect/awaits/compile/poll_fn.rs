@@ -27,6 +27,7 @@ impl<'s> Compiler<'_, 's> {
                 None => self.join(place, &futures),
             };
         }
+        let sets: Vec<Held> = captured.iter().filter_map(|member| self.captured_set(member)).collect();
         let awaited: Vec<Member<'s>> =
             captured.into_iter().filter(|member| member.of.is_some_and(|of| self.leads_to_future(of))).collect();
         if let Some(kind) = macro_of_futures(&awaited).filter(|_| !is_tokio) {
@@ -34,7 +35,7 @@ impl<'s> Compiler<'_, 's> {
             self.show(place, name.to_owned(), kind);
         }
         let held = awaited.iter().map(|member| self.member(member, false, 0)).collect::<Vec<_>>();
-        let edges: Vec<Edge> = held.into_iter().filter(|held| *held != Held::Nothing).map(Held::edge).collect();
+        let edges: Vec<Edge> = sets.into_iter().chain(held).filter(|held| *held != Held::Nothing).map(Held::edge).collect();
         self.shown(place, &edges);
     }
 

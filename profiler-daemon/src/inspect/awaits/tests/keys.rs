@@ -6,7 +6,7 @@ use profiler_common::awaits::{NodeKind, RequestKey};
 
 use super::named;
 use crate::inspect::awaits::specimen::{self, Program};
-use crate::inspect::awaits::{KeyLayout, TaskLocalKey};
+use crate::inspect::awaits::{KeyCell, KeyLayout, TaskLocalKey};
 
 fn layout(of: impl FnOnce(&mut Program)) -> TaskLocalKey {
     let mut program = specimen::program();
@@ -27,6 +27,7 @@ fn a_key_of_strings_is_read() {
             address: 0x7000,
             type_name: "alloc::string::String".to_owned(),
             value: Some(KeyLayout { recipe, kind: KeyKind::Text }),
+            cell: Some(KeyCell { value: 8, size: 32 }),
         }]
     );
 }

@@ -32,7 +32,7 @@ fn a_task_that_waits_is_read() {
     let of = |nth: usize, like: Wanted, id| Wanted { header: crowd.lists[0][nth], id, ..like };
     let (readings, stacks) = read_all(&crowd.fake, &[of(0, ROW, 1), of(1, OLDER, 0), of(2, ROW, 3)]);
     for (id, reading) in (1..).zip(readings) {
-        let seen = Seen::Waiting { stack: Some(0), awaited: None };
+        let seen = Seen::Waiting { stack: Some(0), awaited: Met::default() };
         assert_eq!(reading, Ok(Reading { task_type: 0, id: Some(id), state: 0b1100_0000, seen }));
     }
     assert_eq!(stacks.len(), 1);
@@ -46,12 +46,13 @@ fn a_task_that_is_waited_for_is_named() {
     crowd.fake.word(AT + 48, 4);
     crowd.fake.word(AT + 56, crowd.lists[0][1]);
     let (reading, stacks) = read(&crowd.fake, ROW);
-    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: Some(2) });
+    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: Met::from(&[2][..]) });
     assert_eq!(stacks[0].words()[1], word(WordKind::Task, 1, 2, 0));
     // One that is no task has no id.
     crowd.fake.word(AT + 56, 0xbad0);
     let (reading, _) = read(&crowd.fake, ROW);
-    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: None });
+    let unnamed = Met::from(&[1][..]).by(|_| None);
+    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: unnamed });
 }
 
 /// Check that a running task has no stack.
@@ -121,12 +122,12 @@ fn what_is_not_understood_is_cut() {
     let mut crowd = Crowd::new(1, 1);
     crowd.fake.word(AT + 48, 200);
     let (reading, stacks) = read(&crowd.fake, ROW);
-    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: None });
+    assert_eq!(reading.unwrap().seen, Seen::Waiting { stack: Some(0), awaited: Met::default() });
     assert_eq!(stacks[0].end, AwaitEnd::BadTag as u32);
     let mut stacks = Stacks::default();
     let shapes = Crowd::shapes();
     let reading = Reader { memory: &crowd.fake, shapes: &shapes, table: None }.read(&[ROW], &mut stacks);
-    assert_eq!(reading[0].unwrap().seen, Seen::Waiting { stack: Some(0), awaited: None });
+    assert_eq!(reading[0].unwrap().seen, Seen::Waiting { stack: Some(0), awaited: Met::default() });
     assert_eq!(stacks.into_all()[0].end, AwaitEnd::NoLayout as u32);
 }
 

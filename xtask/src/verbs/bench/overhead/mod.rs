@@ -38,15 +38,20 @@ pub(crate) struct Arguments {
     pairs: Option<usize>,
 }
 
+/// What names the profiler to the benchmark (`tests/src/binaries.rs`).
+const DAEMON: &str = "PROFILER_DAEMON_BIN";
+
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let program = step("bench: building", || build::benchmark("overhead"))?;
+    let daemon = step("bench: building the profiler", build::released_profiler)?;
     // Not as root: what is built must belong to whoever runs this.
     step("bench: building the services", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
     let mut words = quick_word(arguments.quick);
     words.extend(arguments.pairs.map(|pairs| format!("--pairs={pairs}")));
     words.extend((!arguments.rows.is_empty()).then(|| format!("--rows={}", arguments.rows.join(","))));
-    let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], &words))?;
+    let text =
+        step("bench: measuring", || measured(&program, "attaching to the service", &[(DAEMON, daemon.as_os_str())], &words))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
     arguments.format.print(&text, || document::tables(&report));
     if words.is_empty() {

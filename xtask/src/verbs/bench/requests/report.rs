@@ -37,8 +37,10 @@ pub(super) struct Report {
     pub(super) request_mode: RequestMode,
     pub(super) all_requests_mode: AllRequestsMode,
     pub(super) process_mode: Ratios,
-    pub(super) pairs: usize,
+    /// Of each row, in this order.
+    pub(super) rounds: [usize; 4],
     pub(super) slice_ms: u64,
+    pub(super) wanted_every_ms: u64,
     pub(super) requests_per_second: f64,
     pub(super) cpu_per_request_ns: Quartiles,
     pub(super) two_clock_reads_ns: f64,

@@ -6,6 +6,30 @@ use super::super::grid::{grid, size};
 use super::super::overhead::Verdict;
 use super::report::{Point, Scale, Series};
 
+/// What stands before the tables.
+const HEAD: &str = "\
+# What a poll costs as tasks and requests grow in number, measured
+
+Written by `cargo xtask bench scale`. Take ratios from it, not absolute times: they are those of the machine it ran on.
+
+Crowds of each size live through the whole run and stand still but for their turns. In a turn every member of a crowd is polled in turn, so that each poll finds
+nothing of its task in a cache once the crowd is larger than that: bare, with the profiler, bare. `ns/poll more` is the CPU time that a poll
+takes more with it, the median of all rounds with the quartiles. `with rows` is how many of the crowd had a row of their own in the end. The profiler has room
+for a million tasks and a hundred thousand requests, as by `run --max-tasks 1048576 --max-requests 131072`.
+";
+
+/// What stands after them.
+const TAIL: &str = "\
+`its maps` is kernel memory (`memlock` in /proc/PID/fdinfo), `profiler's memory` the most that its process has had, the reading of all rows at the
+end included. Both grow with the rows that there are; where nobody asks for more room there are rows for 262,144 tasks and 16,384 requests, and what is beyond
+is counted (`task_map_full`, `scope_map_full`).
+";
+
+/// The whole document; `setting` says on what it was measured.
+pub(super) fn document(scale: &Scale, setting: &str) -> String {
+    format!("{HEAD}\nMeasured on {setting}\n\n{}\n{TAIL}", tables(scale))
+}
+
 /// A table, and a sentence on it, for each kind of crowd.
 pub(super) fn tables(scale: &Scale) -> String {
     let mut text = String::new();
