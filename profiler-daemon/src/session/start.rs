@@ -181,8 +181,7 @@ fn attach_to(
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
-    let wanted_sites = Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites };
-    let plan = plan(&inspection, &machine, &wanted_sites)?;
+    let plan = plan(&inspection, &machine, &Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites })?;
     let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
     let probes = probes::probes(&plan, mode.through_table)?;
     let await_table = awaits.table(bias, &inspection);

@@ -20,8 +20,8 @@ for a million tasks and a hundred thousand requests, as by `run --max-tasks 1048
 
 /// What stands after them.
 const TAIL: &str = "\
-`its maps` is kernel memory (`memlock` in /proc/PID/fdinfo), `profiler's memory` the most that its process has had, the reading of all rows at the
-end included. Both grow with the rows that there are; where nobody asks for more room there are rows for 262,144 tasks and 16,384 requests, and what is beyond
+`its maps` is kernel memory (`memlock` in /proc/PID/fdinfo), `profiler's memory` the most that its process has had until its end, when it
+reads all rows. The maps grow with the rows that there are; where nobody asks for more room there are rows for 262,144 tasks and 16,384 requests, and what is beyond
 is counted (`task_map_full`, `scope_map_full`).
 ";
 
