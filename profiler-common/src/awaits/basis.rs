@@ -9,14 +9,16 @@ const MASK: usize = BASIS_WORDS - 1;
 const _: () = assert!(BASIS_WORDS.is_power_of_two());
 
 /// A mark for more than can be noted.
-const TOO_MANY: u32 = BASIS_WORDS as u32 + 1;
+const TOO_MANY: u32 = 5;
+const _: () = assert!(TOO_MANY as usize == BASIS_WORDS + 1);
 
 /// Where the width stands beside an address. No address of a process is as long.
 const WIDTH_SHIFT: u32 = 56;
 const ADDRESS: u64 = (1 << WIDTH_SHIFT) - 1;
 
-const BLOCK_MASK: usize = size_of::<Block>() / 8 - 1;
-const _: () = assert!((BLOCK_MASK + 1).is_power_of_two());
+/// Keeps the place of a word in the block.
+const BLOCK_MASK: u64 = 7;
+const _: () = assert!(size_of::<Block>() as u64 == 8 * (BLOCK_MASK + 1));
 
 /// The words that a walk went by, and what stood there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,14 +90,14 @@ impl Basis {
             let from = if width == 0 { address } else { address & !7 };
             let into = from.wrapping_sub(base);
             // Hidden from LLVM, which would take the address as it is: the verifier must see that it is a whole word's.
-            let nth_word = core::hint::black_box(into / 8) as usize & BLOCK_MASK;
+            let nth_word = (core::hint::black_box(into / 8) & BLOCK_MASK) as usize;
             let word = match &block {
-                Some(block) if into < size_of::<Block>() as u64 && into & 7 == 0 => Some(block[nth_word]),
+                Some(block) if into < size_of::<Block>() as u64 && into.is_multiple_of(8) => Some(block[nth_word]),
                 _ => memory.word(from),
             };
             let Some(word) = word else { return false };
-            let spare = if width == 0 { 0 } else { (8 - width) * 8 & 63 };
-            if (word >> ((address - from) * 8 & 63)) << spare >> spare != self.values[nth] {
+            let spare = if width == 0 { 0 } else { ((8 - width) * 8) & 63 };
+            if (word >> (((address - from) * 8) & 63)) << spare >> spare != self.values[nth] {
                 return false;
             }
         }

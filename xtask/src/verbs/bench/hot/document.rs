@@ -14,7 +14,7 @@ pub(super) fn section(report: &Report, setting: &str) -> String {
     format!(
         "Measured on {setting} {} rounds, slices of {} polls, {} of each attach. Medians, with the quartiles in brackets.\n\n{}",
         polls.rounds,
-        polls.slice_polls,
+        polls.in_slice,
         polls.slices,
         tables(report)
     )
@@ -93,7 +93,7 @@ mod tests {
         let program = Program { name: "poll_start".to_owned(), runs: 7, run: about(118_000.0), ..Program::default() };
         Report {
             quick: false,
-            polls: Polls { rounds: 20, slice_polls: 4000, slices: 4, kinds: vec![kind("bare"), kind("exact_awaits")] },
+            polls: Polls { rounds: 20, in_slice: 4000, slices: 4, kinds: vec![kind("bare"), kind("exact_awaits")] },
             runs: Runs { clock_ns: 28, programs: vec![program] },
         }
     }

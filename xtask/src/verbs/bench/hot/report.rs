@@ -15,7 +15,8 @@ pub(super) struct Report {
 #[derive(Debug, Deserialize)]
 pub(super) struct Polls {
     pub(super) rounds: usize,
-    pub(super) slice_polls: u64,
+    #[serde(rename = "slice_polls")]
+    pub(super) in_slice: u64,
     pub(super) slices: usize,
     pub(super) kinds: Vec<Kind>,
 }
