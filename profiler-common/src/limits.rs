@@ -33,8 +33,10 @@ pub const TASK_TYPES: u32 = 8192;
 /// Frames of one stack.
 pub const STACK_FRAMES: usize = 128;
 
-/// Size of the ring buffer. A stack takes 100 bytes and 8 for each frame, so this holds some 40,000 of them.
-pub const RING_BYTES: u32 = 16 * 1024 * 1024;
+/// Size of the ring buffer. A stack takes 100 bytes and 8 for each frame, so this holds some 20,000 of them; looked at twenty times a second, it
+/// takes 160 MB a second, and what finds it full is counted. The daemon has its pages twice in its memory, for they are mapped twice, one
+/// behind the other (kernel/bpf/ringbuf.c).
+pub const RING_BYTES: u32 = 8 * 1024 * 1024;
 
 /// Regions of the target's address space that differ in how their code is unwound.
 pub const REGIONS: usize = 1 << REGION_BITS;

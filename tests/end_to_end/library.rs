@@ -61,6 +61,16 @@ impl Interpreter {
     }
 }
 
+/// Leaves a test that cannot load a library into an interpreter here, and says why.
+macro_rules! needs_python {
+    () => {
+        needs_root!();
+        if !has_python() {
+            skip!("there is no python3");
+        }
+    };
+}
+
 fn has_python() -> bool {
     Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success())
 }
@@ -84,10 +94,7 @@ fn list(value: &Value) -> Vec<Value> {
 /// Every task and poll is seen under its name, and the request with its own.
 #[test]
 fn a_library_is_profiled_like_a_program() -> Result<()> {
-    needs_root!();
-    if !has_python() {
-        skip!("there is no python3");
-    }
+    needs_python!();
     let _turn = turn();
     let library = library()?;
     let mut interpreter = Interpreter::start(&[&library])?;
@@ -119,10 +126,7 @@ fn a_library_is_profiled_like_a_program() -> Result<()> {
 /// The annotation's table works where the loader has put it: one request alone reaches a probe, or each keeps its own times.
 #[test]
 fn a_library_knows_what_is_wanted() -> Result<()> {
-    needs_root!();
-    if !has_python() {
-        skip!("there is no python3");
-    }
+    needs_python!();
     let _turn = turn();
     let library = library()?;
     for arguments in [&["--request", "matrix-1", "--mode", "request"][..], &["--all-requests"]] {
@@ -144,10 +148,7 @@ fn a_library_knows_what_is_wanted() -> Result<()> {
 /// Without probes, what cannot be told of a library is said to be so.
 #[test]
 fn what_a_library_cannot_tell_is_said() -> Result<()> {
-    needs_root!();
-    if !has_python() {
-        skip!("there is no python3");
-    }
+    needs_python!();
     let _turn = turn();
     let library = library()?;
     let mut interpreter = Interpreter::start(&[&library])?;
@@ -164,10 +165,7 @@ fn what_a_library_cannot_tell_is_said() -> Result<()> {
 /// Of several libraries the first is profiled and the others are named; the user may choose, and is told what there is not.
 #[test]
 fn one_of_several_is_chosen() -> Result<()> {
-    needs_root!();
-    if !has_python() {
-        skip!("there is no python3");
-    }
+    needs_python!();
     let _turn = turn();
     let library = library()?;
     let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;

@@ -7,12 +7,18 @@ use std::process::Command;
 
 use crate::elf;
 
-/// Polls a scope and says which request it was in.
+/// Polls a scope and says which request it was in. Before that, it looks where the table says that times are: a constructor has written it.
 const MAIN: &str = r#"
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+unsafe extern "C" {
+    static profiler_annotate_table_v2: [u64; 5];
+}
+
 fn main() {
+    let times = unsafe { std::ptr::read_volatile(&raw const profiler_annotate_table_v2) }[4];
+    assert_ne!(times, 0, "where times are is known before the first scope");
     let mut cx = Context::from_waker(Waker::noop());
     let work = async { println!("{}", profiler_annotate::current_request_id().unwrap()) };
     assert!(pin!(profiler_annotate::scope(42_u64, work)).poll(&mut cx).is_ready());
@@ -103,7 +109,6 @@ fn check(elf: &[u8]) {
     }
     let table = elf::writable_section(elf, ".profiler_annotate");
     assert_eq!(elf::bytes_at(elf, table, 8), b"PRFANNOT");
-    assert_ne!(elf::bytes_at(elf, table + 32, 8), [0; 8], "where times are is known before the first scope");
 }
 
 const SMALLEST: &str = "strip = true\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nopt-level = \"z\"";

@@ -342,7 +342,6 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("INSTANCE_NEXT_OFFSET", &probes.map_or(0, |at| at.next), true)
         .override_global("UTASK_COPY_OFFSET", &probes.map_or(0, |at| at.copy), true)
         .override_global("UTASK_ORIGINAL_OFFSET", &probes.map_or(0, |at| at.original), true)
-        .map_max_entries(RING, room::RING_BYTES)
         .map_max_entries("TASKS", order.room.tasks())
         .map_max_entries("SCOPES", order.room.requests())
         .map_max_entries("TIMED", if order.keep_times { order.room.timed() } else { 1 })

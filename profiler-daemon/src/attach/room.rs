@@ -9,10 +9,6 @@ use profiler_common::limits::{SCOPES, TASKS, TIMED};
 /// The most rows that can be asked for: 256 MB of list heads.
 pub const MAX_ROOM: u32 = 1 << 24;
 
-/// Size of the ring buffer. It is looked at twenty times a second, so that this holds what comes at 160 MB a second; what finds it full is counted. The
-/// daemon has its pages twice in its memory, for it is mapped twice, one behind the other (kernel/bpf/ringbuf.c).
-pub(super) const RING_BYTES: u32 = 8 * 1024 * 1024;
-
 /// Room in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {

@@ -4,6 +4,7 @@ mod await_cache;
 mod awaits;
 mod choice;
 mod clock;
+mod ending;
 mod error;
 mod foreign;
 mod heap;
@@ -11,6 +12,7 @@ mod keys;
 mod look;
 mod manner;
 mod mode;
+mod naming;
 mod object;
 mod pace;
 mod probes;
@@ -30,22 +32,24 @@ mod unwind;
 
 pub use awaits::{AwaitSight, AwaitSummary, KeySummary};
 pub use choice::Choice;
+pub use ending::Lost;
 pub use error::SessionError;
 pub use foreign::{DEFAULT_LABEL_KEY, ForeignSight, FoundContext};
 pub use look::{Look, look_at_file, look_at_process};
 pub use manner::{Manner, Subject};
 pub use mode::Mode;
+pub use naming::Naming;
 pub use record::{Recorded, record};
 pub use render::{ExecutorFrames, holders, render};
 pub use run::{Ended, run};
 pub use table::Tokens;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ending::{Count, Enough};
 use foreign::Foreign;
 use mode::ModeChosen;
 use pace::{Pacing, Seen};
@@ -398,54 +402,6 @@ impl Session {
     }
 }
 
-/// Why a target cannot be seen any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// It has ended.
-    Ended,
-    /// It runs another program, by execve(2).
-    Exec,
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Ended => "ended",
-            Self::Exec => "began another program (execve)",
-        })
-    }
-}
-
-/// How many requests have ended, and how many are enough.
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    ended: usize,
-    enough: Enough,
-}
-
-/// When a recording has what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Enough {
-    /// Each id has ended once.
-    EachId,
-    /// So many requests have ended.
-    After(usize),
-    /// There is no end to it.
-    Never,
-}
-
-impl Enough {
-    fn of(subject: &Subject) -> Self {
-        match subject {
-            Subject::Requests(choice) if choice.is_next_alone() => {
-                Self::After(usize::try_from(choice.next).unwrap_or(usize::MAX))
-            }
-            Subject::Requests(choice) if choice.is_ids_alone() => Self::EachId,
-            Subject::Requests(_) | Subject::AllTasks | Subject::AllRequests => Self::Never,
-        }
-    }
-}
-
 /// How much of what was seen a capture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
@@ -455,25 +411,7 @@ pub enum Detail {
     NoStacks,
 }
 
-/// Names for addresses, apart from the session that they come from.
-#[derive(Clone, Debug)]
-pub struct Naming {
-    symbols: Arc<Mutex<Symbols>>,
-    modules: Modules,
-}
-
-impl Naming {
-    /// The names, for as long as the guard is held. Debug files are also looked for in these folders, from now on.
-    pub fn lock(&self, debug_dirs: &[PathBuf]) -> MutexGuard<'_, Symbols> {
-        // A panic in one look-up leaves names that are right: each is put in whole.
-        let mut symbols = self.symbols.lock().unwrap_or_else(PoisonError::into_inner);
-        symbols.update(self.modules.clone());
-        symbols.add_debug_dirs(debug_dirs);
-        symbols
-    }
-}
-
-/// Between two looks into the ring buffer. It holds 16 MiB, some 40,000 stacks: five seconds at the highest rate on two CPUs.
+/// Between two looks into the ring buffer. It holds 8 MiB, some 20,000 stacks: two seconds and a half at the highest rate on two CPUs.
 const REST: Duration = Duration::from_millis(50);
 /// The same while the sampling clock is slow: slow ones leave few records.
 const SLOW_REST: Duration = Duration::from_millis(200);

@@ -9,6 +9,7 @@ use profiler_common::site::TypeRow;
 
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
+use super::ending::{Count, Enough};
 use super::foreign::Foreign;
 use super::heap;
 use super::keys::NamingKey;
@@ -22,7 +23,7 @@ use super::setting::{Opened, of_mode, setting};
 use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
-use super::{Count, Enough, Session, SessionError, modules_of, probes, task_ids};
+use super::{Session, SessionError, modules_of, probes, task_ids};
 use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::Inspection;
@@ -64,10 +65,7 @@ pub(super) fn start(
         Runs::Another => return Err(SessionError::ExecDuringAttach { pid }),
         Runs::Nothing => return Err(SessionError::DiedDuringAttach { pid }),
     }
-    let mut session = result?.into_session((target, image), subject, manner.routes.clone(), statistics);
-    if manner.is_daemon {
-        session.collector = std::mem::take(&mut session.collector).of_a_daemon();
-    }
+    let session = result?.into_session((target, image), subject, manner, statistics);
     heap::give_back();
     Ok(session)
 }
@@ -95,7 +93,7 @@ impl Parts {
         self,
         (target, image): (Target, Image),
         subject: &Subject,
-        routes: Vec<Vec<u8>>,
+        manner: &Manner,
         statistics: Option<RunStatistics>,
     ) -> Session {
         let Self {
@@ -116,11 +114,7 @@ impl Parts {
         } = self;
         Session {
             attached,
-            collector: match (sampled, subject) {
-                (Some(sampled), _) => Collector::of_samples(sampled.polls, sampled.why.is_none()),
-                (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
-                (None, _) => Collector::by_routes(routes),
-            },
+            collector: collector(sampled, subject, manner),
             setting,
             symbols: Arc::new(Mutex::new(Symbols::new(modules.clone()))),
             modules,
@@ -293,6 +287,16 @@ fn awaits_of(
         return AwaitSight::default();
     }
     AwaitSight::of(program.bytes(), debug, inspection, progress).without_wakers(manner.no_await_wakers, mode)
+}
+
+/// What takes what comes, as it is asked for.
+fn collector(sampled: Option<Sampling>, subject: &Subject, manner: &Manner) -> Collector {
+    let collector = match (sampled, subject) {
+        (Some(sampled), _) => Collector::of_samples(sampled.polls, sampled.why.is_none()),
+        (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
+        (None, _) => Collector::by_routes(manner.routes.clone()),
+    };
+    if manner.is_daemon { collector.of_a_daemon() } else { collector }
 }
 
 /// Tells the kernel side where threads keep what they are in.

@@ -5,13 +5,13 @@
 //! (`__RUST_STD_INTERNAL_VAL` of late): the `RefCell` itself where it needs no
 //! drop, else an `EagerStorage` of it and a byte of state, which rustc puts behind it because it is less aligned.
 
-use object::elf::{ET_EXEC, PT_INTERP, PT_TLS, STT_TLS};
+use object::elf::{ET_EXEC, PT_INTERP, STT_TLS};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{LittleEndian, Object, ObjectSymbol};
 use thiserror::Error;
 
 use super::keys::TaskLocalKey;
-use crate::inspect::foreign::{Access, Machine, TlsSegment, at_fixed_offset};
+use crate::inspect::foreign::own_thread_local;
 use crate::inspect::image::Image;
 use crate::inspect::inspection::TokioVersion;
 use crate::inspect::symbols::demangle;
@@ -88,16 +88,8 @@ pub fn key_local(bytes: &[u8], key: &TaskLocalKey, version: Option<TokioVersion>
     if size != expected && size != expected + STATE {
         return Err(KeyLocalError::Size { name: name(), size, expected: cell.size });
     }
-    let segment = image.file.elf_program_headers().iter().find(|header| header.p_type(LittleEndian) == PT_TLS);
-    let segment = segment.map(|header| TlsSegment {
-        vaddr: header.p_vaddr(LittleEndian),
-        size: header.p_memsz(LittleEndian),
-        align: header.p_align(LittleEndian),
-    });
-    match segment.and_then(|segment| at_fixed_offset(Machine::X86_64, &segment, value)) {
-        Some(Access::Static { offset }) => Ok(offset + i64::from(cell.value)),
-        _ => Err(KeyLocalError::NoSegment(name())),
-    }
+    let at = own_thread_local(&image.file, value).ok_or_else(|| KeyLocalError::NoSegment(name()))?;
+    Ok(at + i64::from(cell.value))
 }
 
 /// Whether a symbol is that of the thread-local inside the key's static.

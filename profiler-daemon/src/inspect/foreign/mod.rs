@@ -19,6 +19,7 @@ use serde::Serialize;
 pub use access::{Access, Libc, at_fixed_offset};
 pub use process_context::{Keys, keys_of};
 pub use symbols::foreign_module;
+pub(crate) use symbols::own_thread_local;
 
 /// A context that another library keeps for the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -7,7 +7,7 @@ use object::elf::{
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, Rela, SectionHeader, Sym, SymbolTable};
 use object::{LittleEndian, Object};
 
-use super::{Context, ForeignModule, Machine, Model, Reach, TlsSegment, TlsSymbol};
+use super::{Access, Context, ForeignModule, Machine, Model, Reach, TlsSegment, TlsSymbol, at_fixed_offset};
 use crate::inspect::error::InspectError;
 
 /// Symbols and relocations that are looked at; no program has more.
@@ -117,9 +117,19 @@ const fn model(machine: Machine, kind: u32) -> Option<Model> {
     }
 }
 
-fn tls_segment(file: &File<'_>) -> Option<TlsSegment> {
+/// A file's `PT_TLS` header.
+pub(crate) fn tls_segment(file: &File<'_>) -> Option<TlsSegment> {
     let header = file.elf_program_headers().iter().find(|header| header.p_type(ENDIAN) == PT_TLS)?;
     Some(TlsSegment { vaddr: header.p_vaddr(ENDIAN), size: header.p_memsz(ENDIAN), align: header.p_align(ENDIAN) })
+}
+
+/// Where an executable's own thread-local lies that stands at `value` in its segment, from the thread pointer on (bytes), on x86-64. `None`: it has no
+/// such segment, or the thread-local lies beyond it.
+pub(crate) fn own_thread_local(file: &File<'_>, value: u64) -> Option<i64> {
+    match at_fixed_offset(Machine::X86_64, &tls_segment(file)?, value)? {
+        Access::Static { offset } => Some(offset),
+        Access::Dtv { .. } => None,
+    }
 }
 
 fn interpreter(file: &File<'_>) -> Option<String> {

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
-use object::elf::{PT_TLS, STT_TLS};
-use object::read::elf::{ProgramHeader, Sym};
+use object::elf::STT_TLS;
+use object::read::elf::Sym;
 use object::{LittleEndian, Object, ObjectSymbol};
 use thiserror::Error;
 
 use crate::inspect::code::Function;
-use crate::inspect::foreign::{Access, Machine, TlsSegment, at_fixed_offset};
+use crate::inspect::foreign::own_thread_local;
 use crate::inspect::functions::Functions;
 use crate::inspect::image::Image;
 use crate::inspect::inspection::{TaskType, TokioVersion};
@@ -116,19 +116,8 @@ fn context(image: &Image<'_>) -> Result<Context, CurrentTaskError> {
         symbol.st_type() == STT_TLS && std::str::from_utf8(name).is_ok_and(|name| name.contains(CONTEXT))
     });
     let symbol = found.next().ok_or(CurrentTaskError::NoSymbol)?;
-    let mut headers = image.file.elf_program_headers().iter();
-    let header = headers.find(|header| header.p_type(LittleEndian) == PT_TLS).ok_or(CurrentTaskError::NoSegment)?;
-    let segment = TlsSegment {
-        vaddr: header.p_vaddr(LittleEndian),
-        size: header.p_memsz(LittleEndian),
-        align: header.p_align(LittleEndian),
-    };
-    match at_fixed_offset(Machine::X86_64, &segment, symbol.elf_symbol().st_value(LittleEndian)) {
-        Some(Access::Static { offset }) => {
-            Ok(Context { at: offset, size: i64::try_from(symbol.size()).map_err(|_| CurrentTaskError::NoSegment)? })
-        }
-        _ => Err(CurrentTaskError::NoSegment),
-    }
+    let at = own_thread_local(&image.file, symbol.elf_symbol().st_value(LittleEndian)).ok_or(CurrentTaskError::NoSegment)?;
+    Ok(Context { at, size: i64::try_from(symbol.size()).map_err(|_| CurrentTaskError::NoSegment)? })
 }
 
 /// The layouts that rustc 1.95 gave the versions that were looked at, in every build profile: the first and the last minor version, the size of
