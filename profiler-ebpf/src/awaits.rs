@@ -23,7 +23,7 @@ use crate::atomics::{Shared, add};
 use crate::losses::lose;
 use crate::maps::{
     AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_SUM, NEW_AWAIT_WALK,
-    TYPES,
+    TASKS, TYPES,
 };
 use crate::memory::{User, read_user};
 use crate::{globals, keys, spans, threads, unwind};
@@ -286,14 +286,17 @@ pub fn of_task(gate: &Gate, tid: u32, walks: &mut AwaitWalks, address: u64, row:
     awaiting
 }
 
-/// Where the scope of `row` waits, which is being left; `waker_stack` is its task's.
+/// Where the scope of `row` waits, which is being left.
 #[inline(always)]
-pub fn of_scope(gate: &Gate, tid: u32, walks: &mut AwaitWalks, row: &ScopeRow, waker_stack: u64) -> Awaiting {
+pub fn of_scope(gate: &Gate, tid: u32, walks: &mut AwaitWalks, row: &ScopeRow) -> Awaiting {
     if gate.awaits == AWAITS_OFF {
         return Awaiting::NOWHERE;
     }
     if gate.await_layouts == 0 {
-        return Awaiting { stack: waker_stack, task: 0 };
+        // Where its task has stored its waker.
+        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
+        let stack = TASKS.get_ptr_mut(row.task).map_or(0, |task| unsafe { (*task).last_stack });
+        return Awaiting { stack, task: 0 };
     }
     go(tid, row.future, row.await_root, walks).map_or(Awaiting::NOWHERE, |walk| awaiting(walk, 0))
 }
