@@ -49,6 +49,7 @@ layouts! {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset, await_root, padding }
+    crate::hits::SiteHits { accepted, refused }
     crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, tell, sample_only, task_id_offset, task_tag_offset }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,

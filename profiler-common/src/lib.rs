@@ -17,6 +17,7 @@ pub mod clock;
 pub mod foreign;
 pub mod frame;
 pub mod gate;
+pub mod hits;
 pub mod layout;
 pub mod limits;
 pub mod loss;

@@ -29,6 +29,8 @@ pub const WANTED: u32 = 1024;
 
 /// Spawned types (one vtable each) of one target.
 pub const TASK_TYPES: u32 = 8192;
+/// Probe sites whose hits are counted.
+pub const SITES: u32 = 16_384;
 
 /// Frames of one stack.
 pub const STACK_FRAMES: usize = 128;

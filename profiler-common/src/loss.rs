@@ -99,6 +99,7 @@ losses! {
     RingFullTimes = 69, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
     TaskIdUnreadable = 70, "task_id_unreadable", "The id of the task that a thread polled could not be read from its memory.";
     TaskUnseen = 71, "task_unseen", "A task ended of which nothing was known: there had been no room for it, or its only poll had begun before the attach.";
+    SiteTakenOut = 72, "site_taken_out", "A probe site was reached again and again and never by a task that belongs there: it was wrong, and was taken out.";
 }
 
 /// How many counters there are.

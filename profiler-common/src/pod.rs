@@ -1,6 +1,6 @@
 //! Leave for aya to read and write the shared structures as bytes.
 
-use crate::{awaits, foreign, frame, gate, outside, record, scope, site, states, task, thread, totals, unwind};
+use crate::{awaits, foreign, frame, gate, hits, outside, record, scope, site, states, task, thread, totals, unwind};
 
 macro_rules! pod {
     ($($path:path),* $(,)?) => { $(
@@ -15,6 +15,7 @@ pod!(
     foreign::ForeignRecord,
     frame::FrameStack,
     gate::Gate,
+    hits::SiteHits,
     outside::OutsideSum,
     record::StackRecord,
     record::BackRecord,

@@ -106,6 +106,7 @@ fn of_session(error: &SessionError) -> Exit {
         SessionError::Plan(_) | SessionError::UnknownAnnotationProbe { .. } | SessionError::AnnotationArgument { .. } => {
             Exit::SitesNotFound
         }
+        SessionError::LockedDown(_) => Exit::KernelRefused,
         SessionError::TableClosed { .. } => Exit::NoPrivileges,
         SessionError::Attach(error) => of_attach(error),
         SessionError::DiedDuringAttach { .. } | SessionError::ExecDuringAttach { .. } => Exit::TargetDied,

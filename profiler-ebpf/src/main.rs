@@ -19,6 +19,7 @@ mod floor;
 mod foreign;
 mod globals;
 mod hidden;
+mod hits;
 mod keys;
 mod losses;
 mod maps;

@@ -10,9 +10,10 @@ use profiler_common::awaits::{
 use profiler_common::clock::OffCpu;
 use profiler_common::foreign::{ForeignLook, ForeignRecord, ForeignSlot, ForeignSlots};
 use profiler_common::gate::Gate;
+use profiler_common::hits::SiteHits;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, FOREIGN_IDS,
-    REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
+    REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, SITES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
 };
 use profiler_common::limits::{
     THREADS as MAX_THREADS, TIMED as MAX_TIMED, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED,
@@ -70,6 +71,10 @@ pub static WANTED: HashMap<[u8; REQUEST_ID_BYTES], u32> = HashMap::with_max_entr
 /// Task types by vtable. Written by the daemon.
 #[map]
 pub static TYPES: HashMap<u64, TypeRow> = HashMap::with_max_entries(MAX_TYPES, 0);
+
+/// First hits of sites, by the address of the probed instruction.
+#[map]
+pub static SITE_HITS: HashMap<u64, SiteHits> = HashMap::with_max_entries(SITES, BPF_F_NO_PREALLOC);
 
 /// Sums of finished tasks by type; the daemon sizes it to the types that there are.
 #[map]

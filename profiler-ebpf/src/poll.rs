@@ -17,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{claimed, writing};
 use crate::tasks::{finish, polled_before, read_header, task_row};
-use crate::{awaits, keys, spans, threads};
+use crate::{awaits, hits, keys, spans, threads};
 
 /// A task's poll starts.
 #[inline(always)]
@@ -38,16 +38,21 @@ pub fn start(hit: &Hit) {
         }
         lose_many(Loss::StaleFrame, thread.frames.drop_stale(sp));
     }
+    let of_site = site::task_type(hit.cookie);
     let row = match polled_before(address) {
-        Some(row) => row,
-        None => {
-            let Some(header) = read_header(address, Loss::VtableMismatch) else { return };
-            let of_site = site::task_type(hit.cookie);
+        Some(row) if of_site == NO_TYPE || of_site == row.task_type => row,
+        _ => {
+            let Some(header) = read_header(address, Loss::VtableMismatch) else {
+                hits::refused(hit.site());
+                return;
+            };
             if of_site != NO_TYPE && of_site != header.task_type {
                 // The site was found by one vtable, and a task that is new to it has another: it is no poll of that type.
                 lose(Loss::VtableMismatch);
+                hits::refused(hit.site());
                 return;
             }
+            hits::accepted(hit.site());
             let Some(row) = task_row(&header, snapshot.now_ns) else { return };
             row
         }
@@ -106,6 +111,7 @@ pub fn idle(hit: &Hit) {
     lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
     let Some(word) = read_user::<u64>(address) else {
         lose(Loss::HeaderUnreadable);
+        hits::refused(hit.site());
         return;
     };
     if word & state_word::CANCELLED != 0 {
@@ -115,6 +121,7 @@ pub fn idle(hit: &Hit) {
     let notified = word & state_word::NOTIFIED != 0;
     let Some(row) = TASKS.get_ptr_mut(address) else {
         lose(Loss::EndWithoutStart);
+        hits::unknown(address, hit.site());
         return;
     };
     // SAFETY: a map value lives as long as the program runs; only the thread that polls the task gets here.
@@ -160,6 +167,7 @@ pub fn complete(hit: &Hit) {
     let Some(row) = TASKS.get_ptr_mut(address) else {
         // It is in no sum: counted here, once a task, so that what is shown and what is counted make up what there was.
         lose(Loss::TaskUnseen);
+        hits::unknown(address, hit.site());
         return;
     };
     // SAFETY: as in `idle`.

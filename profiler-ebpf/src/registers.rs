@@ -80,6 +80,13 @@ impl Hit {
         base.wrapping_add(site::pushed(self.cookie))
     }
 
+    /// The probed instruction, by which a site is known.
+    #[inline(always)]
+    pub fn site(&self) -> u64 {
+        // SAFETY: as in `stack_pointer`.
+        read(unsafe { &(*self.registers).rip })
+    }
+
     /// Where a walk of the stack begins: at the probed instruction, which has not run.
     #[inline(always)]
     pub fn cursor(&self) -> Cursor {

@@ -6,7 +6,7 @@ use crate::maps::FIRST_ID;
 use crate::registers::Hit;
 use crate::rows::writing;
 use crate::tasks::{self, Header, read_header, task_row};
-use crate::{keys, threads};
+use crate::{hits, keys, threads};
 
 /// A task is spawned: it is ready from now on, and belongs to the request that is current on this thread.
 #[inline(always)]
@@ -15,7 +15,11 @@ pub fn spawn(hit: &Hit) {
     if threads::gate(now_ns).is_none() {
         return;
     }
-    let Some(header) = read_header(hit.first(), Loss::UnknownType) else { return };
+    let Some(header) = read_header(hit.first(), Loss::UnknownType) else {
+        hits::refused(hit.site());
+        return;
+    };
+    hits::accepted(hit.site());
     if header.id != 0
         && let Some(first) = FIRST_ID.get_ptr_mut(0)
     {
@@ -38,7 +42,11 @@ pub fn local(hit: &Hit) {
     if threads::gate(now_ns).is_none() {
         return;
     }
-    let Some(header) = read_header(hit.first(), Loss::UnknownType) else { return };
+    let Some(header) = read_header(hit.first(), Loss::UnknownType) else {
+        hits::refused(hit.site());
+        return;
+    };
+    hits::accepted(hit.site());
     let first = FIRST_ID.get(0).copied().unwrap_or(0);
     if header.id == 0 || first == 0 || header.id < first || tasks::is_known(&header) {
         return;

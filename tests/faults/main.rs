@@ -4,6 +4,8 @@
 //! The modules are declared for tests only, as everything here is one: failures are panics, for the place they name.
 
 #[cfg(test)]
+mod cut_short;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod lifecycle;

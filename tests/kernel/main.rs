@@ -14,6 +14,8 @@ mod emulated;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod family;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod keys;
@@ -43,3 +45,5 @@ mod stress;
 mod verifier;
 #[cfg(test)]
 mod window;
+#[cfg(test)]
+mod wrong_sites;

@@ -108,7 +108,7 @@ const DEBUG_FILE: &str = "stack-fixture.debug";
 impl Cell {
     /// The program, built where it is not there yet or not of these sources.
     pub fn program(self) -> Result<PathBuf> {
-        self.recipe().program(|folder| if self.debug == Debug::Split { split(folder) } else { Ok(()) })
+        self.recipe().program(|folder| if self.debug == Debug::Split { split(folder, PROGRAM, DEBUG_FILE) } else { Ok(()) })
     }
 
     /// The file that holds the symbol table of [`Self::program`].
@@ -135,9 +135,9 @@ impl Cell {
 }
 
 /// Moves the program's debug information and symbol table to a file of its own, by binutils' `objcopy`.
-fn split(folder: &Path) -> Result<()> {
-    let link = format!("--add-gnu-debuglink={DEBUG_FILE}");
-    for arguments in [["--only-keep-debug", PROGRAM, DEBUG_FILE].as_slice(), &["--strip-all", &link, PROGRAM]] {
+pub fn split(folder: &Path, program: &str, debug: &str) -> Result<()> {
+    let link = format!("--add-gnu-debuglink={debug}");
+    for arguments in [["--only-keep-debug", program, debug].as_slice(), &["--strip-all", &link, program]] {
         let output = Command::new("objcopy").current_dir(folder).args(arguments).output().map_err(Failure::io("objcopy"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -46,6 +46,22 @@ pub struct Report {
     pub cost: Option<Cost>,
     /// Counters of what was lost, clamped or ambiguous.
     pub lost: BTreeMap<String, u64>,
+    /// Probe sites at which something was refused.
+    #[serde(default)]
+    pub refused_sites: Vec<RefusedSite>,
+}
+
+/// A site at which something was refused.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RefusedSite {
+    /// The event.
+    pub event: String,
+    /// Where it is in the file.
+    pub address: u64,
+    /// How often.
+    pub refused: u64,
+    /// Whether it was wrong, and was taken out.
+    pub taken_out: bool,
 }
 
 /// What the requests of one route came to.
@@ -195,7 +211,7 @@ pub struct Task {
 }
 
 impl Report {
-    /// Reads a report; its form (the committed schema) and every row's identity must hold.
+    /// Reads a report; its form (the committed schema) and every row's identity must hold, and no site may have been taken for wrong.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Failure::io(path.display().to_string()))?;
         Self::parse(path, &text)
@@ -211,6 +227,8 @@ impl Report {
         }
         let report: Self = serde_json::from_value(json).map_err(|error| form(error.to_string()))?;
         all_right(report.broken_identities())?;
+        // No program of ours has a site that is wrong.
+        all_right(report.refused_sites.iter().filter(|site| site.taken_out).map(|site| format!("{site:?}")).collect())?;
         Ok(report)
     }
 

@@ -8,6 +8,7 @@ mod cpus;
 mod error;
 mod foreign;
 mod handlers;
+mod hits;
 mod kernel_types;
 mod keys;
 mod log;
@@ -120,6 +121,8 @@ pub struct Attached {
     gate: Gate,
     unwind: Unwind,
     handlers: Handlers,
+    /// Wrong sites that were taken out.
+    taken_out: u64,
 }
 
 /// See [`Attached::ring`].
@@ -176,6 +179,7 @@ impl Attached {
             },
             unwind: Unwind::default(),
             handlers: order.handlers,
+            taken_out: 0,
         };
         attached.write_gate()?;
         for id in order.wanted {

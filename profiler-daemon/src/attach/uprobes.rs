@@ -1,12 +1,13 @@
 //! The probes in the target: one uprobe-multi link a program where the kernel has them, else one perf event a site.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use aya::Ebpf;
 use aya_obj::generated::bpf_attach_type;
 use profiler_common::site::{Site, SiteRole};
+use rustix::fs::{Mode, OFlags};
 
 use super::programs::Programs;
 use super::runs::{ProgramRuns, runs_of};
@@ -63,11 +64,23 @@ pub enum LinkKind {
 /// The probes in the target and their programs.
 #[derive(Debug)]
 pub(super) struct Uprobes {
-    // Links drop before the events and the programs they tie together.
-    links: Vec<OwnedFd>,
-    events: Vec<OwnedFd>,
+    // Links drop before the programs that they tie to the target.
+    links: Vec<Link>,
     /// Each with the name of the product's program that has, or would have, its place.
     programs: Vec<(&'static str, OwnedFd)>,
+    pid: u32,
+    /// The target's file, held from the attach on. `None`: it could not be opened, and then no link could be made either.
+    pub(super) file: Option<OwnedFd>,
+}
+
+/// A program at some sites.
+#[derive(Debug)]
+struct Link {
+    // The link drops before its event.
+    fd: OwnedFd,
+    event: Option<OwnedFd>,
+    program: &'static str,
+    probes: Vec<Probe>,
 }
 
 impl Uprobes {
@@ -78,7 +91,8 @@ impl Uprobes {
         for probe in order.probes {
             groups.entry((rank(probe.site.role), probe.program())).or_default().push(probe);
         }
-        let mut uprobes = Self { links: Vec::new(), events: Vec::new(), programs: Vec::new() };
+        let file = rustix::fs::open(order.exe, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
+        let mut uprobes = Self { links: Vec::new(), programs: Vec::new(), pid: order.pid, file };
         for ((_, name), probes) in groups {
             match order.links {
                 LinkKind::Multi => uprobes.multi(&parsed, name, &probes, order)?,
@@ -90,24 +104,10 @@ impl Uprobes {
 
     fn multi(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         let program = parsed.load(order.handlers.uprobe(name), bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
-        let failed = |source| refused(order.exe, name, probes, "BPF_LINK_CREATE", source);
-        let path = sys::c_path(order.exe).map_err(failed)?;
-        let offsets: Vec<u64> = probes.iter().map(|probe| probe.offset).collect();
-        let cookies: Vec<u64> = probes.iter().map(|probe| probe.site.cookie()).collect();
-        let mut semaphores: Vec<u64> = probes.iter().map(|probe| probe.semaphore).collect();
-        if semaphores.iter().all(|offset| *offset == 0) {
-            semaphores.clear();
-        }
-        let link = MultiLink {
-            path: &path,
-            offsets: &offsets,
-            cookies: &cookies,
-            semaphores: &semaphores,
-            pid: order.pid.cast_signed(),
-            on_return: probes.iter().any(|probe| probe.on_return),
-        };
-        let link = sys::link_uprobe_multi(program.as_fd(), &link).map_err(failed)?;
-        self.links.push(link);
+        let probes: Vec<Probe> = probes.iter().map(|probe| **probe).collect();
+        let fd = link(program.as_fd(), order.exe, order.pid, &probes)
+            .map_err(|source| refused(order.exe, name, &probes, "BPF_LINK_CREATE", source))?;
+        self.links.push(Link { fd, event: None, program: name, probes });
         self.programs.push((name, program));
         Ok(())
     }
@@ -115,11 +115,11 @@ impl Uprobes {
     fn single(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         let program = parsed.load(order.handlers.uprobe(name), 0)?;
         for probe in probes {
-            let failed = |call| move |source| refused(order.exe, name, &[probe], call, source);
+            let failed = |call| move |source| refused(order.exe, name, std::slice::from_ref(*probe), call, source);
             let event = perf::open_uprobe(order.exe, order.pid, probe).map_err(failed("perf_event_open"))?;
-            let link = sys::link_perf_event(program.as_fd(), event.as_fd(), probe.site.cookie());
-            self.links.push(link.map_err(failed("BPF_LINK_CREATE"))?);
-            self.events.push(event);
+            let fd = sys::link_perf_event(program.as_fd(), event.as_fd(), probe.site.cookie());
+            let fd = fd.map_err(failed("BPF_LINK_CREATE"))?;
+            self.links.push(Link { fd, event: Some(event), program: name, probes: vec![**probe] });
         }
         self.programs.push((name, program));
         Ok(())
@@ -128,7 +128,31 @@ impl Uprobes {
     /// Takes the probes out. The programs stay: the kernel still tells of them.
     pub(super) fn take_out(&mut self) {
         self.links.clear();
-        self.events.clear();
+    }
+
+    /// Takes out the probes at these places of the file, and leaves the others. Returns how many that were.
+    pub(super) fn take_out_at(&mut self, offsets: &[u64]) -> Result<usize, AttachError> {
+        let is_wrong = |probe: &Probe| offsets.contains(&probe.offset);
+        let (touched, mut links): (Vec<Link>, Vec<Link>) =
+            std::mem::take(&mut self.links).into_iter().partition(|link| link.probes.iter().any(is_wrong));
+        let mut taken = 0;
+        for Link { fd, event, program, probes } in touched {
+            // Both at a time would see everything twice.
+            drop(fd);
+            drop(event);
+            let (wrong, kept): (Vec<Probe>, Vec<Probe>) = probes.into_iter().partition(is_wrong);
+            taken += wrong.len();
+            if kept.is_empty() {
+                continue;
+            }
+            let exe = self.held_file().unwrap_or_default();
+            let failed = |source| refused(&exe, program, &kept, "BPF_LINK_CREATE", source);
+            let of_program = self.programs.iter().find(|(name, _)| *name == program).ok_or(AttachError::NoProgram { program })?;
+            let fd = link(of_program.1.as_fd(), &exe, self.pid, &kept).map_err(failed)?;
+            links.push(Link { fd, event: None, program, probes: kept });
+        }
+        self.links = links;
+        Ok(taken)
     }
 
     /// What the kernel says of each program.
@@ -142,12 +166,34 @@ impl Uprobes {
     }
 }
 
+/// One link for all of the probes.
+fn link(program: BorrowedFd<'_>, exe: &Path, pid: u32, probes: &[Probe]) -> std::io::Result<OwnedFd> {
+    let path = sys::c_path(exe)?;
+    let offsets: Vec<u64> = probes.iter().map(|probe| probe.offset).collect();
+    let cookies: Vec<u64> = probes.iter().map(|probe| probe.site.cookie()).collect();
+    let mut semaphores: Vec<u64> = probes.iter().map(|probe| probe.semaphore).collect();
+    if semaphores.iter().all(|offset| *offset == 0) {
+        semaphores.clear();
+    }
+    sys::link_uprobe_multi(
+        program,
+        &MultiLink {
+            path: &path,
+            offsets: &offsets,
+            cookies: &cookies,
+            semaphores: &semaphores,
+            pid: pid.cast_signed(),
+            on_return: probes.iter().any(|probe| probe.on_return),
+        },
+    )
+}
+
 /// Why the kernel refused a link. At a site of the annotation, which is a `nop`, an invalid argument is one of two: a place beyond the file, or one where
 /// somebody has a probe whose semaphore is another, or none, because the kernel keeps one for each place of a file (kernel/events/uprobes.c,
 /// `uprobe_register` and `alloc_uprobe`).
-fn refused(exe: &Path, program: &'static str, probes: &[&Probe], call: &'static str, source: std::io::Error) -> AttachError {
+fn refused(exe: &Path, program: &'static str, probes: &[Probe], call: &'static str, source: std::io::Error) -> AttachError {
     let size = std::fs::metadata(exe).map_or(0, |file| file.len());
-    let of_annotation = |probe: &&Probe| {
+    let of_annotation = |probe: &Probe| {
         let role = probe.site.role;
         let is_scope = matches!(role, SiteRole::ScopeEnter | SiteRole::ScopeExit | SiteRole::ScopeEnd | SiteRole::ScopeWake)
             || matches!(role, SiteRole::ScopeSpawn | SiteRole::ScopeTask | SiteRole::ScopeTimes);

@@ -36,7 +36,8 @@ pub struct Measuring {
     /// each that there is some 300 more [default: 262144]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=ROOM_MAX))]
     pub max_tasks: Option<u32>,
-    /// The same for wanted requests in flight at once [default: 16384]
+    /// The same for wanted requests in flight at once [default: 16384]. Of those that have ended the daemon then keeps no fewer [default: the
+    /// latest 12000, `record`: 20000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=ROOM_MAX))]
     pub max_requests: Option<u32>,
 }

@@ -18,6 +18,12 @@ impl<T> Latest<T> {
         Self { items: VecDeque::new(), most, dropped: 0 }
     }
 
+    /// The same, with `most` no less than `least`.
+    pub(super) fn with_room_for(mut self, least: usize) -> Self {
+        self.most = self.most.max(least);
+        self
+    }
+
     pub(super) fn push(&mut self, item: T) {
         if self.items.len() >= self.most {
             self.items.pop_front();
@@ -59,6 +65,16 @@ mod tests {
         assert_eq!(latest.dropped(), 3);
         latest.retain(|item| *item != 4);
         assert_eq!((latest.iter().copied().collect::<Vec<_>>(), latest.dropped()), (vec![5], 3));
+    }
+
+    /// Check that more can be kept where it is asked for, and never less.
+    #[test]
+    fn more_are_kept_where_there_is_room() {
+        for (least, kept) in [(4, 4), (1, 2)] {
+            let mut latest = Latest::of(2).with_room_for(least);
+            (1..=5).for_each(|item| latest.push(item));
+            assert_eq!((latest.iter().count(), latest.dropped()), (kept, 5 - kept as u64));
+        }
     }
 
     /// Check that no more room is taken than for the most that are kept.

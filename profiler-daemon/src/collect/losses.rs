@@ -26,6 +26,7 @@ impl Collector {
                 Loss::WakeDropped => self.wakes.dropped(),
                 Loss::ForeignDropped => self.foreign.dropped(),
                 Loss::AwaitDropped => self.waits.dropped(),
+                Loss::SiteTakenOut => attached.sites_taken_out(),
                 Loss::UnwindRowsFull => memory.rows_left_out,
                 Loss::UnwindRegionsFull => memory.regions_left_out,
                 Loss::UnwindFileUnreadable => memory.files_without_rows,

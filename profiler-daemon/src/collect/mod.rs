@@ -155,6 +155,13 @@ impl Collector {
         self
     }
 
+    /// The same, keeping no fewer finished requests than there may be in flight, for all of these can end at once.
+    #[must_use]
+    pub fn with_room_for(mut self, requests: u32) -> Self {
+        self.requests = self.requests.with_room_for(requests as usize);
+        self
+    }
+
     /// Whether a request that was asked for by name is in flight.
     #[must_use]
     pub fn is_request_in_flight(&self) -> bool {

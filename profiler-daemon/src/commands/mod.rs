@@ -278,10 +278,19 @@ fn tell_losses(told: &Report, color: Color) {
     let meaning = |name: &str| Loss::ALL.iter().find(|loss| loss.name() == name).map(|loss| loss.meaning());
     eprint!("{}", table::losses(&told.lost, &meaning, colours(color)));
     let is_lost = |loss: Loss| told.lost.get(loss.name()).is_some_and(|count| *count > 0);
-    for (loss, remedy) in [(Loss::TaskMapFull, "--max-tasks"), (Loss::ScopeMapFull, "--max-requests")] {
+    for (loss, remedy) in
+        [(Loss::TaskMapFull, "--max-tasks"), (Loss::ScopeMapFull, "--max-requests"), (Loss::RequestDropped, "--max-requests")]
+    {
         if is_lost(loss) {
             eprintln!("note: {remedy} N makes room for more");
         }
+    }
+}
+
+/// Probe sites that are wrong, or that something else reached too.
+fn tell_refused_sites(told: &Report) {
+    for site in &told.refused_sites {
+        eprintln!("{}: {}", if site.taken_out { "missing" } else { "note" }, site.sentence());
     }
 }
 

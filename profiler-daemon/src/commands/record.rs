@@ -150,6 +150,7 @@ pub(super) fn finish(
         eprint!("{}", table::worst_places(&worst, WORST, super::colours(color)));
     }
     super::tell_losses(&told, color);
+    super::tell_refused_sites(&told);
     super::tell_cost(&told, color);
     if let Some(lost) = target_lost.filter(|lost| *lost == Lost::Exec || !matches!(order.target, Whom::Program(_))) {
         let sentence = format!("the process {lost} before the recording was over; what was seen is written");

@@ -64,6 +64,7 @@ fn profile(order: &command::Run, aim: &mut Aim, streams: Streams, color: Color, 
         super::tell_tokens(ended.tokens);
     }
     super::tell_losses(&told, color);
+    super::tell_refused_sites(&told);
     super::tell_cost(&told, color);
     // A daemon has no window that the target's end could cut short: it is one of the ways it ends.
     match ended.target_lost {

@@ -7,6 +7,7 @@ use profiler_daemon::{
     attach::{UprobeMulti, uprobe_multi},
     cli::{Exit, form::Listing, visible},
     target::{
+        hardening::{Lockdown, PtraceScope},
         kernel::KernelVersion,
         privileges::{Capability, Privileges},
     },
@@ -77,7 +78,8 @@ fn facts() -> Vec<Fact> {
         kernel_types(),
         uprobes(),
         many_uprobes(privileged),
-        lockdown(&fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default()),
+        lockdown(Lockdown::in_force()),
+        ptrace_scope(PtraceScope::in_force()),
     ]
 }
 
@@ -141,28 +143,35 @@ fn many_uprobes(privileged: bool) -> Fact {
     }
 }
 
-/// `none [integrity] confidentiality`: the one in force stands in brackets (kernel_lockdown(7)).
-fn lockdown(text: &str) -> Fact {
+fn lockdown(in_force: Lockdown) -> Fact {
     let name = "lockdown";
-    let mode = text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(mode, _)| mode);
-    match mode {
-        None => Fact::new(name, Verdict::Ok, "not in this kernel, or not to be seen"),
-        Some(mode @ "confidentiality") => Fact::new(name, Verdict::Missing, format!("{mode}: no program may read memory")),
-        Some(mode) => Fact::new(name, Verdict::Ok, mode),
+    match in_force {
+        Lockdown::None => Fact::new(name, Verdict::Ok, "none, or not to be seen"),
+        Lockdown::Integrity => Fact::new(name, Verdict::Ok, "integrity"),
+        Lockdown::Confidentiality => Fact::new(name, Verdict::Missing, "confidentiality: no program may read memory"),
+    }
+}
+
+fn ptrace_scope(in_force: Option<PtraceScope>) -> Fact {
+    let name = "memory of processes";
+    match in_force {
+        None => Fact::new(name, Verdict::Ok, "your own, and with CAP_SYS_PTRACE others'"),
+        Some(scope) if scope.is_shut() => Fact::new(
+            name,
+            Verdict::Limited,
+            "kernel.yama.ptrace_scope is 3: nobody's, so neither request mode nor tasks --awaits",
+        ),
+        Some(scope) => Fact::new(
+            name,
+            Verdict::Ok,
+            format!("kernel.yama.ptrace_scope is {}: with CAP_SYS_PTRACE, also your own", scope.value()),
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lockdown_modes() {
-        assert_eq!(lockdown("[none] integrity confidentiality\n").verdict, Verdict::Ok);
-        assert_eq!(lockdown("none [integrity] confidentiality\n").found, "integrity");
-        assert_eq!(lockdown("none integrity [confidentiality]\n").verdict, Verdict::Missing);
-        assert_eq!(lockdown("").verdict, Verdict::Ok);
-    }
 
     #[test]
     fn every_fact_has_a_row() {

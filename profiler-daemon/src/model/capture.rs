@@ -18,6 +18,7 @@ pub use task::{FinishedTypeRow, TaskKind, TaskRow, TaskType, TypeIndex};
 
 use super::cost::Cost;
 use super::names::as_written;
+use super::refused::RefusedSite;
 use super::request_id::RequestId;
 
 /// One measurement of one target, complete and detached from the kernel maps it was read from.
@@ -77,6 +78,8 @@ pub struct Capture {
     pub losses: Vec<Loss>,
     /// What the kernel side's programs took; `None`: not asked for.
     pub cost: Option<Cost>,
+    /// Probe sites at which something was refused.
+    pub refused_sites: Vec<RefusedSite>,
 }
 
 impl Capture {

@@ -75,6 +75,7 @@ pub(crate) fn capture() -> Capture {
             Loss { name: "stale_polls", meaning: "Polls whose end was not seen were closed.", count: 7 },
         ],
         cost: None,
+        refused_sites: Vec::new(),
     };
     capture.number_instances();
     capture

@@ -107,8 +107,9 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
             .iter()
             .map(|(loss, count)| named(*loss, *count + unfollowed(*loss, setting, collected)))
             .collect(),
-        // Of the programs and not of their rows: whoever has them says it.
+        // Of the programs and their sites and not of their rows: whoever has them says it.
         cost: None,
+        refused_sites: Vec::new(),
     };
     if setting.key.is_some() {
         keys::tie(&mut capture);

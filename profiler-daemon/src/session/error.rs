@@ -7,6 +7,7 @@ use crate::inspect::awaits::KeyError;
 use crate::model::{IdError, NothingSelected};
 use crate::plan::PlanError;
 use crate::target::TargetError;
+use crate::target::hardening::{LockedDown, PtraceScope};
 use crate::target::kernel::KernelError;
 use crate::target::mapped::ModulesError;
 use crate::target::privileges::{Capability, PrivilegeError, or_with};
@@ -97,6 +98,9 @@ pub enum SessionError {
         /// The process.
         pid: u32,
     },
+    /// The kernel lets nobody measure.
+    #[error(transparent)]
+    LockedDown(#[from] LockedDown),
     /// The table could not be read or written.
     #[error("the annotation's table in process {pid} cannot be reached through /proc/{pid}/mem: {source}")]
     Table {
@@ -107,13 +111,16 @@ pub enum SessionError {
     },
     /// The table can be read and not written, and so nothing can be asked for.
     #[error(
-        "what is wanted cannot be written into process {pid}, which is another user's{}; without that, --mode process and an id by \
-         --request, or --all, write nothing there",
+        "what is wanted cannot be written into process {pid}, {}{}; without that, --mode process and an id by --request, or --all, write nothing \
+         there",
+        closed(*.scope),
         or_with(*.lacks)
     )]
     TableClosed {
         /// The target.
         pid: u32,
+        /// What Yama says of it, where it is that which is in the way.
+        scope: Option<PtraceScope>,
         /// The capability that would do.
         lacks: Option<Capability>,
     },
@@ -187,4 +194,16 @@ pub enum SessionError {
 /// Another daemon, as far as it is known.
 fn other(daemon: Option<u32>) -> String {
     daemon.map_or_else(|| "another profiler-daemon".to_owned(), |pid| format!("profiler-daemon {pid}"))
+}
+
+/// Why a process' memory is closed.
+fn closed(scope: Option<PtraceScope>) -> String {
+    match scope {
+        None => "which is another user's".to_owned(),
+        Some(scope) if scope.is_shut() => {
+            "because kernel.yama.ptrace_scope is 3: nobody, not even root, looks into another's memory until the next boot"
+                .to_owned()
+        }
+        Some(scope) => format!("because kernel.yama.ptrace_scope is {}", scope.value()),
+    }
 }

@@ -23,6 +23,7 @@ mod run;
 mod sampled;
 mod service;
 mod setting;
+mod sites;
 mod snapshot;
 mod start;
 mod table;
@@ -53,6 +54,7 @@ use ending::{Count, Enough};
 use foreign::Foreign;
 use mode::ModeChosen;
 use pace::{Pacing, Seen};
+use sites::Sites;
 use snapshot::Snapshots;
 use table::Table;
 use times::Keeping;
@@ -112,6 +114,8 @@ pub struct Session {
     kernel_said: Vec<String>,
     snapshots: Snapshots,
     key_sentence: Option<String>,
+    /// Whether probe sites find what belongs there.
+    sites: Sites,
 }
 
 /// Lines of the kernel side's log that are kept.
@@ -190,6 +194,7 @@ impl Session {
             };
             let (pace, tell) = self.pacing.look(&seen);
             self.attached.pace(pace, tell)?;
+            self.sites.look_in_time(&mut self.attached)?;
             self.keeping.begin(&mut self.attached, self.table.as_mut())?;
             if self.mode.mode != Mode::Times {
                 self.follow_mappings()?;
@@ -343,7 +348,8 @@ impl Session {
             Detail::Stacks => collector.collect(attached, setting.window.end_ns)?,
             Detail::NoStacks => collector.collect_rows(attached, setting.window.end_ns)?,
         };
-        Ok(Capture { cost: self.cost(), ..gather(&self.setting, &collected) })
+        let refused_sites = self.sites.refused(&mut self.attached)?;
+        Ok(Capture { cost: self.cost(), refused_sites, ..gather(&self.setting, &collected) })
     }
 
     /// What names the addresses in stacks, with the mappings as they are now. Nothing is looked up by this.

@@ -40,6 +40,11 @@ const EVERY_ONE: &str = "every request is measured before it is kept or dropped:
 const FALLEN_BACK: &str =
     "the program does not link profiler-annotate of this version: every poll of every task is measured instead";
 
+/// Whether nothing will do without the annotation's table; that `choose` finds out is too late to tell why there is none.
+pub(super) fn needs_table(subject: &Subject, order: Option<Mode>) -> bool {
+    *subject != Subject::AllTasks && !matches!(order, Some(Mode::Process | Mode::Sample))
+}
+
 /// The mode for `subject`, where `table` says that the program has one, `by_key` says that a key names requests, and `order` what the user
 /// wants.
 pub(super) fn choose(

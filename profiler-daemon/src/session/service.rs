@@ -98,6 +98,7 @@ impl Service for SessionService {
             "live_tasks": capture.tasks.len(),
             "poll_end": session.plan().poll_end,
             "missing": session.plan().missing,
+            "refused_sites": capture.refused_sites,
         });
         serde_json::to_vec(&status).map_err(failed)
     }

@@ -20,6 +20,7 @@ use super::object::{self, Profiled};
 use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::setting::{Opened, of_mode, setting};
+use super::sites::Sites;
 use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::Unwinding;
@@ -32,6 +33,7 @@ use crate::model::gather::Setting;
 use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
+use crate::target::hardening::{Lockdown, PtraceScope};
 use crate::target::image::{Image, Runs};
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
@@ -54,6 +56,7 @@ pub(super) fn start(
     if manner.stats {
         privileges.check_statistics()?;
     }
+    Lockdown::in_force().check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
     let result = attach_to(&mut target, kernel, subject, manner, debug_dirs, progress);
@@ -86,6 +89,7 @@ struct Parts {
     table: Option<Table>,
     keeping: Keeping,
     sampled: Option<Sampling>,
+    sites: Sites,
 }
 
 impl Parts {
@@ -111,6 +115,7 @@ impl Parts {
             table,
             keeping,
             sampled,
+            sites,
         } = self;
         Session {
             attached,
@@ -146,6 +151,7 @@ impl Parts {
             kernel_said: Vec::new(),
             key_sentence: key.as_ref().map(NamingKey::sentence),
             snapshots: super::snapshot::Snapshots::default(),
+            sites,
         }
     }
 }
@@ -163,17 +169,16 @@ fn attach_to(
     let Profiled { program, inspection } = object::find(target, |target| debug_of(target).0)?;
     // Settled now.
     let target: &Target = target;
-    let debug = || debug_of(target);
     let by_key = manner.request_key.is_some();
     let machine = machine(kernel, target.seccomp()?.filtered > 0);
     let bias = target.load_bias(&program)?;
-    let mut table = table_of(target, &inspection, bias)?;
+    let mut table = table_of(target, &inspection, bias, mode::needs_table(subject, manner.mode))?;
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
     let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
     check_named(subject, by_key, &inspection, foreign.as_ref())?;
     let times = mode.mode == Mode::Times;
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
-    let awaits = awaits_of(&program, debug, &inspection, manner, mode, progress);
+    let awaits = awaits_of(&program, || debug_of(target), &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
     let plan = plan(&inspection, &machine, &Wanted { wakes: wanted_sites.wakes && !manner.no_wakes, ..wanted_sites })?;
     let key = NamingKey::of(manner.request_key.as_deref(), &awaits, &plan, (&program, inspection.tokio), bias)?;
@@ -246,6 +251,7 @@ fn attach_to(
     let setting = of_mode(setting, times, sampled.as_ref());
     keeping.begin(&mut attached, table.as_mut())?;
     Ok(Parts {
+        sites: Sites::of(&plan, &inspection, bias),
         attached,
         setting,
         modules,
@@ -296,7 +302,8 @@ fn collector(sampled: Option<Sampling>, subject: &Subject, manner: &Manner) -> C
         (None, Subject::Requests(Choice { slower_than: Some(least), .. })) => Collector::of_requests_slower_than(*least),
         (None, _) => Collector::by_routes(manner.routes.clone()),
     };
-    if manner.is_daemon { collector.of_a_daemon() } else { collector }
+    let collector = if manner.is_daemon { collector.of_a_daemon() } else { collector };
+    manner.room.requests.into_iter().fold(collector, Collector::with_room_for)
 }
 
 /// Tells the kernel side where threads keep what they are in.
@@ -371,13 +378,20 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
 }
 
 /// The annotation's table, without what a daemon has left in it that was killed.
-fn table_of(target: &Target, inspection: &Inspection, bias: u64) -> Result<Option<Table>, SessionError> {
+fn table_of(target: &Target, inspection: &Inspection, bias: u64, is_needed: bool) -> Result<Option<Table>, SessionError> {
     let Some(address) = inspection.annotation_table else { return Ok(None) };
     let address = address.wrapping_add(bias);
     if !table::lies_in_data(&target.mappings()?, address) {
         return Ok(None);
     }
-    let found = Table::find(target, address);
+    let found = match (Table::find(target, address), PtraceScope::in_force()) {
+        // Nobody can read it. Who measures every poll can do without.
+        (Err(_), Some(scope)) if scope.is_shut() && !is_needed => return Ok(None),
+        (Err(_), Some(scope)) if scope.is_shut() => {
+            return Err(SessionError::TableClosed { pid: target.pid(), scope: Some(scope), lacks: None });
+        }
+        (found, _) => found,
+    };
     let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
     if let Some(table) = &mut table {
         table.clean_if_free()?;

@@ -165,7 +165,7 @@ impl Table {
     /// Asks for these requests, and no others. Other daemons are kept out until it is disarmed.
     pub(super) fn arm(&mut self, asked: &Asked) -> Result<(), SessionError> {
         if let Some(closed) = self.memory.closed() {
-            return Err(SessionError::TableClosed { pid: self.pid, lacks: closed.lacks });
+            return Err(SessionError::TableClosed { pid: self.pid, scope: closed.scope, lacks: closed.lacks });
         }
         self.lock_soon()?;
         if let Err(error) = self.clean() {

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod error;
+pub mod hardening;
 pub mod image;
 pub mod kernel;
 pub mod listener;

@@ -132,6 +132,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
             lost
         }),
         cost: capture.cost.clone(),
+        refused_sites: capture.refused_sites.clone(),
     }
 }
 

@@ -28,6 +28,7 @@ use super::blocking::Blocking;
 use super::capture::{Target, TaskKind, Window};
 use super::cost::Cost;
 use super::family::CriticalPath;
+use super::refused::RefusedSite;
 use super::request_id::RequestId;
 use super::states::{State, States};
 use super::text::printable;
@@ -68,6 +69,9 @@ pub struct Report {
     /// What the kernel side's programs took; only where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// Probe sites at which something was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_sites: Vec<RefusedSite>,
 }
 
 /// What a request is called: `id`, and the exact bytes where these are others.

@@ -9,6 +9,7 @@ use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{CodeInfo, Input, Reason, Sym, Symbolized, Symbolizer};
 
 use super::Frame;
+use super::cut_short::reading;
 use crate::model::names::{as_written, shortened, with_file};
 
 /// Longest function name kept, in characters. Generic ones reach tens of thousands, and no picture shows them.
@@ -51,8 +52,8 @@ pub(super) fn frames_at(files: Files<'_>, addresses: &[u64]) -> Result<Named, St
         }
         Ok(all)
     };
-    match catch_unwind(AssertUnwindSafe(symbolize)) {
-        Ok(result) => result,
+    match catch_unwind(AssertUnwindSafe(|| reading(symbolize))) {
+        Ok(result) => result.map_err(|cut| cut.to_string())?,
         Err(_) => Err("its symbols or debug information are malformed".to_owned()),
     }
 }

@@ -5,6 +5,7 @@
 //! files may be deleted or replaced.
 
 mod blaze;
+mod cut_short;
 mod debug_file;
 mod elf;
 mod known;

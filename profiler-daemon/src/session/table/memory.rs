@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use crate::target::Target;
+use crate::target::hardening::PtraceScope;
 use crate::target::memory::{Spans as _, TargetMemory};
 use crate::target::privileges::{Capability, Privileges};
 
@@ -32,6 +33,8 @@ pub(super) trait TableMemory: Debug + Send + Sync {
 pub(super) struct Closed {
     /// What is missing for more.
     pub(super) lacks: Option<Capability>,
+    /// What Yama says, where it is that which keeps us out of a process of our own user.
+    pub(super) scope: Option<PtraceScope>,
 }
 
 /// A process' memory.
@@ -50,7 +53,12 @@ impl ProcessMemory {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let wanted = [Capability::SysPtrace, Capability::DacOverride];
                 let lacks = Privileges::read().ok().and_then(|own| own.lacks(&wanted));
-                Ok(Self::ReadOnly(TargetMemory::of(target)?, Closed { lacks }))
+                // Where another capability is missing, Yama is not what is in the way.
+                let scope = PtraceScope::in_force().filter(|scope| scope.is_shut() || lacks == Some(Capability::SysPtrace));
+                Ok(Self::ReadOnly(
+                    TargetMemory::of(target)?,
+                    Closed { lacks: lacks.filter(|_| scope.is_none_or(|scope| !scope.is_shut())), scope },
+                ))
             }
             Err(error) => Err(error),
         }

@@ -60,6 +60,26 @@ fn what_is_poor_is_not_wrong() {
     assert_eq!(verdicts(&poor, "task task@0x1234;[program+0x12] 9\n"), expected);
 }
 
+/// Check that where each task has a row, one that was polled once is still ours: on a busy machine its timer was over by then.
+#[test]
+fn a_task_that_is_polled_once_is_not_the_runtimes() {
+    let mut poor = report();
+    let alone = |name: &str, polls| {
+        let mut row = task(name, 1, polls, false);
+        (row["kind"], row["finished"]) = (json!("unknown"), json!(false));
+        row
+    };
+    poor["tasks"] = json!([
+        alone("task@0x1", 7),
+        alone("task@0x1", 1),
+        alone("task@0x2", 5),
+        alone("task@0x3", 2),
+        alone("task@0x9", 1),
+        alone("task@0x9", 1)
+    ]);
+    assert_eq!(verdicts(&poor, FOLDED)[0], "in sum");
+}
+
 /// Check that a kind under another's name is told.
 #[test]
 fn false_names_are_told() {
