@@ -99,6 +99,7 @@ losses! {
     RingFullTimes = 69, "ring_full_times", "A finished request that had kept its own times found the ring buffer full; it is missing.";
     TaskIdUnreadable = 70, "task_id_unreadable", "The id of the task that a thread polled could not be read from its memory.";
     TaskUnseen = 71, "task_unseen", "A task ended of which nothing was known: there had been no room for it, or its only poll had begun before the attach.";
+    ChildPerhapsUnfollowed = 72, "child_perhaps_unfollowed", "A task was spawned while a wanted request was polled, by it and not through the annotation, or by another thread at the same time: at most so many of its tasks are not followed.";
 }
 
 /// How many counters there are.

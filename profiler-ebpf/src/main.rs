@@ -36,7 +36,7 @@ mod stack;
 mod tasks;
 mod threads;
 mod times;
-
+mod unfollowed;
 mod unwind;
 mod wake;
 mod wakers;
