@@ -35,7 +35,7 @@ layouts! {
     }
     crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
     crate::frame::FrameStack { depth, padding, frames }
-    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, off, walks, frames }
+    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, ids_seen, off, walks, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
         wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, last_stack, keyed,
@@ -43,14 +43,14 @@ layouts! {
     }
     crate::scope::ScopeRow {
         sequence, flags, id_len, task_type, id, task, task_id, trace_id, tid, await_root, first_ns, last_ns, first_wake_ns, off_at_enter, states,
-        polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting,
+        polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting, ids_given,
     }
     crate::totals::TypeTotals {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset, await_root, padding }
     crate::hits::SiteHits { accepted, refused }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, tell, sample_only, task_id_offset, task_tag_offset }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, tell, sample_only, task_id_offset, task_tag_offset, task_ids }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }

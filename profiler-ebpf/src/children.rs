@@ -17,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{writing, written};
 use crate::tasks::{finish, read_header};
-use crate::{atomics, awaits, poll, scopes, spans, threads};
+use crate::{atomics, awaits, poll, scopes, spans, threads, unfollowed};
 
 /// `scope_spawn`'s kinds, see the annotation's ABI.md.
 const BLOCKING: u64 = 1;
@@ -37,6 +37,9 @@ pub fn spawn(hit: &Hit) {
     let now_ns = threads::now_ns();
     if threads::gate(now_ns).is_none() {
         return;
+    }
+    if let Some(thread) = threads::known(threads::current().0) {
+        unfollowed::followed(thread);
     }
     let request = match scopes::find(parent) {
         Some(_) => parent,

@@ -17,7 +17,7 @@ use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{atomics, awaits, children, maps, spans, threads};
+use crate::{atomics, awaits, children, maps, spans, threads, unfollowed};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -46,7 +46,12 @@ pub fn enter(hit: &Hit) {
     let Some(thread) = threads::row_within(gate, hit, tid) else { return };
     if gate.requests_only != 0 {
         // What lies below this frame has been left without its exit having been seen.
-        lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
+        let stale = thread.frames.drop_stale(hit.stack_pointer());
+        lose_many(Loss::StaleFrame, stale);
+        if stale != 0 {
+            thread.ids_seen = 0;
+        }
+        unfollowed::settle(gate, thread, true);
     }
     if children::is_child(sequence) {
         children::enter(gate, hit, tid, thread);
@@ -210,6 +215,7 @@ pub fn exit(hit: &Hit) {
     let (tid, _) = threads::current();
     let Some(thread) = threads::known(tid) else { return };
     let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
+    unfollowed::settle(gate, thread, thread.frames.depth > 1);
     let pending = hit.third() == 0;
     if children::is_child(sequence) {
         children::exit(gate, hit, tid, thread, &snapshot);
