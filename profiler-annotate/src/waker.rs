@@ -21,9 +21,12 @@ pub(crate) struct Purpose {
     pub(crate) start_seen: bool,
 }
 
-/// Wakes the task around the scope, and says so first.
+/// Wakes the task around the scope, and says so first. What a poll touches of it are the times, and nothing else: each line more is one more that a poll
+/// waits for where many requests are alive.
 struct Signal {
-    purpose: Purpose,
+    /// See [`Purpose::seq`] and [`Purpose::wanted`].
+    seq: u64,
+    wanted: bool,
     task: Waker,
     times: Option<Times>,
 }
@@ -34,8 +37,8 @@ impl Signal {
         if let Some(times) = &self.times {
             times.woken();
         }
-        if self.purpose.wanted {
-            abi::scope_wake(self.purpose.seq);
+        if self.wanted {
+            abi::scope_wake(self.seq);
         }
         self.task.wake_by_ref();
     }
@@ -74,15 +77,38 @@ unsafe fn drop_one(data: *const ()) {
     drop(unsafe { Arc::from_raw(data.cast::<Signal>()) });
 }
 
-/// The waker that a scope hands on, and what it stands for.
-pub(crate) struct OwnWaker(Arc<Signal>);
+/// The waker that a scope hands on, and what it stands for: here, where the scope lies in a cache already, and not behind the pointer.
+pub(crate) struct OwnWaker {
+    signal: Arc<Signal>,
+    purpose: Purpose,
+    task: Place,
+}
+
+/// By what two wakers are the same ([`Waker::will_wake`]). That of the signal's own task stays that task's for as long as the signal has its waker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    data: *const (),
+    vtable: *const RawWakerVTable,
+}
+
+impl Place {
+    #[inline]
+    fn of(waker: &Waker) -> Self {
+        Self { data: waker.data(), vtable: std::ptr::from_ref(waker.vtable()) }
+    }
+}
+
+// SAFETY: the pointers are compared and never followed; the waker that they are of is in the signal, which may go to other threads.
+unsafe impl Send for Place {}
+// SAFETY: the same.
+unsafe impl Sync for Place {}
 
 impl OwnWaker {
     /// The waker for `purpose` in the task of `task`: the one in `kept` as long as both are the same, so that leaves see that they
     /// hold it already.
     #[inline]
     pub(crate) fn of<'a>(kept: &'a mut Option<Self>, purpose: Purpose, task: &Waker) -> &'a Self {
-        if !kept.as_ref().is_some_and(|own| own.0.purpose == purpose && own.0.task.will_wake(task)) {
+        if !kept.as_ref().is_some_and(|own| own.purpose == purpose && own.task == Place::of(task)) {
             *kept = Some(Self::made(kept.as_ref(), purpose, task));
         }
         kept.get_or_insert_with(|| Self::made(None, purpose, task))
@@ -93,7 +119,7 @@ impl OwnWaker {
     fn made(before: Option<&Self>, purpose: Purpose, task: &Waker) -> Self {
         let times = (purpose.since_ns != 0).then(|| {
             let times = Times::new(purpose.seq, purpose.start_seen);
-            let before = before.filter(|own| own.0.purpose.since_ns == purpose.since_ns);
+            let before = before.filter(|own| own.purpose.since_ns == purpose.since_ns);
             if let Some(before) = before.and_then(Self::times) {
                 // SAFETY: the caller's scope's own, which it has to itself.
                 let old = unsafe { Kept::new(before) };
@@ -102,19 +128,22 @@ impl OwnWaker {
             }
             times
         });
-        Self(Arc::new(Signal { purpose, task: task.clone(), times }))
+        let signal = Arc::new(Signal { seq: purpose.seq, wanted: purpose.wanted, task: task.clone(), times });
+        // The one that is kept, which may not be what it was cloned from.
+        let task = Place::of(&signal.task);
+        Self { signal, purpose, task }
     }
 
     /// The times that its scope keeps.
     #[inline]
     pub(crate) fn times(&self) -> Option<&Times> {
-        self.0.times.as_ref()
+        self.signal.times.as_ref()
     }
 
     /// Calls `poll` with the waker.
     #[inline]
     pub(crate) fn lend<T>(&self, poll: impl FnOnce(&Waker) -> T) -> T {
-        let data = Arc::as_ptr(&self.0).cast::<()>();
+        let data = Arc::as_ptr(&self.signal).cast::<()>();
         // SAFETY: the functions keep a waker's contract, with the signal's count; this one borrows ours and never gives it back.
         let waker = ManuallyDrop::new(unsafe { Waker::new(data, &VTABLE) });
         poll(&waker)

@@ -1,5 +1,6 @@
 //! The row of one thread: whether it is on a CPU, its cumulative clocks, and the polls and scopes open on it.
 
+use crate::awaits::AwaitWalks;
 use crate::clock::OffCpu;
 use crate::frame::FrameStack;
 use crate::limits::TIMED_DEPTH;
@@ -40,7 +41,7 @@ impl OffReason {
 /// One row of the `THREADS` map.
 ///
 /// Writers: `sequence`, `off_reason`, `off_since_ns`, `cpu_ns`, `outside`, `timed` and `off` are written by the thread's own switches, `woken_ns` by whoever wakes
-/// it, `frames` by handlers that run on the thread. No word has two writers.
+/// it, `walks` and `frames` by handlers that run on the thread. No word has two writers.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ThreadRow {
@@ -64,6 +65,8 @@ pub struct ThreadRow {
     pub timed: [u64; TIMED_DEPTH],
     /// Its cumulative clocks.
     pub off: OffCpu,
+    /// Walks of awaits on it.
+    pub walks: AwaitWalks,
     /// The polls and scopes open on it.
     pub frames: FrameStack,
 }
@@ -81,6 +84,7 @@ impl ThreadRow {
         outside: 0,
         timed: [0; TIMED_DEPTH],
         off: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
+        walks: AwaitWalks::NONE,
         frames: FrameStack::EMPTY,
     };
 

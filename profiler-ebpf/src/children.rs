@@ -113,7 +113,7 @@ pub fn enter(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow) {
         row.vtable = hit.third();
         row.await_root = awaits::entry(hit.fourth()).map_or(0, |node| node + 1);
     }
-    let snapshot = threads::snapshot(thread);
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     let Some(started) = poll::open(gate, row, &snapshot, tid) else { return };
     let frame = PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(key, hit.fifth() | 1, frame)) {
@@ -135,7 +135,7 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
         return;
     };
     lose_many(Loss::StaleFrame, closed.inside);
-    let awaiting = awaits::of_task(gate, tid, row.vtable, row);
+    let awaiting = awaits::of_task(gate, tid, &mut thread.walks, row.vtable, row);
     writing(row, |row| row.awaits(awaiting));
     poll::end(row, &closed.frame, gate, snapshot, false);
 }
@@ -145,8 +145,8 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
 pub fn end(gate: &Gate, hit: &Hit) {
     let key = hit.second();
     let Some(row) = find(key) else { return };
-    let Some(thread) = threads::row(hit, threads::current().0) else { return };
-    let snapshot = threads::snapshot(thread);
+    let Some(thread) = threads::row_within(gate, hit, threads::current().0) else { return };
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     if let Some(closed) = thread.frames.close(FrameKind::Poll, key) {
         lose_many(Loss::StaleFrame, closed.inside);
         spans::poll(gate, &closed.frame, row, &snapshot);

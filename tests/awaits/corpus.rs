@@ -10,6 +10,7 @@ use profiler_tests::serial::turn;
 use profiler_tests::{Failure, Result, binaries};
 
 const MS: u64 = 1_000_000;
+const ROUNDS: usize = 3;
 /// No case may be without these.
 const NAMES: [&str; 33] = [
     "nested",
@@ -54,9 +55,18 @@ fn cases_know_where_they_wait() -> Result<()> {
     let mut wrong = Vec::new();
     for cell in tried()? {
         let mut corpus = Corpus::start(cell)?;
-        let cases = corpus.round(&[])?;
+        let mut cases = corpus.round(&[])?;
+        let mut found: Vec<String> = cases.iter().flat_map(of_case).collect();
+        // On a busy machine a case can wait longer for a CPU than at its awaits: what is wrong is so in each round.
+        for _ in 1..ROUNDS {
+            if found.is_empty() {
+                break;
+            }
+            cases = corpus.round(&[])?;
+            found = cases.iter().flat_map(of_case).collect();
+        }
         corpus.end()?;
-        wrong.extend(cases.iter().flat_map(of_case).map(|what| format!("{cell}: {what}")));
+        wrong.extend(found.into_iter().map(|what| format!("{cell}: {what}")));
         if std::env::var_os(profiler_tests::awaits::corpus::CASE_VARIABLE).is_none() {
             let names: BTreeSet<&str> = cases.iter().map(|case| &*case.name).collect();
             wrong.extend(

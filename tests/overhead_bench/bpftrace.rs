@@ -59,7 +59,7 @@ fn script(program: &str, sites: &[Planned]) -> String {
     let ends = |role| matches!(role, Role::PollIdle | Role::PollComplete | Role::PollReturn);
     let by_return = sites.iter().any(|site| ends(site.role) && site.vaddr != site.function);
     let end = "if (@begun[tid]) { @poll_ns = hist(nsecs - @begun[tid]); delete(@begun[tid]); }";
-    for Planned { role, vaddr, function } in sites {
+    for Planned { role, function, .. } in sites {
         let action = match role {
             Role::PollStart => "@begun[tid] = nsecs;",
             Role::PollIdle | Role::PollComplete | Role::PollReturn if by_return => continue,
@@ -71,7 +71,8 @@ fn script(program: &str, sites: &[Planned]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "uprobe:{program}:{function:#x} {{ {action} }}");
         if *role == Role::PollStart && by_return {
-            let _ = writeln!(text, "uretprobe:{program}:{vaddr:#x} {{ {end} }}");
+            // By the entry: inside of the function the return address is no longer on top of the stack.
+            let _ = writeln!(text, "uretprobe:{program}:{function:#x} {{ {end} }}");
         }
     }
     text.push_str("tracepoint:sched:sched_switch { @switches[args->prev_pid] = count(); }\n");
@@ -89,7 +90,8 @@ impl Observer for Bpftrace {
         if ticked.is_err() {
             // What it says why comes until it has ended.
             let _ = process.end(STARTS_WITHIN * 10);
-            return Err(cannot(format!("bpftrace does not start: {}", process.stderr.text().trim().replace('\n', "; "))));
+            let why = process.stderr.to_end(STARTS_WITHIN).unwrap_or_else(|failure| failure.to_string());
+            return Err(cannot(format!("bpftrace does not start: {}", why.trim().replace('\n', "; "))));
         }
         std::thread::sleep(STARTS_WITHIN);
         self.running = Some(process);
@@ -100,8 +102,16 @@ impl Observer for Bpftrace {
         let Some(mut process) = self.running.take() else { return Ok(None) };
         process.signal(libc::SIGINT)?;
         process.wait(LONG)?;
-        let text = process.stdout.text();
-        if text.contains("@poll_ns") { Ok(None) } else { Err(cannot("bpftrace saw no poll")) }
+        // What it has counted comes at its end.
+        let text = process.stdout.to_end(LONG)?;
+        if text.contains("@poll_ns") {
+            return Ok(None);
+        }
+        let counted =
+            text.lines().filter(|line| line.starts_with('@') && !line.starts_with("@switches") && !line.starts_with("@woken"));
+        let complaints = process.stderr.to_end(LONG)?;
+        let told = counted.chain(complaints.lines().map(str::trim)).take(8).collect::<Vec<_>>().join("; ");
+        Err(cannot(format!("bpftrace saw no poll: {told}")))
     }
 
     fn pid(&self) -> Option<u32> {
@@ -132,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_end_inside_of_a_function_is_seen_by_the_return() {
-        let text = script("/x/service", &[planned(Role::PollStart, 0x10, 0x10), planned(Role::PollIdle, 0x26, 0x20)]);
-        assert!(text.contains("uretprobe:/x/service:0x10") && !text.contains(":0x2"), "{text}");
+        let text = script("/x/service", &[planned(Role::PollStart, 0x14, 0x10), planned(Role::PollIdle, 0x26, 0x20)]);
+        assert!(text.contains("\nuprobe:/x/service:0x10 {") && text.contains("\nuretprobe:/x/service:0x10 {"), "{text}");
+        assert!(!text.contains(":0x14") && !text.contains(":0x2"), "{text}");
     }
 }

@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<String> {
     }
     if arguments.scale {
         let rounds = if arguments.quick { scale::QUICK_ROUNDS } else { scale::ROUNDS };
-        return json(&scale::measure(rounds, &scale::TASKS, &scale::REQUESTS)?);
+        return json(&scale::measure((rounds, scale::SLICE), &scale::TASKS, &scale::REQUESTS)?);
     }
     let begun = Instant::now();
     let (length, limits) = if arguments.quick { (Length::QUICK, limits::QUICK) } else { (Length::FULL, limits::FULL) };

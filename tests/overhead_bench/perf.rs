@@ -43,7 +43,8 @@ impl Observer for Perf {
         let mut process = Process::start(&mut command)?;
         std::thread::sleep(STARTS_WITHIN);
         if process.running()?.is_some() {
-            return Err(cannot(format!("perf ended: {}", process.stderr.text().trim())));
+            let why = process.stderr.to_end(LONG).unwrap_or_else(|failure| failure.to_string());
+            return Err(cannot(format!("perf ended: {}", why.trim())));
         }
         self.running = Some(process);
         Ok(())

@@ -41,7 +41,6 @@ fn json(of: &impl serde::Serialize) -> Result<Value> {
 
 /// Check that each required row is there with finite numbers, or, of what a build lacks, with its reason; and so are the others.
 #[test]
-#[ignore = "takes minutes and a quiet machine"]
 fn every_row_has_numbers_or_a_reason() -> Result<()> {
     needs_root!();
     let report = json(&rows::measure(SHORT, true, &[])?)?;
@@ -76,13 +75,13 @@ fn every_row_has_numbers_or_a_reason() -> Result<()> {
 
 /// Check that growing crowds are measured, each of whose members has a row in the end.
 #[test]
-#[ignore = "takes minutes and a quiet machine"]
 fn crowds_have_rows() -> Result<()> {
     needs_root!();
-    let report = json(&scale::measure(1, &[100, 200], &[100])?)?;
+    let report = json(&scale::measure((1, SHORT.slice), &[50, 100], &[50])?)?;
     let kept = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    let found = [kept("/series/0/points/0/kept"), kept("/series/0/points/1/kept"), kept("/series/1/points/0/kept")];
-    if found[0] >= 100 && found[1] >= 200 && found[2] >= 100 {
+    // The first series is that of empty programs, which keep nothing.
+    let found = [kept("/series/1/points/0/kept"), kept("/series/1/points/1/kept"), kept("/series/2/points/0/kept")];
+    if found[0] >= 50 && found[1] >= 100 && found[2] >= 50 {
         Ok(())
     } else {
         Err(Failure::Wrong(vec![format!("{found:?} rows: {report:#}")]))
@@ -91,7 +90,6 @@ fn crowds_have_rows() -> Result<()> {
 
 /// Check that promises beyond the rows are told too, measured or not.
 #[test]
-#[ignore = "takes minutes and a quiet machine"]
 fn limits_are_told() -> Result<()> {
     needs_root!();
     let checks = limits::all(limits::QUICK)?;

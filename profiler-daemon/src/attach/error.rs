@@ -73,6 +73,9 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// Chunks of unwind rows could not be put where the kernel side finds them.
+    #[error("map `UNWIND_CHUNKS`: BPF_MAP_UPDATE_BATCH: {0}")]
+    UnwindChunks(io::Error),
     /// The object has no such program.
     #[error("the kernel object has no program `{program}`")]
     NoProgram {

@@ -7,10 +7,12 @@ mod awaits;
 mod cpus;
 mod error;
 mod foreign;
+mod ground;
 mod handlers;
 mod hits;
 mod kernel_types;
 mod keys;
+mod loading;
 mod log;
 mod machine;
 mod object;
@@ -26,6 +28,7 @@ mod uprobes;
 
 pub use awaits::{AwaitTables, AwaitsOf};
 pub use error::AttachError;
+pub use ground::Ground;
 pub use handlers::Handlers;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
@@ -51,6 +54,7 @@ use profiler_common::site::TypeRow;
 
 use kernel_types::TaskOffsets;
 use perf::Samplers;
+use programs::Programs;
 use unwind::Unwind;
 use uprobes::Uprobes;
 
@@ -149,10 +153,13 @@ const GRACE: Duration = Duration::from_millis(20);
 impl Attached {
     /// Loads and attaches everything, with the gate still shut.
     pub fn new(order: &Order<'_>) -> Result<Self, AttachError> {
-        check_pid_namespace()?;
-        let object = object::bytes()?;
-        let offsets = TaskOffsets::of_running_kernel()?;
-        let mut ebpf = load(&object, order, offsets)?;
+        Ground::read()?.attach(order)
+    }
+
+    /// See [`Ground::attach`].
+    fn on(ground: Ground, order: &Order<'_>) -> Result<Self, AttachError> {
+        let Ground { object, offsets, loader, types } = ground;
+        let mut ebpf = load(loader, &object, order, offsets)?;
         fill_types(&mut ebpf, order.types)?;
         awaits::set_key(&mut ebpf, order.request_key)?;
         if let Some(tables) = &order.await_tables {
@@ -188,18 +195,26 @@ impl Attached {
         for trace in order.wanted_traces {
             attached.want_as(trace, WANTED_TRACE)?;
         }
-        attach_scheduler(&mut attached.ebpf, order.handlers)?;
-        if let Some(rate) = order.rate {
-            attached.samplers = Some(Samplers::start(&mut attached.ebpf, order.handlers.tick(), rate, (order.pid, order.pace))?);
-            attached.gate.sample_period_ns = rate.period_ns(order.pace);
-            attached.write_gate()?;
-        }
-        attached.uprobes = Some(Uprobes::attach(&object, &attached.ebpf, order)?);
+        let parsed = Programs::parse(&object, &attached.ebpf)?;
+        let attach_type = order.links.attach_type();
+        let loaded = loading::load(&parsed, Uprobes::programs(order), attach_type, || attached.attach_to_kernel(order, &types))?;
+        attached.uprobes = Some(Uprobes::attach(loaded, order)?);
         // Last, because they take their maps out, which the programs before had to find.
         let ring = attached.ebpf.take_map(RING).ok_or(AttachError::NoMap { map: RING })?;
         attached.ring = Some(Ring(RingBuf::try_from(ring).map_err(|source| AttachError::Map { map: RING, source })?));
         attached.log = log::KernelLog::of(&mut attached.ebpf);
         Ok(attached)
+    }
+
+    /// Attaches to the scheduler, and starts the sampling clock.
+    fn attach_to_kernel(&mut self, order: &Order<'_>, types: &Btf) -> Result<(), AttachError> {
+        attach_scheduler(&mut self.ebpf, order.handlers, types)?;
+        if let Some(rate) = order.rate {
+            self.samplers = Some(Samplers::start(&mut self.ebpf, order.handlers.tick(), rate, (order.pid, order.pace))?);
+            self.gate.sample_period_ns = rate.period_ns(order.pace);
+            self.write_gate()?;
+        }
+        Ok(())
     }
 
     /// Lets events count from now on. Returns the window's start (ns, `CLOCK_MONOTONIC`).
@@ -329,10 +344,12 @@ fn check_pid_namespace() -> Result<(), AttachError> {
 }
 
 /// Loads the object and makes its maps.
-fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
+fn load(loader: EbpfLoader<'static>, object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
     let probes = offsets.probes;
     let (nodes, edges) = order.await_tables.unwrap_or_default().sizes();
-    EbpfLoader::new()
+    // What it is told here lives as long as this call.
+    let mut loader: EbpfLoader<'_> = loader;
+    loader
         .override_global("TARGET_TGID", &order.pid, true)
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
         .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
@@ -373,13 +390,12 @@ fn fill_types(ebpf: &mut Ebpf, types: &[(u64, TypeRow)]) -> Result<(), AttachErr
     Ok(())
 }
 
-fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers) -> Result<(), AttachError> {
-    let btf = Btf::from_sys_fs().map_err(AttachError::KernelTypes)?;
+fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers, types: &Btf) -> Result<(), AttachError> {
     for at in handlers.scheduler() {
         let program = ebpf.program_mut(at.program).ok_or(AttachError::NoProgram { program: at.program })?;
         let failed = |source| AttachError::Program { program: at.program, source };
         let program: &mut BtfTracePoint = program.try_into().map_err(failed)?;
-        program.load(at.tracepoint, &btf).map_err(failed)?;
+        program.load(at.tracepoint, types).map_err(failed)?;
         let _: aya::programs::tp_btf::BtfTracePointLinkId = program.attach().map_err(failed)?;
     }
     Ok(())

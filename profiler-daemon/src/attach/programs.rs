@@ -45,6 +45,12 @@ impl Programs {
         Ok(Self { object, license, types })
     }
 
+    /// How many instructions a program has, with those of the functions that it calls; 0 where there is none of that name.
+    pub(super) fn instructions(&self, name: &str) -> usize {
+        let program = self.object.programs.get(name);
+        program.and_then(|program| self.object.functions.get(&program.function_key())).map_or(0, |it| it.instructions.len())
+    }
+
     /// Loads one program for links of `attach_type`.
     pub(super) fn load(&self, name: &'static str, attach_type: u32) -> Result<OwnedFd, AttachError> {
         let program = self.object.programs.get(name).ok_or(AttachError::NoProgram { program: name })?;

@@ -252,6 +252,24 @@ pub(super) fn put(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<(
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
+/// Puts maps, by their descriptors, into a map of maps: all by one call, or by one for each where the kernel has none for that kind of map
+/// (before 5.19).
+pub(super) fn put_maps(map: BorrowedFd<'_>, keys: &[u32], values: &[RawFd]) -> io::Result<()> {
+    let count = keys.len().min(values.len());
+    let mut attr = empty_attr();
+    // SAFETY: writing a member of a union of plain structures.
+    let batch = unsafe { &mut attr.batch };
+    batch.keys = keys.as_ptr() as u64;
+    batch.values = values.as_ptr() as u64;
+    batch.count = length(count);
+    batch.map_fd = map.as_raw_fd().cast_unsigned();
+    if bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr).is_ok() {
+        return Ok(());
+    }
+    let mut each = keys.iter().zip(values);
+    each.try_for_each(|(key, value)| put(map, &key.to_ne_bytes(), &value.to_ne_bytes()))
+}
+
 /// Removes an entry from a map; the key is as long as the map's.
 pub(super) fn remove(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
     let mut attr = empty_attr();

@@ -4,13 +4,16 @@
 //! whole into the table that is not current, and the gate then says which one is.
 
 use std::collections::HashMap;
+use std::os::fd::{AsRawFd as _, RawFd};
 
 use aya::Ebpf;
-use aya::maps::{Array, ArrayOfMaps, MapData};
+use aya::maps::{Array, Map, MapData, MapError};
+use aya_obj::generated::bpf_map_type;
 use profiler_common::limits::{CHUNK_ROWS, CHUNKS, REGIONS, RULES};
 use profiler_common::unwind::{CfaKind, Chunk, Region, RegionKind, RegionTable, Rule};
 
-use super::{AttachError, typed};
+use super::programs::map_fd;
+use super::{AttachError, sys, typed};
 
 /// The rows of one file, as plain data.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +69,16 @@ pub struct UnwindMemory {
     pub files_without_rows: u64,
 }
 
+/// The map of chunks.
+const CHUNKS_MAP: &str = "UNWIND_CHUNKS";
+
 /// What is in the maps.
 #[derive(Debug, Default)]
 pub(super) struct Unwind {
     rules: HashMap<Rule, u16>,
     filling: Option<Filling>,
+    /// Chunks that are full, and that the kernel side cannot find yet.
+    untold: Vec<(u32, Map)>,
     chunks: u32,
     rows_left_out: u64,
     regions_left_out: u64,
@@ -79,9 +87,29 @@ pub(super) struct Unwind {
 
 /// The chunk that is being filled.
 struct Filling {
-    map: Array<MapData, Chunk>,
+    map: Map,
+    number: u32,
+    /// The kernel side finds it.
+    is_told: bool,
     chunk: Box<Chunk>,
     used: usize,
+}
+
+impl Filling {
+    fn new(number: u32) -> Result<Self, MapError> {
+        let (key, value) = (size_of::<u32>(), size_of::<Chunk>());
+        let [key, value] = [key, value].map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
+        let map = aya_obj::Map::new_from_params(bpf_map_type::BPF_MAP_TYPE_ARRAY as u32, key, value, 1, 0);
+        let map = Map::Array(MapData::create(map, "unwind_chunk", None)?);
+        Ok(Self { map, number, is_told: false, chunk: empty_chunk(), used: 0 })
+    }
+
+    /// Writes what it has into its map.
+    fn write(&mut self) -> Result<(), MapError> {
+        // By reference: too much for a stack.
+        let filled: &Chunk = &self.chunk;
+        Array::<&mut MapData, Chunk>::try_from(&mut self.map)?.set(0, filled, 0)
+    }
 }
 
 impl std::fmt::Debug for Filling {
@@ -95,50 +123,68 @@ impl Unwind {
     pub(super) fn add(&mut self, ebpf: &mut Ebpf, rows: &UnwindRows<'_>) -> Result<LoadedRows, AttachError> {
         let places = self.add_rules(ebpf, rows.rules)?;
         let mut loaded = LoadedRows::default();
-        let mut left: Vec<(u32, u16)> = rows
+        let all: Vec<(u32, u16)> = rows
             .pcs
             .iter()
             .zip(rows.places)
             .map(|(pc, place)| (*pc, places.get(usize::from(*place)).copied().unwrap_or(UNSUPPORTED)))
             .collect();
+        let mut left = all.as_slice();
         while !left.is_empty() {
-            let Some(Filling { map, chunk, used }) = self.room(ebpf)? else {
+            let Some(filling) = self.room()? else {
                 self.rows_left_out += left.len() as u64;
                 loaded.cut_at = left.first().map(|(pc, _)| *pc);
                 break;
             };
+            let Filling { number, chunk, used, .. } = filling;
             let count = left.len().min(CHUNK_ROWS - *used);
-            let taken: Vec<(u32, u16)> = left.drain(..count).collect();
-            for (place, (pc, rule)) in (*used..).zip(&taken) {
+            let (taken, rest) = left.split_at(count);
+            for (place, (pc, rule)) in (*used..).zip(taken) {
                 if let (Some(to), Some(of)) = (chunk.pcs.get_mut(place), chunk.rules.get_mut(place)) {
                     (*to, *of) = (*pc, *rule);
                 }
             }
             let first = u32::try_from(*used).unwrap_or(0);
             *used += count;
-            // By reference: too much for a stack.
-            let filled: &Chunk = chunk;
-            map.set(0, filled, 0).map_err(|source| AttachError::Map { map: "UNWIND_CHUNKS", source })?;
             let pc = taken.first().map_or(0, |(pc, _)| *pc);
-            loaded.pieces.push(Piece { pc, chunk: self.chunks - 1, first, rows: u32::try_from(count).unwrap_or(0) });
+            loaded.pieces.push(Piece { pc, chunk: *number, first, rows: u32::try_from(count).unwrap_or(0) });
+            filling.write().map_err(|source| AttachError::Map { map: CHUNKS_MAP, source })?;
+            left = rest;
         }
         Ok(loaded)
     }
 
     /// The chunk with room for a row. `None`: there can be no more.
-    fn room(&mut self, ebpf: &mut Ebpf) -> Result<Option<&mut Filling>, AttachError> {
+    fn room(&mut self) -> Result<Option<&mut Filling>, AttachError> {
         if self.filling.as_ref().is_none_or(|filling| filling.used >= CHUNK_ROWS) {
             if self.chunks >= CHUNKS {
                 return Ok(None);
             }
-            let failed = |source| AttachError::Map { map: "UNWIND_CHUNKS", source };
-            let map: Array<MapData, Chunk> = Array::create(1, 0).map_err(failed)?;
-            let mut all: ArrayOfMaps<_, Array<MapData, Chunk>> = typed(ebpf, "UNWIND_CHUNKS")?;
-            all.set(self.chunks, &map, 0).map_err(failed)?;
-            self.filling = Some(Filling { map, chunk: empty_chunk(), used: 0 });
+            let next = Filling::new(self.chunks).map_err(|source| AttachError::Map { map: CHUNKS_MAP, source })?;
+            let full = self.filling.replace(next).filter(|full| !full.is_told);
+            self.untold.extend(full.map(|full| (full.number, full.map)));
             self.chunks += 1;
         }
         Ok(self.filling.as_mut())
+    }
+
+    /// Lets the kernel side find all chunks that there are. All at once: the kernel waits a grace period whenever a map of maps has changed
+    /// (kernel/bpf/syscall.c, `maybe_wait_bpf_programs`), some 10 ms, and a large program has a hundred chunks. Before 6.8 it waits for each.
+    fn tell(&mut self, ebpf: &Ebpf) -> Result<(), AttachError> {
+        let filling = self.filling.as_ref().filter(|filling| !filling.is_told).map(|filling| (filling.number, &filling.map));
+        let untold = self.untold.iter().map(|(number, map)| (*number, map)).chain(filling);
+        let (numbers, maps): (Vec<u32>, Vec<RawFd>) =
+            untold.filter_map(|(number, map)| Some((number, map_fd(map)?.as_raw_fd()))).unzip();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let all = ebpf.map(CHUNKS_MAP).and_then(map_fd).ok_or(AttachError::NoMap { map: CHUNKS_MAP })?;
+        sys::put_maps(all, &numbers, &maps).map_err(AttachError::UnwindChunks)?;
+        self.untold.clear();
+        if let Some(filling) = &mut self.filling {
+            filling.is_told = true;
+        }
+        Ok(())
     }
 
     /// The place of each of a file's rules in the kernel side's table.
@@ -166,8 +212,9 @@ impl Unwind {
         Ok(places)
     }
 
-    /// Writes table `table` of regions.
+    /// Writes table `table` of regions, which may point at every chunk that there is.
     pub(super) fn write_regions(&mut self, ebpf: &mut Ebpf, table: u32, code: &[Code<'_>]) -> Result<(), AttachError> {
+        self.tell(ebpf)?;
         let (regions, left_out) = regions(code);
         self.regions_left_out = left_out;
         let mut map: Array<_, RegionTable> = typed(ebpf, "REGION_TABLES")?;

@@ -1,15 +1,14 @@
 //! The probes in the target: one uprobe-multi link a program where the kernel has them, else one perf event a site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use aya::Ebpf;
 use aya_obj::generated::bpf_attach_type;
 use profiler_common::site::{Site, SiteRole};
 use rustix::fs::{Mode, OFlags};
 
-use super::programs::Programs;
+use super::loading::{Loaded, Wanted};
 use super::runs::{ProgramRuns, runs_of};
 use super::sys::{self, MultiLink};
 use super::{AttachError, Order, perf};
@@ -83,10 +82,25 @@ struct Link {
     probes: Vec<Probe>,
 }
 
+impl LinkKind {
+    /// What programs for such links are loaded for.
+    pub(super) const fn attach_type(self) -> u32 {
+        match self {
+            Self::Multi => bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32,
+            Self::Single => 0,
+        }
+    }
+}
+
 impl Uprobes {
-    /// Loads the programs that the probes need and attaches them. What was attached before a failure goes with it.
-    pub(super) fn attach(object: &[u8], ebpf: &Ebpf, order: &Order<'_>) -> Result<Self, AttachError> {
-        let parsed = Programs::parse(object, ebpf)?;
+    /// The programs that the probes of `order` need.
+    pub(super) fn programs(order: &Order<'_>) -> Vec<Wanted> {
+        let names: BTreeSet<&'static str> = order.probes.iter().map(Probe::program).collect();
+        names.into_iter().map(|name| (name, order.handlers.uprobe(name))).collect()
+    }
+
+    /// Attaches the probes. What was attached before a failure goes with it.
+    pub(super) fn attach(mut loaded: Loaded, order: &Order<'_>) -> Result<Self, AttachError> {
         let mut groups: BTreeMap<(u8, &'static str), Vec<&Probe>> = BTreeMap::new();
         for probe in order.probes {
             groups.entry((rank(probe.site.role), probe.program())).or_default().push(probe);
@@ -94,26 +108,25 @@ impl Uprobes {
         let file = rustix::fs::open(order.exe, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok();
         let mut uprobes = Self { links: Vec::new(), programs: Vec::new(), pid: order.pid, file };
         for ((_, name), probes) in groups {
+            let program = loaded.take(name)?;
             match order.links {
-                LinkKind::Multi => uprobes.multi(&parsed, name, &probes, order)?,
-                LinkKind::Single => uprobes.single(&parsed, name, &probes, order)?,
+                LinkKind::Multi => uprobes.multi(&program, name, &probes, order)?,
+                LinkKind::Single => uprobes.single(&program, name, &probes, order)?,
             }
+            uprobes.programs.push((name, program));
         }
         Ok(uprobes)
     }
 
-    fn multi(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
-        let program = parsed.load(order.handlers.uprobe(name), bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32)?;
+    fn multi(&mut self, program: &OwnedFd, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         let probes: Vec<Probe> = probes.iter().map(|probe| **probe).collect();
         let fd = link(program.as_fd(), order.exe, order.pid, &probes)
             .map_err(|source| refused(order.exe, name, &probes, "BPF_LINK_CREATE", source))?;
         self.links.push(Link { fd, event: None, program: name, probes });
-        self.programs.push((name, program));
         Ok(())
     }
 
-    fn single(&mut self, parsed: &Programs, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
-        let program = parsed.load(order.handlers.uprobe(name), 0)?;
+    fn single(&mut self, program: &OwnedFd, name: &'static str, probes: &[&Probe], order: &Order<'_>) -> Result<(), AttachError> {
         for probe in probes {
             let failed = |call| move |source| refused(order.exe, name, std::slice::from_ref(*probe), call, source);
             let event = perf::open_uprobe(order.exe, order.pid, probe).map_err(failed("perf_event_open"))?;
@@ -121,7 +134,6 @@ impl Uprobes {
             let fd = fd.map_err(failed("BPF_LINK_CREATE"))?;
             self.links.push(Link { fd, event: Some(event), program: name, probes: vec![**probe] });
         }
-        self.programs.push((name, program));
         Ok(())
     }
 
@@ -228,6 +240,7 @@ const fn rank(role: SiteRole) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attach::programs::Programs;
     use crate::attach::{UprobeMulti, object, uprobe_multi};
 
     /// The verifier gives up at a million instructions, loops and both sides of branches counted (`BPF_COMPLEXITY_LIMIT_INSNS`), and newer

@@ -38,7 +38,9 @@ impl<'d> Function<'d> {
         if !image.is_code(start) {
             return None;
         }
-        let instructions: Vec<Instruction> = Decoder::with_ip(64, bytes, start, DecoderOptions::NONE).iter().collect();
+        // An instruction has some four bytes.
+        let mut instructions: Vec<Instruction> = Vec::with_capacity(length / 4 + 1);
+        instructions.extend(Decoder::with_ip(64, bytes, start, DecoderOptions::NONE).iter());
         let is_branch = |instruction: &&Instruction| {
             matches!(instruction.flow_control(), FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
         };

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
+use super::unwind::Known;
 use crate::inspect::{InspectError, Inspection, holds_tokio, inspect_with};
+use crate::target::code::behind_program;
 use crate::target::maps::Mapping;
 use crate::target::program::Program;
 use crate::target::{Target, TargetError};
@@ -15,9 +17,37 @@ pub(super) struct Profiled {
     pub(super) inspection: Inspection,
 }
 
+/// Finds it as [`find`] does, and does something else beside it, on a thread of its own, for which the program has been read if that is what is to be
+/// profiled.
+pub(super) fn find_beside<T: Send>(
+    target: &mut Target,
+    debug_file: impl Fn(&Target) -> Option<Vec<u8>>,
+    beside: impl FnOnce(Option<Known>) -> T + Send,
+) -> Result<(Profiled, T), SessionError> {
+    let exe = target.wanted_object().is_none().then(|| target.exe_program()).transpose()?;
+    let known = exe.as_ref().and_then(|program| Some(Known::of(program, behind_program(target)?)));
+    std::thread::scope(|scope| {
+        // A thread that begins before the attach is over has the capabilities that reading other people's files takes.
+        let other = scope.spawn(move || beside(known));
+        let profiled = find_in(target, exe, debug_file);
+        // What panicked there would have panicked here.
+        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((profiled?, other))
+    })
+}
+
 /// Finds it, and tells `target`. The program goes first, whatever else is there; an object that was asked for goes before it. `debug_file` is asked for
 /// the debug file of whatever the target profiles by then.
 pub(super) fn find(target: &mut Target, debug_file: impl Fn(&Target) -> Option<Vec<u8>>) -> Result<Profiled, SessionError> {
+    find_in(target, None, debug_file)
+}
+
+/// The same where the program has been read, if it has: `exe`.
+fn find_in(
+    target: &mut Target,
+    exe: Option<Program>,
+    debug_file: impl Fn(&Target) -> Option<Vec<u8>>,
+) -> Result<Profiled, SessionError> {
     if let Some(wanted) = target.wanted_object().map(Path::to_owned) {
         let mapping = wanted_among(target.objects()?, &wanted);
         let mapping = mapping.ok_or(TargetError::NoSuchObject { pid: target.pid(), path: wanted })?;
@@ -25,7 +55,7 @@ pub(super) fn find(target: &mut Target, debug_file: impl Fn(&Target) -> Option<V
         target.profile(object);
         return looked_into(target, program, debug_file);
     }
-    let program = target.exe_program()?;
+    let program = exe.map_or_else(|| target.exe_program(), Ok)?;
     let none = match inspect_with(program.bytes(), || debug_file(target)) {
         Ok(inspection) => return Ok(Profiled { program, inspection }),
         Err(none @ (InspectError::NotTokio | InspectError::NoTaskVtable { .. })) => none,

@@ -23,9 +23,9 @@ use super::setting::{Opened, of_mode, setting};
 use super::sites::Sites;
 use super::table::{self, Table};
 use super::times::Keeping;
-use super::unwind::Unwinding;
+use super::unwind::{Ahead, Known, Unwinding};
 use super::{Session, SessionError, modules_of, probes, task_ids};
-use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
+use crate::attach::{AttachError, Attached, AwaitTables, Ground, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -51,7 +51,11 @@ pub(super) fn start(
     let kernel = KernelVersion::running()?;
     kernel.check()?;
     let pid = target.pid();
-    Privileges::read()?.check()?;
+    let privileges = Privileges::read()?;
+    privileges.check()?;
+    if manner.stats {
+        privileges.check_statistics()?;
+    }
     Lockdown::in_force().check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
@@ -160,9 +164,9 @@ fn attach_to(
     debug_dirs: &[PathBuf],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Parts, SessionError> {
-    let modules = modules_of(target.pid())?;
+    let (modules, beside) = (modules_of(target.pid())?, ahead(subject, target.pid()));
     let debug_of = |target: &Target| debug_file(&target.profiled_file(), target.profiled(), modules.root(), debug_dirs);
-    let Profiled { program, inspection } = object::find(target, |target| debug_of(target).0)?;
+    let (Profiled { program, inspection }, (ground, rows)) = object::find_beside(target, |target| debug_of(target).0, beside)?;
     // Settled now.
     let target: &Target = target;
     let by_key = manner.request_key.is_some();
@@ -187,7 +191,7 @@ fn attach_to(
     let rate = manner.rate(subject, mode.mode);
     let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
-    let mut attached = Attached::new(&Order {
+    let mut attached = ground?.attach(&Order {
         pid: target.pid(),
         exe: &target.profiled_file(),
         probes: &probes,
@@ -221,7 +225,7 @@ fn attach_to(
     tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
     let mut unwinding = Unwinding::default();
     if !times {
-        let _: bool = unwinding.refresh(&mut attached, target.pid())?;
+        let _: bool = unwinding.refresh(&mut attached, target.pid(), rows)?;
     }
     let start_ns = attached.open()?;
     task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
@@ -263,6 +267,12 @@ fn attach_to(
         keeping,
         sampled,
     })
+}
+
+/// What is made while the program is inspected. Requests that keep their own times are seen without walking stacks.
+fn ahead(subject: &Subject, pid: u32) -> impl FnOnce(Option<Known>) -> (Result<Ground, AttachError>, Ahead) + Send + use<> {
+    let is_unwound = *subject != Subject::AllRequests;
+    move |known| (Ground::read(), if is_unwound { Ahead::of(pid, known.as_ref()) } else { Ahead::default() })
 }
 
 /// Requests can be asked for only where something names them.

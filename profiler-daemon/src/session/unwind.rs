@@ -1,5 +1,7 @@
 //! Keeps the kernel side's unwind tables in step with the target's mappings: at the attach, and when walks meet code that was not there.
 
+mod ahead;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -8,10 +10,12 @@ use profiler_common::unwind::End;
 use super::SessionError;
 use crate::attach::{Attached, Code, LoadedRows, UnwindRows};
 use crate::collect::walks;
-use crate::inspect::unwind::{UnwindTable, unwind_table};
+use crate::inspect::unwind::UnwindTable;
 use crate::model::UnwindTables;
 use crate::target::code::{Behind, Stretch, stretches};
 use crate::target::program::Segment;
+
+pub(super) use ahead::{Ahead, Known};
 
 /// How often the mappings are read again while walks meet unknown code: code made at run time is never known.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -41,8 +45,8 @@ struct Loaded {
 }
 
 impl Unwinding {
-    /// Reads the mappings of process `pid` and loads what is new. Whether anything was.
-    pub(super) fn refresh(&mut self, attached: &mut Attached, pid: u32) -> Result<bool, SessionError> {
+    /// Reads the mappings of process `pid` and loads what is new; what was made `ahead` is not made again. Whether anything was new.
+    pub(super) fn refresh(&mut self, attached: &mut Attached, pid: u32, mut ahead: Ahead) -> Result<bool, SessionError> {
         let started = Instant::now();
         self.looked = Some(started);
         let stretches = stretches(pid)?;
@@ -52,7 +56,7 @@ impl Unwinding {
         for stretch in &stretches {
             let behind = stretch.behind();
             if behind != Behind::Nothing && !self.files.contains_key(&behind) {
-                let loaded = self.load(attached, stretch)?;
+                let loaded = self.load(attached, stretch, &mut ahead)?;
                 self.files.insert(behind, loaded);
             }
         }
@@ -61,7 +65,7 @@ impl Unwinding {
         self.stretches = stretches;
         let memory = attached.unwind_memory();
         self.tables.bytes = memory.bytes;
-        self.tables.build_ns += u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.tables.build_ns += u64::try_from((started.elapsed() + ahead.took).as_nanos()).unwrap_or(u64::MAX);
         Ok(true)
     }
 
@@ -76,16 +80,12 @@ impl Unwinding {
             return Ok(false);
         }
         self.unknown_seen = unknown;
-        self.refresh(attached, pid)
+        self.refresh(attached, pid, Ahead::default())
     }
 
     /// Loads the rows of the file behind `stretch`. `None` where it has none: its frame pointers are tried.
-    fn load(&mut self, attached: &mut Attached, stretch: &Stretch) -> Result<Option<Loaded>, SessionError> {
-        let table = match stretch.bytes() {
-            Ok(bytes) => unwind_table(&bytes).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let table = match table {
+    fn load(&mut self, attached: &mut Attached, stretch: &Stretch, ahead: &mut Ahead) -> Result<Option<Loaded>, SessionError> {
+        let table = match ahead.take(stretch) {
             Ok(table) => table,
             Err(error) => {
                 attached.no_unwind_rows();

@@ -1,7 +1,9 @@
 //! The code that the target has mapped, for those who read it: where it lies, and the bytes of the file behind it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
+use super::Target;
 use super::mapped::{ModulesError, executable_mappings, open_mapped};
 use super::maps::{Backing, Mapping};
 use super::memory;
@@ -34,6 +36,16 @@ pub fn stretches(pid: u32) -> Result<Vec<Stretch>, ModulesError> {
     mappings.retain(|mapping| mapping.name() != b"[uprobes]" && mapping.name() != b"[vsyscall]");
     mappings.sort_by_key(|mapping| mapping.start);
     Ok(mappings.into_iter().map(|mapping| Stretch { mapping, pid }).collect())
+}
+
+/// What is behind the code of `target`'s program. `None`: it is not mapped, or its mappings are not to be read.
+#[must_use]
+pub fn behind_program(target: &Target) -> Option<Behind> {
+    let inode = std::fs::metadata(target.proc_path("exe")).ok()?.ino();
+    let mappings = target.mappings().ok()?;
+    // Another file may have been mapped from a path of the same name.
+    let own = mappings.iter().find(|mapping| target.is_exe(mapping) && mapping.inode == inode)?;
+    Some(Behind::File(own.device, own.inode))
 }
 
 impl Stretch {

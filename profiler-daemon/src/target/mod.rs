@@ -174,8 +174,13 @@ impl Target {
     /// What is added to an address in the program's file to get the address in the process.
     pub fn exe_bias(&self, program: &Program) -> Result<u64, TargetError> {
         let mappings = self.mappings()?;
-        let own = mappings.iter().filter(|mapping| mapping.is_of(&self.exe, self.exe_deleted));
+        let own = mappings.iter().filter(|mapping| self.is_exe(mapping));
         program::load_bias(program.segments(), own).ok_or_else(|| TargetError::NotMapped { pid: self.pid, exe: self.exe.clone() })
+    }
+
+    /// Whether that is mapped from the program's file, by its path.
+    pub(crate) fn is_exe(&self, mapping: &Mapping) -> bool {
+        mapping.is_of(&self.exe, self.exe_deleted)
     }
 
     /// The build id of a module; `None` where it has none. Read from the very file that is mapped, by

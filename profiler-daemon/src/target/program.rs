@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use object::{
@@ -39,7 +40,7 @@ pub struct Segment {
 #[derive(Debug)]
 pub struct Program {
     path: PathBuf,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     segments: Vec<Segment>,
     build_id: Option<Vec<u8>>,
 }
@@ -64,7 +65,7 @@ impl Program {
             })
             .collect();
         let build_id = object::File::parse(&*bytes).map_err(bad)?.build_id().map_err(bad)?.map(<[u8]>::to_vec);
-        Ok(Self { path: path.to_owned(), bytes, segments, build_id })
+        Ok(Self { path: path.to_owned(), bytes: Arc::new(bytes), segments, build_id })
     }
 
     /// Reads a file, for `inspect FILE`.
@@ -87,6 +88,12 @@ impl Program {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same, for who reads it on another thread.
+    #[must_use]
+    pub fn shared_bytes(&self) -> Arc<Vec<u8>> {
+        Arc::clone(&self.bytes)
     }
 
     /// What is loaded of it.
@@ -130,7 +137,8 @@ pub(super) fn read(file: File) -> io::Result<Vec<u8>> {
     if is_hollow(about.len(), about.blocks()) {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is all but empty for its size"));
     }
-    let mut bytes = Vec::new();
+    // What it has now; it may grow or shrink meanwhile.
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len().min(PROGRAM_MAX)).unwrap_or(0).saturating_add(1));
     let read = file.take(PROGRAM_MAX + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > PROGRAM_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the program is larger than 4 GiB"));

@@ -38,11 +38,13 @@ impl Ring {
     /// The member at `place`, for ever.
     async fn member(self: Arc<Self>, place: usize) {
         poll_fn(|context| {
-            let known = self.wakers.get(place).map(|waker| waker.set(context.waker().clone()).is_err());
-            if known == Some(true) {
+            // Its waker once, as leaves keep it: a clone at each poll would be a count more in memory that is in no cache.
+            let own = self.wakers.get(place);
+            if own.is_some_and(|own| own.get().is_some()) {
                 count();
                 self.wake(if place + 1 < self.wakers.len() { place + 1 } else { 0 });
             } else {
+                let _first = own.map(|own| own.set(context.waker().clone()));
                 self.there.fetch_add(1, Ordering::Release);
             }
             Poll::<()>::Pending

@@ -9,6 +9,7 @@ use profiler_tests::rig::attached::What;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::service::{self, Service, Usage};
 
+use super::line;
 use super::report::Point;
 use crate::observer::Observer as _;
 use crate::ours::Ours;
@@ -99,6 +100,7 @@ impl Crowd {
             kept: self.seen,
             daemon_peak_bytes: self.peak_bytes,
             map_bytes: self.map_bytes,
+            line_ns: line::ns(self.count),
         })
     }
 }

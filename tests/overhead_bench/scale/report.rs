@@ -30,6 +30,8 @@ pub(crate) struct Series {
     error: f64,
     limit: f64,
     flat: Verdict,
+    /// To how many lines of memory, each in no near cache in the largest crowd, the cost's growth comes.
+    lines: f64,
 }
 
 /// A crowd of one size.
@@ -48,6 +50,8 @@ pub(crate) struct Point {
     pub(super) daemon_peak_bytes: u64,
     /// What its maps took in the kernel.
     pub(super) map_bytes: u64,
+    /// What one line of memory takes when as many are gone through as the crowd has members ([`super::line`]).
+    pub(super) line_ns: f64,
 }
 
 impl Series {
@@ -61,8 +65,15 @@ impl Series {
         let error = off / least * (1.0 + ratio);
         let flat = Verdict::of(ratio, error, FLAT);
         let flat = if ratio.is_nan() { Verdict::NotClaimed } else { flat };
-        Self { crowd, mode, points, ratio, error, limit: FLAT, flat }
+        let lines = lines(&points);
+        Self { crowd, mode, points, ratio, error, limit: FLAT, flat, lines }
     }
+}
+
+/// From the first crowd to the last.
+fn lines(points: &[Point]) -> f64 {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return f64::NAN };
+    (last.ns_per_poll.median - first.ns_per_poll.median) / (last.line_ns - first.line_ns)
 }
 
 #[cfg(test)]
@@ -85,6 +96,7 @@ mod tests {
             kept: u64::from(count),
             daemon_peak_bytes: 0,
             map_bytes: 0,
+            line_ns: f64::from(count),
         }
     }
 
@@ -96,6 +108,9 @@ mod tests {
         assert_eq!(of(1000.0, 1100.0, 10.0), Verdict::Pass);
         assert_eq!(of(1000.0, 2000.0, 10.0), Verdict::Fail);
         assert_eq!(of(1000.0, 1200.0, 200.0), Verdict::NotClaimed);
+        // Fifty nanoseconds more, where a line takes ten more.
+        let grown = Series::of("tasks", "exact", vec![point(10, 1000.0, 1.0), point(20, 1050.0, 1.0)]);
+        assert!((grown.lines - 5.0).abs() < 1e-9);
         // Less than the rig can tell.
         assert_eq!(of(2.0, 5.0, 200.0), Verdict::NotClaimed);
     }

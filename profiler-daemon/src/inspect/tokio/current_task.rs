@@ -112,8 +112,8 @@ fn context(image: &Image<'_>) -> Result<Context, CurrentTaskError> {
     let strings = image.file.elf_symbol_table().strings();
     let mut found = image.file.symbols().take(MAX_SYMBOLS).filter(|symbol| {
         let symbol = symbol.elf_symbol();
-        let name = symbol.name(LittleEndian, strings).unwrap_or_default();
-        symbol.st_type() == STT_TLS && std::str::from_utf8(name).is_ok_and(|name| name.contains(CONTEXT))
+        let is_named = || std::str::from_utf8(symbol.name(LittleEndian, strings).unwrap_or_default());
+        symbol.st_type() == STT_TLS && is_named().is_ok_and(|name| name.contains(CONTEXT))
     });
     let symbol = found.next().ok_or(CurrentTaskError::NoSymbol)?;
     let at = own_thread_local(&image.file, symbol.elf_symbol().st_value(LittleEndian)).ok_or(CurrentTaskError::NoSegment)?;

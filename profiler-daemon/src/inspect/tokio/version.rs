@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use memchr::memmem::Finder;
+
 use crate::inspect::image::Image;
 use crate::inspect::inspection::TokioVersion;
 
@@ -12,10 +14,10 @@ const LONGEST: usize = 18;
 /// The version most source paths name; `None` where no path names one (Tokio from a git checkout, or none).
 pub(crate) fn find(image: &Image<'_>) -> Option<TokioVersion> {
     let mut votes: HashMap<TokioVersion, usize> = HashMap::new();
+    let mark = Finder::new(MARK);
     for section in image.sections.iter().filter(|section| !section.executable) {
-        let mut rest = section.bytes;
-        while let Some(at) = find_bytes(rest, MARK) {
-            rest = rest.get(at + MARK.len()..).unwrap_or_default();
+        for at in mark.find_iter(section.bytes) {
+            let rest = section.bytes.get(at + MARK.len()..).unwrap_or_default();
             if let Some(version) = parse(rest.get(..rest.len().min(LONGEST)).unwrap_or_default()) {
                 *votes.entry(version).or_default() += 1;
             }
@@ -36,19 +38,6 @@ fn parse(text: &[u8]) -> Option<TokioVersion> {
     Some(TokioVersion { major, minor, patch })
 }
 
-fn find_bytes(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(offset) = haystack.get(from..)?.iter().position(|byte| *byte == first) {
-        let at = from + offset;
-        if haystack.get(at..)?.starts_with(needle) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +48,5 @@ mod tests {
         assert_eq!(parse(b"1.0.0-alpha/src"), Some(TokioVersion { major: 1, minor: 0, patch: 0 }));
         assert_eq!(parse(b"macros-2.7.2/src"), None);
         assert_eq!(parse(b"1.54"), None);
-        assert_eq!(find_bytes(b"ttokio-1", b"tokio-"), Some(1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::grid::{grid, size};
+use super::super::grid::{grid, size, unknown};
 use super::super::overhead::Verdict;
 use super::report::{Point, Scale, Series};
 
@@ -14,13 +14,15 @@ Written by `cargo xtask bench scale`. Take ratios from it, not absolute times: t
 
 Crowds of each size live through the whole run and stand still but for their turns. In a turn every member of a crowd is polled in turn, so that each poll finds
 nothing of its task in a cache once the crowd is larger than that: bare, with the profiler, bare. `ns/poll more` is the CPU time that a poll
-takes more with it, the median of all rounds with the quartiles. `with rows` is how many of the crowd had a row of their own in the end. The profiler has room
+takes more with it, the median of all rounds with the quartiles. `ns/line` is what one line of memory takes (64 bytes) when as many as the crowd has members are gone
+through in an order that no prefetcher guesses: the least that any state costs which is kept for each member. `with rows` is how many of the crowd had a row of their own in the end. The profiler has room
 for a million tasks and a hundred thousand requests, as by `run --max-tasks 1048576 --max-requests 131072`.
 ";
 
 /// What stands after them.
 const TAIL: &str = "\
-`its maps` is kernel memory (`memlock` in /proc/PID/fdinfo), `profiler's memory` the most that its process has had until its end, when it
+In mode `floor` the programs are empty: what grows there is of the probes and of the service itself, whose own lines a trap makes wait for one after the other. What another mode has more
+than that is its own state of each member. `its maps` is kernel memory (`memlock` in /proc/PID/fdinfo), `profiler's memory` the most that its process has had until its end, when it
 reads all rows. The maps grow with the rows that there are; where nobody asks for more room there are rows for 262,144 tasks and 16,384 requests, and what is beyond
 is counted (`task_map_full`, `scope_map_full`).
 ";
@@ -41,8 +43,8 @@ pub(super) fn tables(scale: &Scale) -> String {
     text
 }
 
-fn head(series: &Series) -> [&str; 6] {
-    [&series.crowd, "ns/poll bare", "ns/poll more", "with rows", "profiler's memory", "its maps"]
+fn head(series: &Series) -> [&str; 7] {
+    [&series.crowd, "ns/poll bare", "ns/poll more", "ns/line", "with rows", "profiler's memory", "its maps"]
 }
 
 fn rows(series: &Series) -> Vec<Vec<String>> {
@@ -55,6 +57,7 @@ fn row(point: &Point) -> Vec<String> {
         point.count.to_string(),
         format!("{:.0}", point.bare_ns_per_poll.median),
         format!("{:.0} [{:.0}, {:.0}]", more.median, more.q1, more.q3),
+        point.line_ns.map_or_else(unknown, |ns| format!("{ns:.0}")),
         point.kept.to_string(),
         size(point.daemon_peak_bytes),
         size(point.map_bytes),
@@ -74,7 +77,10 @@ fn sentence(series: &Series) -> String {
         }
         _ => "the least cost is within the rig's own error".to_owned(),
     };
-    format!("{crowd} in mode {mode}: {what}; {ratio}.\n")
+    let grown = series.lines.map_or_else(String::new, |lines| {
+        format!(" From the smallest to the largest it grows by what {lines:.1} lines of memory do.")
+    });
+    format!("{crowd} in mode {mode}: {what}; {ratio}.{grown}\n")
 }
 
 #[cfg(test)]
@@ -89,10 +95,12 @@ mod tests {
             ratio: Some(2.0),
             error: Some(0.1),
             flat,
+            lines: Some(3.25),
             ..Series::default()
         };
         let text = tables(&Scale { series: vec![series(Verdict::Fail), series(Verdict::Pass)], ..Scale::default() });
         assert_eq!(text.matches("| tasks ").count(), 2);
+        assert!(text.contains("what 3.2 lines of memory do") || text.contains("what 3.3 lines of memory do"), "{text}");
         assert!(text.contains("not flat; the largest is 2.00 times") && text.contains(": flat;"), "{text}");
     }
 }

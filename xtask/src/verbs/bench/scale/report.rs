@@ -25,6 +25,8 @@ pub(super) struct Series {
     pub(super) error: Option<f64>,
     pub(super) limit: f64,
     pub(super) flat: Verdict,
+    /// None: there is no such number.
+    pub(super) lines: Option<f64>,
 }
 
 /// A crowd of one size.
@@ -36,4 +38,5 @@ pub(super) struct Point {
     pub(super) kept: u64,
     pub(super) daemon_peak_bytes: u64,
     pub(super) map_bytes: u64,
+    pub(super) line_ns: Option<f64>,
 }
