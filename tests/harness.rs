@@ -194,7 +194,7 @@ fn a_report(wall_ns: u64, running_ns: u64) -> String {
             "every_poll": true, "period_ns": null, "poll_record_ns": 50_000, "walks": 0, "frames": 0, "walk_ns": 0, "ends": {},
             "tables": { "files": 0, "rows": 0, "bytes": 0, "build_ns": 0 },
         },
-        "awaits": { "source": "none", "walks": { "walks": 0, "steps": 0, "words": 0, "walk_ns": 0, "ends": {} } },
+        "awaits": { "source": "none", "walks": { "walks": 0, "unchanged": 0, "steps": 0, "words": 0, "walk_ns": 0, "ends": {} } },
         "blocking": null,
         "lost": {},
     })

@@ -40,6 +40,8 @@ pub struct Gate {
     pub task_id_offset: u64,
     /// The same of the word before it that is 1 while there is one (Tokio before 1.40). 0: the id is 0 where there is none.
     pub task_tag_offset: u64,
+    /// Where the counter stands from which Tokio gives out task ids. 0: not known, or nobody asks.
+    pub task_ids: u64,
 }
 
 /// [`Gate::tell`]: a wanted request begins.
@@ -76,6 +78,7 @@ impl Gate {
         sample_only: 0,
         task_id_offset: 0,
         task_tag_offset: 0,
+        task_ids: 0,
     };
 
     /// Whether the window has been opened and not been closed: whoever closes it writes when.

@@ -35,22 +35,22 @@ layouts! {
     }
     crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
     crate::frame::FrameStack { depth, padding, frames }
-    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, off, frames }
+    crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, ids_seen, off, walks, frames }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
         wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, last_stack, keyed,
-        key_hash, spawner, parent, id_offset, padding,
+        key_hash, spawner, parent, id_offset, padding, basis,
     }
     crate::scope::ScopeRow {
         sequence, flags, id_len, task_type, id, task, task_id, trace_id, tid, await_root, first_ns, last_ns, first_wake_ns, off_at_enter, states,
-        polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting,
+        polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting, ids_given,
     }
     crate::totals::TypeTotals {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }
     crate::site::TypeRow { task_type, id_offset, await_root, padding }
     crate::hits::SiteHits { accepted, refused }
-    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, tell, sample_only, task_id_offset, task_tag_offset }
+    crate::gate::Gate { open_ns, close_ns, all_requests, sample_all, poll_record_ns, wake_all, regions, awaits, await_layouts, sample_period_ns, requests_only, chosen_there, times_offset, tell, sample_only, task_id_offset, task_tag_offset, task_ids }
     crate::record::StackRecord {
         kind, tid, time_ns, task, task_id, task_type, frames, requests, poll_start_ns, detail, end, reason, stack,
     }
@@ -61,6 +61,7 @@ layouts! {
     crate::record::SpawnedRecord { kind, task_type, child, task_id }
     crate::record::AwaitRecord { kind, what, request, task_id, task_type, padding, awaiting, gap }
     crate::awaits::Awaiting { stack, task }
+    crate::awaits::Basis { count, kept, places, values }
     crate::awaits::RequestKey {
         local, tag, tag_offset, tag_width, some_is_tag, kind, offset, length, skip, width,
     }
@@ -70,7 +71,7 @@ layouts! {
     crate::awaits::AwaitStack { len, end, words }
     crate::awaits::AwaitKey { stack, task_type, padding }
     crate::awaits::AwaitSum { count, suspended_ns, scheduled_ns, longest_ns }
-    crate::awaits::AwaitWalks { walks, steps, words, walk_ns, ends }
+    crate::awaits::AwaitWalks { walks, unchanged, steps, words, walk_ns, ends }
     crate::unwind::Walks { walks, frames, walk_ns, ends }
     crate::unwind::Rule { cfa, rbp, padding, offset, addend, rbp_offset }
     crate::unwind::Region { base, kind, chunk, first, rows }

@@ -100,6 +100,7 @@ losses! {
     TaskIdUnreadable = 70, "task_id_unreadable", "The id of the task that a thread polled could not be read from its memory.";
     TaskUnseen = 71, "task_unseen", "A task ended of which nothing was known: there had been no room for it, or its only poll had begun before the attach.";
     SiteTakenOut = 72, "site_taken_out", "A probe site was reached again and again and never by a task that belongs there: it was wrong, and was taken out.";
+    ChildPerhapsUnfollowed = 73, "child_perhaps_unfollowed", "A task was spawned while a wanted request was polled, by it and not through the annotation, or by another thread at the same time: at most so many of its tasks are not followed.";
 }
 
 /// How many counters there are.

@@ -85,6 +85,9 @@ pub struct ScopeRow {
     pub future: u64,
     /// Where it waits since it was last left.
     pub awaiting: Awaiting,
+    /// Where only scopes are seen: how many task ids Tokio gave out while it, or a child of it, was polled, to whomever, without those of the
+    /// children that are followed.
+    pub ids_given: u64,
 }
 
 impl Default for ScopeRow {
@@ -125,6 +128,7 @@ impl ScopeRow {
         longest_poll_ns: 0,
         future: 0,
         awaiting: Awaiting::NOWHERE,
+        ids_given: 0,
     };
 
     /// The request id.

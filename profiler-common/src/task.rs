@@ -5,7 +5,7 @@
 //!
 //! Invariant: `states.wall_ns() == last_ns - first_ns` after every call.
 
-use crate::awaits::Awaiting;
+use crate::awaits::{Awaiting, Basis};
 use crate::clock::{OffCpu, Snapshot};
 use crate::states::{Ready, States, least};
 use crate::thread::ThreadRow;
@@ -102,6 +102,8 @@ pub struct TaskRow {
     pub id_offset: u32,
     /// Keeps the row a multiple of 8 bytes; always 0.
     pub padding: u32,
+    /// What the walk to `last_stack` went by. Read and written at the ends of its polls only.
+    pub basis: Basis,
 }
 
 /// What a poll's start found.
@@ -146,6 +148,7 @@ impl TaskRow {
         parent: 0,
         id_offset: 0,
         padding: 0,
+        basis: Basis::NONE,
     };
 
     /// The row of a task seen being spawned at `now_ns`: ready at once.

@@ -1,5 +1,6 @@
 //! The row of one thread: whether it is on a CPU, its cumulative clocks, and the polls and scopes open on it.
 
+use crate::awaits::AwaitWalks;
 use crate::clock::OffCpu;
 use crate::frame::FrameStack;
 use crate::limits::TIMED_DEPTH;
@@ -40,7 +41,7 @@ impl OffReason {
 /// One row of the `THREADS` map.
 ///
 /// Writers: `sequence`, `off_reason`, `off_since_ns`, `cpu_ns`, `outside`, `timed` and `off` are written by the thread's own switches, `woken_ns` by whoever wakes
-/// it, `frames` by handlers that run on the thread. No word has two writers.
+/// it, `ids_seen`, `walks` and `frames` by handlers that run on the thread. No word has two writers.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ThreadRow {
@@ -62,8 +63,13 @@ pub struct ThreadRow {
     pub outside: u64,
     /// The scopes that keep their own times and were being polled on it when it was last switched out, the innermost first; 0 for none.
     pub timed: [u64; TIMED_DEPTH],
+    /// Where only scopes are seen: what Tokio's counter of task ids showed when a scope was entered or left on it last, and one more for each
+    /// child since whose id it gave out; 0 outside of scopes.
+    pub ids_seen: u64,
     /// Its cumulative clocks.
     pub off: OffCpu,
+    /// Walks of awaits on it.
+    pub walks: AwaitWalks,
     /// The polls and scopes open on it.
     pub frames: FrameStack,
 }
@@ -80,7 +86,9 @@ impl ThreadRow {
         recorded_ns: 0,
         outside: 0,
         timed: [0; TIMED_DEPTH],
+        ids_seen: 0,
         off: OffCpu { preempted_ns: 0, blocked_ns: 0, stopped_ns: 0 },
+        walks: AwaitWalks::NONE,
         frames: FrameStack::EMPTY,
     };
 

@@ -158,7 +158,9 @@ const fn of_file(error: &ProgramFileError) -> Exit {
 
 const fn of_privileges(error: &PrivilegeError) -> Exit {
     match error {
-        PrivilegeError::Missing(_) | PrivilegeError::UserNamespace => Exit::NoPrivileges,
+        PrivilegeError::Missing(_) | PrivilegeError::MissingForStatistics(_) | PrivilegeError::UserNamespace => {
+            Exit::NoPrivileges
+        }
         PrivilegeError::Unreadable(_) => Exit::Internal,
     }
 }

@@ -7,9 +7,10 @@ use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_update_elem};
+use profiler_common::awaits::end::AWAIT_ENDS;
 use profiler_common::awaits::node::target;
 use profiler_common::awaits::word::NO_TYPE;
-use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitWalk, Awaiting, Edge, Gap, Node, Step, Tables};
+use profiler_common::awaits::{AwaitEnd, AwaitKey, AwaitWalk, AwaitWalks, Awaiting, Basis, Edge, Gap, Node, Step, Tables};
 use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
 use profiler_common::limits::AWAIT_STEPS;
 use profiler_common::loss::Loss;
@@ -22,7 +23,7 @@ use crate::atomics::{Shared, add};
 use crate::losses::lose;
 use crate::maps::{
     AWAIT_EDGES, AWAIT_ENTRIES, AWAIT_NODES, AWAIT_STACKS, AWAIT_SUMS, AWAIT_TOTALS, AWAIT_WALKS, NEW_AWAIT_SUM, NEW_AWAIT_WALK,
-    TYPES,
+    TASKS, TYPES,
 };
 use crate::memory::{User, read_user};
 use crate::{globals, keys, spans, threads, unwind};
@@ -134,15 +135,46 @@ struct Under {
 /// One walk in so many is timed, and counts for all of them: reading the clock twice takes as long as some steps do.
 const TIMED: u64 = 16;
 
+/// The clock (ns) if the next walk is one that is timed, else 0.
+#[inline(always)]
+fn begin_timed(walks: &AwaitWalks) -> u64 {
+    if walks.walks & (TIMED - 1) == 0 { threads::now_ns() } else { 0 }
+}
+
+/// Adds a walk that kept `words` and came to `end`.
+#[inline(always)]
+fn count(walks: &mut AwaitWalks, started_ns: u64, words: u32, end: u32) {
+    walks.walks += 1;
+    walks.words += u64::from(words);
+    walks.ends[end as usize & (AWAIT_ENDS - 1)] += 1;
+    if started_ns != 0 {
+        walks.walk_ns += TIMED * (threads::now_ns() - started_ns);
+    }
+}
+
+/// Adds what a thread that ends has counted to its CPU's sums.
+#[inline(always)]
+pub fn settle(walks: &AwaitWalks) {
+    let Some(totals) = AWAIT_TOTALS.get_ptr_mut(0) else { return };
+    // SAFETY: a live map value, changed by atomic adds only. Atomic although the map is per CPU: see `losses`.
+    unsafe {
+        add(&raw mut (*totals).walks, walks.walks);
+        add(&raw mut (*totals).unchanged, walks.unchanged);
+        add(&raw mut (*totals).steps, walks.steps);
+        add(&raw mut (*totals).words, walks.words);
+        add(&raw mut (*totals).walk_ns, walks.walk_ns);
+        for end in 0..AWAIT_ENDS {
+            add(&raw mut (*totals).ends[end], walks.ends[end]);
+        }
+    }
+}
+
 /// Walks from `root` (a node's place and 1) at `address`. What was met is in the walk of this thread, which is given back.
 ///
 /// A function of its own: it is called at starts of polls, and at the ends of polls of tasks and of scopes, and has a loop.
 #[inline(never)]
-pub fn go(tid: u32, address: u64, root: u32) -> Option<&'static mut AwaitWalk> {
-    let totals = AWAIT_TOTALS.get_ptr_mut(0)?;
-    // SAFETY: a live map value; another handler on this CPU may change it, and then another walk is timed.
-    let timed = unsafe { (*totals).walks } & (TIMED - 1) == 0;
-    let started_ns = if timed { threads::now_ns() } else { 0 };
+pub fn go(tid: u32, address: u64, root: u32, walks: &mut AwaitWalks) -> Option<&'static mut AwaitWalk> {
+    let started_ns = begin_timed(walks);
     let walk = own_or_new(tid)?;
     walk.key = keys::local();
     if root == 0 {
@@ -153,29 +185,33 @@ pub fn go(tid: u32, address: u64, root: u32) -> Option<&'static mut AwaitWalk> {
         // SAFETY: the body is a function of this object, and the context lives until it has ended.
         unsafe { bpf_loop(AWAIT_STEPS + 1, step as *mut c_void, (&raw mut context).cast(), 0) };
     }
-    // SAFETY: a live map value. Atomic although the map is per CPU: a handler can be preempted by another's.
-    unsafe {
-        add(&raw mut (*totals).walks, 1);
-        add(&raw mut (*totals).steps, u64::from(walk.steps));
-        add(&raw mut (*totals).words, u64::from(walk.kept.len));
-        if started_ns != 0 {
-            add(&raw mut (*totals).walk_ns, TIMED * (threads::now_ns() - started_ns));
-        }
-        let end = walk.kept.end as usize & (profiler_common::awaits::end::AWAIT_ENDS - 1);
-        add(&raw mut (*totals).ends[end], 1);
-    }
+    walks.steps += u64::from(walk.steps);
+    count(walks, started_ns, walk.kept.len, walk.kept.end);
     Some(walk)
 }
 
-/// Walks as [`go`] does, keeps the stack unless it is the one of id `last`, which is kept, and says where the future waits.
+/// Where the future waits that `walk` has walked. Keeps the stack, unless it is the one of id `last`, which is kept.
 #[inline(always)]
-pub fn walk(tid: u32, address: u64, root: u32, last: u64) -> Awaiting {
-    let Some(walk) = go(tid, address, root) else { return Awaiting::NOWHERE };
+fn awaiting(walk: &AwaitWalk, last: u64) -> Awaiting {
     if walk.kept.len == 0 {
         return Awaiting::NOWHERE;
     }
     let stack = if walk.id == last { last } else { keep(walk) };
     Awaiting { stack, task: if stack == 0 || walk.awaited == 0 { 0 } else { task_id(walk.awaited) } }
+}
+
+/// Whether the words that the walk to the task's last stack went by are unchanged: it waits there still.
+///
+/// A function of its own, because of the words on its stack: 512 bytes are for a whole chain of calls, and a walk's is another.
+#[inline(never)]
+fn is_unchanged(basis: &Basis, walks: &mut AwaitWalks) -> bool {
+    let started_ns = begin_timed(walks);
+    if !basis.holds(&User) {
+        return false;
+    }
+    walks.unchanged += 1;
+    count(walks, started_ns, basis.kept, AwaitEnd::Whole as u32);
+    true
 }
 
 /// Whether the stack of this id is kept.
@@ -225,26 +261,44 @@ fn is_wanted(gate: &Gate, request: u64) -> bool {
 
 /// Where the task of `row`, whose header lies at `address`, waits; its poll is about to end.
 #[inline(always)]
-pub fn of_task(gate: &Gate, tid: u32, address: u64, row: &TaskRow) -> Awaiting {
+pub fn of_task(gate: &Gate, tid: u32, walks: &mut AwaitWalks, address: u64, row: &mut TaskRow) -> Awaiting {
     if !is_wanted(gate, row.request) && keys::local() == 0 {
         return Awaiting::NOWHERE;
     }
     if gate.await_layouts == 0 {
         return Awaiting { stack: row.last_stack, task: 0 };
     }
-    walk(tid, address, row.await_root, row.last_stack)
+    // The key's value must be looked for although nothing else has changed.
+    if row.basis.count != 0 && keys::local() == 0 && is_unchanged(&row.basis, walks) {
+        return Awaiting { stack: row.last_stack, task: 0 };
+    }
+    row.basis.count = 0;
+    let Some(walk) = go(tid, address, row.await_root, walks) else { return Awaiting::NOWHERE };
+    let awaiting = awaiting(walk, row.last_stack);
+    // Noted when it is found for the second time: a task that waits elsewhere each time would pay for the looks and gain nothing.
+    if awaiting.stack != 0
+        && awaiting.stack == row.last_stack
+        && let Some(basis) = walk.basis()
+    {
+        row.basis = *basis;
+        row.basis.kept = walk.kept.len;
+    }
+    awaiting
 }
 
-/// Where the scope of `row` waits, which is being left; `waker_stack` is its task's.
+/// Where the scope of `row` waits, which is being left.
 #[inline(always)]
-pub fn of_scope(gate: &Gate, tid: u32, row: &ScopeRow, waker_stack: u64) -> Awaiting {
+pub fn of_scope(gate: &Gate, tid: u32, walks: &mut AwaitWalks, row: &ScopeRow) -> Awaiting {
     if gate.awaits == AWAITS_OFF {
         return Awaiting::NOWHERE;
     }
     if gate.await_layouts == 0 {
-        return Awaiting { stack: waker_stack, task: 0 };
+        // Where its task has stored its waker.
+        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
+        let stack = TASKS.get_ptr_mut(row.task).map_or(0, |task| unsafe { (*task).last_stack });
+        return Awaiting { stack, task: 0 };
     }
-    walk(tid, row.future, row.await_root, 0)
+    go(tid, row.future, row.await_root, walks).map_or(Awaiting::NOWHERE, |walk| awaiting(walk, 0))
 }
 
 /// A wait of the task of `row` has ended.

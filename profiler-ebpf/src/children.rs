@@ -17,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{writing, written};
 use crate::tasks::{finish, read_header};
-use crate::{atomics, awaits, poll, scopes, spans, threads};
+use crate::{atomics, awaits, poll, scopes, spans, threads, unfollowed};
 
 /// `scope_spawn`'s kinds, see the annotation's ABI.md.
 const BLOCKING: u64 = 1;
@@ -37,6 +37,9 @@ pub fn spawn(hit: &Hit) {
     let now_ns = threads::now_ns();
     if threads::gate(now_ns).is_none() {
         return;
+    }
+    if let Some(thread) = threads::known(threads::current().0) {
+        unfollowed::followed(thread);
     }
     let request = match scopes::find(parent) {
         Some(_) => parent,
@@ -113,7 +116,7 @@ pub fn enter(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow) {
         row.vtable = hit.third();
         row.await_root = awaits::entry(hit.fourth()).map_or(0, |node| node + 1);
     }
-    let snapshot = threads::snapshot(thread);
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     let Some(started) = poll::open(gate, row, &snapshot, tid) else { return };
     let frame = PollFrame { generation: row.generation, request: row.request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(key, hit.fifth() | 1, frame)) {
@@ -135,7 +138,7 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
         return;
     };
     lose_many(Loss::StaleFrame, closed.inside);
-    let awaiting = awaits::of_task(gate, tid, row.vtable, row);
+    let awaiting = awaits::of_task(gate, tid, &mut thread.walks, row.vtable, row);
     writing(row, |row| row.awaits(awaiting));
     poll::end(row, &closed.frame, gate, snapshot, false);
 }
@@ -145,8 +148,8 @@ pub fn exit(gate: &Gate, hit: &Hit, tid: u32, thread: &mut ThreadRow, snapshot: 
 pub fn end(gate: &Gate, hit: &Hit) {
     let key = hit.second();
     let Some(row) = find(key) else { return };
-    let Some(thread) = threads::row(hit, threads::current().0) else { return };
-    let snapshot = threads::snapshot(thread);
+    let Some(thread) = threads::row_within(gate, hit, threads::current().0) else { return };
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
     if let Some(closed) = thread.frames.close(FrameKind::Poll, key) {
         lose_many(Loss::StaleFrame, closed.inside);
         spans::poll(gate, &closed.frame, row, &snapshot);

@@ -7,7 +7,7 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use profiler_common::awaits::key::{self, KeyWords};
-use profiler_common::awaits::{AwaitEnd, AwaitWalk, Awaiting, Gap, KeyValue, RequestKey};
+use profiler_common::awaits::{AwaitEnd, AwaitWalk, AwaitWalks, Awaiting, Gap, KeyValue, RequestKey};
 use profiler_common::clock::{OffCpu, Snapshot};
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::Gate;
@@ -89,13 +89,13 @@ fn confirm(row: &mut TaskRow) {
 
 /// A poll of the task of `row` at `address` has started. The request that its frame carries, 0 for none.
 #[inline(always)]
-pub fn at_start(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, started: &Started) -> u64 {
+pub fn at_start(gate: &Gate, tid: u32, walks: &mut AwaitWalks, address: u64, row: &mut TaskRow, started: &Started) -> u64 {
     if local() == 0 {
         return row.request;
     }
     confirm(row);
     if row.polls == 1 || started.end_unseen {
-        let _ = awaits::go(tid, address, row.await_root);
+        let _ = awaits::go(tid, address, row.await_root, walks);
         let hash = look(tid, row.key_hash);
         if hash != row.key_hash {
             leave(gate, row, &at_poll_start(row));

@@ -37,7 +37,7 @@ mod stack;
 mod tasks;
 mod threads;
 mod times;
-
+mod unfollowed;
 mod unwind;
 mod wake;
 mod wakers;

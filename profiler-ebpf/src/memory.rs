@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use profiler_common::awaits::key::KeyWords;
-use profiler_common::unwind::Memory;
+use profiler_common::unwind::{Block, Memory};
 
 /// The target's memory at the current thread.
 pub struct User;
@@ -12,6 +12,11 @@ pub struct User;
 impl Memory for User {
     #[inline(always)]
     fn word(&self, address: u64) -> Option<u64> {
+        read_user(address)
+    }
+
+    #[inline(always)]
+    fn block(&self, address: u64) -> Option<Block> {
         read_user(address)
     }
 

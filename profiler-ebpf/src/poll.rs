@@ -58,7 +58,7 @@ pub fn start(hit: &Hit) {
         }
     };
     let Some(started) = open(gate, row, &snapshot, tid) else { return };
-    let request = keys::at_start(gate, tid, address, row, &started);
+    let request = keys::at_start(gate, tid, &mut thread.walks, address, row, &started);
     let frame = PollFrame { generation: row.generation, request, ready_ns: started.ready_ns, start_ns: row.last_ns };
     if !thread.frames.push(FrameStack::poll(address, sp, frame)) {
         lose(Loss::FrameStackFull);
@@ -131,7 +131,7 @@ pub fn idle(hit: &Hit) {
             lose_many(Loss::StaleFrame, closed.inside);
             // Of a poll whose end is written: a row that another poll has taken over says nothing of this one.
             if row.generation == closed.frame.generation {
-                let awaiting = awaits::of_task(gate, tid, address, row);
+                let awaiting = awaits::of_task(gate, tid, &mut thread.walks, address, row);
                 writing(row, |row| row.awaits(awaiting));
                 keys::at_end(gate, tid, address, row, &closed.frame, &snapshot, &awaiting);
             }

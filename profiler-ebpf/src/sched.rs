@@ -11,7 +11,7 @@ use crate::losses::lose;
 use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
 use crate::memory::read_task;
 use crate::stack::{self, Event};
-use crate::{globals, sampled, threads, times};
+use crate::{awaits, globals, sampled, threads, times};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
@@ -80,6 +80,9 @@ pub fn exit() {
     let (tid, tgid) = threads::current();
     if tgid == globals::target_tgid() {
         // A thread that never polled has no rows.
+        if let Some(row) = threads::known(tid) {
+            awaits::settle(&row.walks);
+        }
         let _ = THREADS.remove(tid);
         let _ = AWAIT_WALKS.remove(tid);
         let _ = WAKER_WALKS.remove(tid);

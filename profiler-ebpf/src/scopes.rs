@@ -17,7 +17,7 @@ use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
 use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::writing;
-use crate::{atomics, awaits, children, maps, spans, threads};
+use crate::{atomics, awaits, children, maps, spans, threads, unfollowed};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
 /// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
@@ -26,6 +26,11 @@ pub const ID_LENGTH_OFFSET: u64 = 29;
 pub const ID_OFFSET: u64 = 30;
 /// The trace id comes first; zeros for none.
 pub const TRACE_ID_OFFSET: u64 = 0;
+
+/// Words of that head: what the length stands in is the last.
+const HEAD_WORDS: usize = 4;
+const _: () = assert!(TRACE_ID_OFFSET == 0 && ID_LENGTH_OFFSET < 8 * HEAD_WORDS as u64);
+const _: () = assert!(core::mem::offset_of!(ScopeRow, trace_id).is_multiple_of(8));
 
 /// What [`WANTED`] says of a key: a request id.
 pub const WANTED_ID: u32 = 1;
@@ -37,11 +42,16 @@ pub const WANTED_TRACE: u32 = 2;
 pub fn enter(hit: &Hit) {
     let (record, sequence) = (hit.first(), hit.second());
     let (tid, _) = threads::current();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
-    let Some(thread) = threads::row(hit, tid) else { return };
+    let Some(gate) = threads::open_gate() else { return };
+    let Some(thread) = threads::row_within(gate, hit, tid) else { return };
     if gate.requests_only != 0 {
         // What lies below this frame has been left without its exit having been seen.
-        lose_many(Loss::StaleFrame, thread.frames.drop_stale(hit.stack_pointer()));
+        let stale = thread.frames.drop_stale(hit.stack_pointer());
+        lose_many(Loss::StaleFrame, stale);
+        if stale != 0 {
+            thread.ids_seen = 0;
+        }
+        unfollowed::settle(gate, thread, true);
     }
     if children::is_child(sequence) {
         children::enter(gate, hit, tid, thread);
@@ -55,6 +65,13 @@ pub fn enter(hit: &Hit) {
             row
         }),
     };
+    // Not before the row is made, whose time is ours.
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else {
+        if row.is_some_and(|row| row.polls == 0) {
+            let _ = SCOPES.remove(sequence);
+        }
+        return;
+    };
     let request = if row.is_some() { sequence } else { 0 };
     let mut frame = thread.frames.scope(sequence, request);
     if let Some(row) = &row
@@ -66,14 +83,13 @@ pub fn enter(hit: &Hit) {
         frame.ready_ns = outer.ready_ns;
         if frame.sp == u64::MAX {
             // The outermost: stacks end at the frame that polls it.
-            (frame.sp, frame.start_ns) = (hit.fifth() | 1, threads::now_ns());
+            (frame.sp, frame.start_ns) = (hit.fifth() | 1, snapshot.now_ns);
         }
     }
     if !thread.frames.push(frame) {
         lose(Loss::FrameStackFull);
     }
     let Some(row) = row else { return };
-    let snapshot = threads::snapshot(thread);
     let open = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
@@ -102,10 +118,12 @@ fn describe(gate: &Gate, hit: &Hit, row: &mut ScopeRow) {
 /// Makes the row of a scope entered for the first time, if its request is wanted.
 #[inline(always)]
 fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'static mut ScopeRow> {
-    let Some(length) = read_user::<u8>(record.wrapping_add(ID_LENGTH_OFFSET)) else {
+    // As words: the record's length stands in them too.
+    let Some(head) = read_user::<[u64; HEAD_WORDS]>(record) else {
         lose(Loss::RecordUnreadable);
         return None;
     };
+    let length = (head[ID_LENGTH_OFFSET as usize / 8] >> (ID_LENGTH_OFFSET % 8 * 8)) as u8;
     if length == 0 || usize::from(length) > REQUEST_ID_BYTES {
         lose(Loss::RecordMalformed);
         return None;
@@ -115,11 +133,8 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         lose(Loss::RecordUnreadable);
         return None;
     };
-    let Some(trace_id) = read_user::<[u8; TRACE_ID_BYTES]>(record.wrapping_add(TRACE_ID_OFFSET)) else {
-        lose(Loss::RecordUnreadable);
-        return None;
-    };
-    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id, &trace_id) {
+    let trace_id = [head[0], head[1]];
+    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id, trace_id) {
         return None;
     }
     if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
@@ -138,7 +153,8 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     if turned_away().is_some_and(|highest| sequence <= *highest) {
         row.flags |= TURNED_AWAY;
     }
-    row.trace_id = trace_id;
+    // SAFETY: a value of the map, whose words are aligned as the row is; bytes of words.
+    unsafe { (&raw mut row.trace_id).cast::<[u64; 2]>().write(trace_id) };
     if gate.requests_only != 0 {
         row.flags |= OWN_WAKER;
     }
@@ -160,16 +176,17 @@ fn turned_away() -> Option<&'static mut u64> {
 
 /// Whether the request of this id, padded with zeros, or the trace that it is part of, was asked for.
 #[inline(always)]
-fn is_wanted(mut id: [u8; REQUEST_ID_BYTES], trace_id: &[u8; TRACE_ID_BYTES]) -> bool {
+fn is_wanted(mut id: [u8; REQUEST_ID_BYTES], trace_id: [u64; 2]) -> bool {
     // SAFETY: the value is not kept.
     if unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_ID != 0) {
         return true;
     }
-    if *trace_id == [0; TRACE_ID_BYTES] {
+    if trace_id == [0; 2] {
         return false;
     }
     id = [0; REQUEST_ID_BYTES];
-    id[..TRACE_ID_BYTES].copy_from_slice(trace_id);
+    id[..8].copy_from_slice(&trace_id[0].to_ne_bytes());
+    id[8..TRACE_ID_BYTES].copy_from_slice(&trace_id[1].to_ne_bytes());
     // SAFETY: as above.
     unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_TRACE != 0)
 }
@@ -194,10 +211,11 @@ pub fn wake(hit: &Hit) {
 #[inline(always)]
 pub fn exit(hit: &Hit) {
     let sequence = hit.second();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    let Some(gate) = threads::open_gate() else { return };
     let (tid, _) = threads::current();
     let Some(thread) = threads::known(tid) else { return };
-    let snapshot = threads::snapshot(thread);
+    let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
+    unfollowed::settle(gate, thread, thread.frames.depth > 1);
     let pending = hit.third() == 0;
     if children::is_child(sequence) {
         children::exit(gate, hit, tid, thread, &snapshot);
@@ -210,13 +228,8 @@ pub fn exit(hit: &Hit) {
     lose_many(Loss::StaleFrame, closed.inside);
     let Some(row) = find(sequence) else { return };
     spans::scope(&closed.frame, sequence, row, &snapshot);
-    let mut waker_stack = 0;
-    if let Some(task) = TASKS.get_ptr_mut(row.task) {
-        // SAFETY: as in `begin`.
-        waker_stack = unsafe { (*task).last_stack };
-    }
     // One that is done has left its awaits.
-    let awaiting = if pending { awaits::of_scope(gate, tid, row, waker_stack) } else { Awaiting::NOWHERE };
+    let awaiting = if pending { awaits::of_scope(gate, tid, &mut thread.walks, row) } else { Awaiting::NOWHERE };
     let backwards = writing(row, |row| {
         row.awaiting = awaiting;
         row.flags |= if pending { LEFT_PENDING } else { 0 };
@@ -231,23 +244,30 @@ pub fn exit(hit: &Hit) {
 #[inline(always)]
 pub fn end(hit: &Hit) {
     let sequence = hit.second();
-    let Some(gate) = threads::gate(threads::now_ns()) else { return };
+    let Some(gate) = threads::open_gate() else { return };
     if children::is_child(sequence) {
         children::end(gate, hit);
         return;
     }
     let Some(row) = find(sequence) else { return };
     let left_ns = row.last_ns;
-    let (snapshot, in_one_poll) = match threads::row(hit, threads::current().0) {
+    let (snapshot, in_one_poll) = match threads::row_within(gate, hit, threads::current().0) {
         // Left and ended in one poll of its task: it did not wait, and what was walked when it was left is of a future that is gone.
         Some(thread) => {
             let top = thread.frames.top();
             let in_one_poll = row.task != 0 && top.is_some_and(|top| top.task == row.task && top.start_ns <= left_ns);
-            (threads::snapshot(thread), in_one_poll)
+            let Some(snapshot) = threads::snapshot_within(gate, thread) else { return };
+            (snapshot, in_one_poll)
         }
         // No room for the thread, which is counted. A request that was left for ever in flight would be worse: between its polls it needs no
         // clocks of a thread, and inside of one it ran.
-        None => (Snapshot { now_ns: threads::now_ns(), off: row.off_at_enter, torn: false }, false),
+        None => {
+            let now_ns = threads::now_ns();
+            if !gate.admits(now_ns) {
+                return;
+            }
+            (Snapshot { now_ns, off: row.off_at_enter, torn: false }, false)
+        }
     };
     let waited = row.flags & (INSIDE | LEFT_PENDING) == LEFT_PENDING && !in_one_poll;
     close(gate, sequence, row, &snapshot, waited);

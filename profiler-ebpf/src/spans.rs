@@ -97,7 +97,8 @@ pub fn wake(gate: &Gate, address: u64, row: &TaskRow, now_ns: u64) {
     if gate.wake_all == 0 && !wanted {
         return;
     }
-    let by_task_id = tasks::id_of(by_task);
+    // Most wakes come from no task, but from the worker itself when its sockets or timers are ready.
+    let by_task_id = if by_task == 0 { 0 } else { tasks::id_of(by_task) };
     let record = WakeRecord {
         kind: RecordKind::Wake as u32,
         tid,

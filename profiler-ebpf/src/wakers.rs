@@ -34,24 +34,25 @@ pub fn stored(hit: &Hit) {
     let cursor = hit.cursor();
     let caller = read_user(hit.entry_stack_pointer()).unwrap_or(0);
     let key = WakerKey { caller, depth: top.sp.wrapping_sub(cursor.sp) };
-    let id = match known(&key, &cursor) {
+    let Some(task) = TASKS.get_ptr_mut(header) else { return };
+    // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
+    let last = unsafe { (*task).last_stack };
+    let id = match known(&key, &cursor, last) {
         Some(id) => id,
         None => walked(tid, key, cursor, top.sp, gate),
     };
-    if let Some(task) = TASKS.get_ptr_mut(header) {
-        // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
-        unsafe { (*task).last_stack = id };
-    }
+    // SAFETY: as above.
+    unsafe { (*task).last_stack = id };
 }
 
-/// The id of the stack, if one of its shape was walked before and it is known.
+/// The id of the stack, if one of its shape was walked before and it is known, as `last` is: 0 or the id of a stack that is kept.
 #[inline(always)]
-fn known(key: &WakerKey, cursor: &Cursor) -> Option<u64> {
+fn known(key: &WakerKey, cursor: &Cursor, last: u64) -> Option<u64> {
     // SAFETY: a map value lives as long as the program runs. Another thread may be writing another shape of this key: then what is read is of
     // neither, and no stack that is kept.
     let shape = unsafe { WAKER_SHAPES.get(key) }?;
     let id = shape.id(cursor.pc, cursor.sp, &User)?;
-    if awaits::is_kept(id) { Some(id) } else { None }
+    if id == last || awaits::is_kept(id) { Some(id) } else { None }
 }
 
 /// The id of the stack, by a walk; 0 where there is no room for it.

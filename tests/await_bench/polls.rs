@@ -140,6 +140,7 @@ fn less(now: &AwaitWalks, before: &AwaitWalks) -> AwaitWalks {
     let ended = |end: &String| before.ends.get(end).copied().unwrap_or_default();
     AwaitWalks {
         walks: now.walks - before.walks,
+        unchanged: now.unchanged - before.unchanged,
         steps: now.steps - before.steps,
         words: now.words - before.words,
         walk_ns: now.walk_ns - before.walk_ns,
@@ -154,6 +155,7 @@ fn plus(sum: &AwaitWalks, more: &AwaitWalks) -> AwaitWalks {
     }
     AwaitWalks {
         walks: sum.walks + more.walks,
+        unchanged: sum.unchanged + more.unchanged,
         steps: sum.steps + more.steps,
         words: sum.words + more.words,
         walk_ns: sum.walk_ns + more.walk_ns,

@@ -20,4 +20,5 @@ mod runtimes;
 mod sampled;
 mod sampling;
 mod snapshot;
+mod stats;
 mod times;

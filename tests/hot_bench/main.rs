@@ -1,7 +1,7 @@
 //! What the kernel side's programs take for an event: by themselves, as the kernel counts their runs, and as a part of a poll, beside empty
 //! programs on the same sites.
 //!
-//! Prints a JSON report. `cargo bench -p profiler-tests --bench hot` builds and runs this, as root.
+//! Prints a JSON report. `cargo xtask bench hot` builds and runs this, as root.
 
 mod polls;
 mod report;

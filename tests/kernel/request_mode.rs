@@ -1,5 +1,7 @@
 //! Scopes that are seen alone, without their tasks: woken through wakers of their own, with children that the annotation tells of.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use profiler_common::loss::Loss;
 use profiler_common::scope::{NO_TASK, OWN_WAKER};
 use profiler_common::task::{CHILD, CHILD_BLOCKING};
@@ -50,6 +52,70 @@ fn a_scope_is_woken_by_itself() -> Result<()> {
     assert!(row.states.blocked_ns >= MS && row.states.running_ns >= 2 * MS, "{row:?}");
     assert!(view.0.tasks.is_empty());
     view.lost(&[]);
+    Ok(())
+}
+
+/// Check that a scope that is woken inside its own poll, as by a future that wakes itself, is scheduled from the end of that poll on and never
+/// suspended.
+#[test]
+fn a_scope_that_wakes_itself_is_scheduled() -> Result<()> {
+    needs_root!();
+    let _turn = turn();
+    let mut session = alone();
+    let record = Record::new(b"order-42");
+    let scope = Scope::new(&record, 5);
+    let first = scope.polled(|| {
+        scope.wake();
+        spin(MS);
+    });
+    sleep(3);
+    let entered = scope.enter();
+    scope.done();
+    scope.end();
+    let view = session.collect();
+    if view.hides_a_switch() {
+        return Ok(());
+    }
+    let row = view.ended(&scope);
+    assert_eq!((row.polls, row.wakes, row.wakes_unseen, row.states.suspended_ns), (2, 1, 0, 0), "{row:?}");
+    assert!(first.1.until(entered).contains(&row.states.scheduled_ns), "{row:?}");
+    view.lost(&[]);
+    Ok(())
+}
+
+/// Check that ids that are given out while a request or a child of it is polled are counted, each for the innermost request, and neither those
+/// of its children that are followed nor what comes in between.
+#[test]
+fn tasks_that_may_be_its_own_are_counted() -> Result<()> {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    let spawn = |count| drop(IDS.fetch_add(count, Ordering::Relaxed));
+    needs_root!();
+    let _turn = turn();
+    let wish = Wish { probes: scope_probes(), wanted: Some(Vec::new()), requests_only: true, ..Wish::default() };
+    let mut session = Session::open_with(&Wish { task_ids: Some(IDS.as_ptr() as u64), ..wish });
+    let record = Record::new(b"order-42");
+    let [outer, inner] = [5, 6].map(|number| Scope::new(&record, number));
+    let (child, late) = (Scope::new(&record, CHILD | 7), Scope::new(&record, CHILD | 8));
+    spawn(10);
+    outer.polled(|| {
+        spawn(1);
+        outer.spawn(&child, 0);
+        spawn(1);
+        inner.polled(|| spawn(2));
+        outer.spawn(&late, 0);
+        // Its own id, and one that is nobody's.
+        spawn(2);
+    });
+    spawn(20);
+    child.polled(|| spawn(4));
+    outer.polled(|| ());
+    inner.end();
+    outer.end();
+    // A child that outlives its request.
+    late.polled(|| spawn(8));
+    let view = session.collect();
+    assert_eq!((view.ended(&outer).ids_given, view.ended(&inner).ids_given), (1 + 1 + 4, 2));
+    view.lost(&[(Loss::ChildPerhapsUnfollowed, 1 + 1 + 4 + 2 + 8)]);
     Ok(())
 }
 

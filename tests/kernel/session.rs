@@ -40,6 +40,8 @@ pub(crate) struct Wish {
     pub(crate) await_tables: Option<AwaitTables<'static>>,
     pub(crate) request_key: RequestKey,
     pub(crate) requests_only: bool,
+    /// Where the counter of task ids stands.
+    pub(crate) task_ids: Option<u64>,
     pub(crate) handlers: Handlers,
 }
 
@@ -59,6 +61,7 @@ impl Default for Wish {
             await_tables: None,
             request_key: RequestKey::NONE,
             requests_only: false,
+            task_ids: None,
             handlers: Handlers::Accounting,
         }
     }
@@ -84,6 +87,7 @@ impl Wish {
             poll_record_ns: self.poll_record_ns,
             wake_all: self.wake_all,
             requests_only: self.requests_only,
+            task_ids: self.task_ids,
             chosen_there: self.requests_only,
             keep_times: false,
             room: Room::default(),

@@ -6,4 +6,5 @@ mod output;
 mod reduced;
 mod sets;
 mod socket;
+mod stats;
 mod user;

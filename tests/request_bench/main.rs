@@ -14,14 +14,14 @@ fn main() -> ExitCode {
     answer(|words| {
         Some(match *words {
             ["--build"] => profiler_tests::rig::service::program().map(|_| String::new()),
-            [] => run(false),
-            ["--quick"] => run(true),
+            [] => run(rows::WHOLE),
+            ["--quick"] => run(rows::QUICK),
             _ => return None,
         })
     })
 }
 
-fn run(quick: bool) -> Result<String> {
-    let report = rows::measure(quick)?;
+fn run(length: rows::Length) -> Result<String> {
+    let report = rows::measure(length)?;
     serde_json::to_string_pretty(&report).map_err(|error| Failure::io("the report")(error.into()))
 }

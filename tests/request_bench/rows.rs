@@ -15,13 +15,25 @@ use profiler_tests::rig::slice::{Slice, slice};
 
 use crate::wanted;
 
-/// One slice. Short, because the speed of a shared machine drifts within seconds.
-const SLICE: Duration = Duration::from_millis(250);
 /// Between the answer to a wanted request and the next one.
 const WANTED_EVERY: Duration = Duration::from_millis(100);
-/// Rounds of the rows whose difference is small, and of those that are of nothing but that.
-const ROUNDS: usize = 60;
-const QUICK_ROUNDS: usize = 9;
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    /// One slice. Short, because the speed of a shared machine drifts within seconds.
+    pub(crate) slice: Duration,
+    /// Rounds of the rows whose difference is small.
+    pub(crate) rounds: usize,
+    /// Rounds of what is measured without load.
+    pub(crate) idle_rounds: usize,
+}
+
+/// Enough to claim something.
+pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 60, idle_rounds: 15 };
+/// Enough to look.
+pub(crate) const QUICK: Length = Length { rounds: 9, idle_rounds: 3, ..WHOLE };
+/// After an attach or a detach: what these leave behind (caches, memory that is given back) is no cost of being attached.
+const AFTERMATH: Duration = Duration::from_millis(200);
 /// Of how many rounds one has the other rows too: what they show is large.
 const LARGE_EVERY: usize = 3;
 /// A rig whose own quartiles lie further apart claims nothing.
@@ -89,50 +101,52 @@ struct Gaps {
     detach: Duration,
 }
 
-pub(crate) fn measure(quick: bool) -> Result<Report> {
-    let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
+pub(crate) fn measure(length: Length) -> Result<Report> {
+    let Length { slice, rounds, idle_rounds } = length;
     let mut service = Service::start(&mut Command::new(program()?))?;
     let idle = Idle {
-        wanted_cost_us: wanted::cost_us(&mut service, quick)?,
-        ns_per_poll: wanted::times_ns_per_poll(&mut service, quick)?,
+        wanted_cost_us: wanted::cost_us(&mut service, idle_rounds)?,
+        ns_per_poll: wanted::times_ns_per_poll(&mut service, idle_rounds)?,
         two_clock_reads_ns: wanted::two_clock_reads_ns(),
     };
     let load = Load::wanting(service.port, WANTED_EVERY);
-    std::thread::sleep(SLICE * 2);
+    std::thread::sleep(slice * 2);
     let mut rows: [Row; 4] = Default::default();
     let mut gaps = Gaps::default();
     for round in 0..rounds {
         for (row, what) in rows.iter_mut().zip(ROWS) {
             if SMALL.contains(&what) || round % LARGE_EVERY == 0 {
-                row.round(&mut service, &load, what, &mut gaps)?;
+                row.round(&mut service, &load, (what, slice), &mut gaps)?;
             }
         }
         eprintln!("round {} of {rounds}", round + 1);
     }
     load.end()?;
     service.end()?;
-    Ok(report(&rows, idle))
+    Ok(report(&rows, idle, slice))
 }
 
 impl Row {
     /// One round: detached, attached, attached, detached, so that what drifts steadily is in neither. Between detached and attached the rig pauses as long
     /// as attach and detach take where nothing is attached, so that its own error is that of slices as far apart.
-    fn round(&mut self, service: &mut Service, load: &Load, what: What, gaps: &mut Gaps) -> Result<()> {
-        let before = slice(service, load, SLICE)?;
+    fn round(&mut self, service: &mut Service, load: &Load, (what, length): (What, Duration), gaps: &mut Gaps) -> Result<()> {
+        let before = slice(service, load, length)?;
         let begun = Instant::now();
         let attached = Attached::start(service.pid(), what)?;
         if attached.is_none() {
             std::thread::sleep(gaps.attach);
         }
         gaps.attach = begun.elapsed();
-        let with = Slice::between(slice(service, load, SLICE)?, slice(service, load, SLICE)?);
+        std::thread::sleep(AFTERMATH);
+        let with = Slice::between(slice(service, load, length)?, slice(service, load, length)?);
         let begun = Instant::now();
         match attached {
             Some(attached) => self.seen += attached.end()?.requests,
             None => std::thread::sleep(gaps.detach),
         }
         gaps.detach = begun.elapsed();
-        let bare = Slice::between(before, slice(service, load, SLICE)?);
+        std::thread::sleep(AFTERMATH);
+        let bare = Slice::between(before, slice(service, load, length)?);
         self.pairs.push(Pair { bare, with });
         Ok(())
     }
@@ -146,7 +160,7 @@ struct Idle {
     two_clock_reads_ns: f64,
 }
 
-fn report(rows: &[Row; 4], idle: Idle) -> Report {
+fn report(rows: &[Row; 4], idle: Idle, slice: Duration) -> Report {
     let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
     let rounds = rows.each_ref().map(|row| row.pairs.len());
     let [aa, request, all, process] = rows;
@@ -166,7 +180,7 @@ fn report(rows: &[Row; 4], idle: Idle) -> Report {
         process_mode: Ratios::of(&process.pairs),
         aa,
         rounds,
-        slice_ms: milliseconds(SLICE),
+        slice_ms: milliseconds(slice),
         wanted_every_ms: milliseconds(WANTED_EVERY),
         requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second)).median,
         cpu_per_request_ns: Quartiles::of(bare().map(|slice| slice.cpu_ns)),

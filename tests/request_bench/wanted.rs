@@ -8,9 +8,6 @@ use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::service::Service;
 use profiler_tests::{Failure, Result};
 
-/// Rounds.
-const ROUNDS: usize = 15;
-const QUICK_ROUNDS: usize = 3;
 /// Turns of the requests in a round, while attached and while not: one after another, so that each answer is measured on caches as warm.
 const TURNS: usize = 8;
 /// Requests of one turn of `/` or `/wakes`.
@@ -26,27 +23,26 @@ const READS: u32 = 100_000;
 type Path = (&'static str, u32);
 
 /// CPU time that a wanted request of four polls and three wakes takes more (µs), one number a round.
-pub(crate) fn cost_us(service: &mut Service, quick: bool) -> Result<Quartiles> {
+pub(crate) fn cost_us(service: &mut Service, rounds: usize) -> Result<Quartiles> {
     let more = |service: &mut Service| {
         let [more] = round(service, What::Request, [("/wakes", IN_TURN)])?;
         Ok(more / 1000.0)
     };
-    rounds(service, quick, more)
+    quartiles_of(service, rounds, more)
 }
 
 /// CPU time that a poll takes more where requests keep their own times (ns): what a request of 101 polls pays more than one of a single
 /// poll, so that what a request pays once is in neither.
-pub(crate) fn times_ns_per_poll(service: &mut Service, quick: bool) -> Result<Quartiles> {
+pub(crate) fn times_ns_per_poll(service: &mut Service, rounds: usize) -> Result<Quartiles> {
     let more = |service: &mut Service| {
         let [many, one] = round(service, What::AllRequests, [("/polls", LONG_IN_TURN), ("/", IN_TURN)])?;
         Ok((many - one) / MORE_POLLS)
     };
-    rounds(service, quick, more)
+    quartiles_of(service, rounds, more)
 }
 
-fn rounds(service: &mut Service, quick: bool, round: impl Fn(&mut Service) -> Result<f64>) -> Result<Quartiles> {
-    let count = if quick { QUICK_ROUNDS } else { ROUNDS };
-    Ok(Quartiles::of((0..count).map(|_| round(service)).collect::<Result<Vec<f64>>>()?))
+fn quartiles_of(service: &mut Service, rounds: usize, round: impl Fn(&mut Service) -> Result<f64>) -> Result<Quartiles> {
+    Ok(Quartiles::of((0..rounds).map(|_| round(service)).collect::<Result<Vec<f64>>>()?))
 }
 
 /// What two readings of the clock take here (ns): what no way to keep times from inside can be without.

@@ -1,5 +1,6 @@
 //! `report.json` as the issue promises it, read without the product's own types: a change of the form shows here.
 
+mod cost;
 mod foreign;
 mod held;
 mod stacks;
@@ -13,6 +14,7 @@ use crate::failure::all_right;
 use crate::family::CriticalPath;
 use crate::{Failure, Result, binaries};
 
+pub use cost::{Cost, ProgramCost};
 pub use foreign::{Foreign, Sampled, SampledTask, SampledTimes};
 pub use held::{Behind, Blocking, Code, LongPolls, Place};
 pub use stacks::{Stacks, Tables};
@@ -39,6 +41,9 @@ pub struct Report {
     pub tasks: Vec<Task>,
     /// How stacks were taken, and what walking them came to.
     pub stacks: Stacks,
+    /// What the kernel side's own programs took; only with `--stats`.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// Counters of what was lost, clamped or ambiguous.
     pub lost: BTreeMap<String, u64>,
     /// Probe sites at which something was refused.

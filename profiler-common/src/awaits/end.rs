@@ -97,11 +97,13 @@ impl AwaitEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct AwaitWalks {
-    /// Walks.
+    /// Walks, those included that were not taken because nothing had changed.
     pub walks: u64,
+    /// Those: see [`super::Basis`].
+    pub unchanged: u64,
     /// Steps taken by them.
     pub steps: u64,
-    /// Words kept by them.
+    /// Words kept by them, or kept before where nothing had changed.
     pub words: u64,
     /// Time they took (ns), estimated: one walk in sixteen is timed.
     pub walk_ns: u64,
@@ -117,7 +119,7 @@ impl Default for AwaitWalks {
 
 impl AwaitWalks {
     /// No walk.
-    pub const NONE: Self = Self { walks: 0, steps: 0, words: 0, walk_ns: 0, ends: [0; AWAIT_ENDS] };
+    pub const NONE: Self = Self { walks: 0, unchanged: 0, steps: 0, words: 0, walk_ns: 0, ends: [0; AWAIT_ENDS] };
 
     /// How many ended so.
     #[must_use]
@@ -129,6 +131,7 @@ impl AwaitWalks {
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         self.walks += other.walks;
+        self.unchanged += other.unchanged;
         self.steps += other.steps;
         self.words += other.words;
         self.walk_ns += other.walk_ns;

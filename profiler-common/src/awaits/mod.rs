@@ -6,6 +6,7 @@
 //! for most tasks, a tree where several futures are awaited at once. Both are plain code over plain data: a test, a replay and a fuzzer
 //! run what the kernel runs.
 
+pub mod basis;
 pub mod end;
 pub mod gap;
 pub mod key;
@@ -15,6 +16,7 @@ pub mod stored;
 pub mod walk;
 pub mod word;
 
+pub use basis::Basis;
 pub use end::{AwaitEnd, AwaitWalks};
 pub use gap::{Awaiting, Gap};
 pub use key::{KeyKind, KeyValue, RequestKey};

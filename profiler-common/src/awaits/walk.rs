@@ -3,6 +3,7 @@
 mod branching;
 mod keeping;
 
+use super::basis::Basis;
 use super::end::AwaitEnd;
 use super::key::KeyWords;
 use super::node::{COROUTINE, Edge, FRAME, NO_EDGE, Node, NodeKind, TASK_LOCAL, target};
@@ -62,6 +63,8 @@ pub struct AwaitWalk {
     padding: u32,
     /// What was met so far, and the first thing that went wrong.
     pub kept: AwaitStack,
+    /// The words that it went by.
+    basis: Basis,
     branchings: [Branching; AWAIT_PENDING],
 }
 
@@ -81,6 +84,7 @@ impl AwaitWalk {
         value_len: 0,
         padding: 0,
         kept: AwaitStack::EMPTY,
+        basis: Basis::NONE,
         branchings: [Branching { at: 0, before: 0, sum: 0, seen: [0; SEEN], node: 0, depth: 0, next: 0, start: 0 };
             AWAIT_PENDING],
     };
@@ -100,6 +104,7 @@ impl AwaitWalk {
         self.open = zero;
         self.kept.len = zero;
         self.kept.end = zero;
+        self.basis.count = zero;
     }
 
     /// A walk that has come to its end before its first step, because of `end`.
@@ -107,6 +112,23 @@ impl AwaitWalk {
     pub fn begin_cut(&mut self, end: AwaitEnd) {
         self.begin(0, target::NOTHING);
         let _: Step = self.cut(end);
+    }
+
+    /// What must change before another walk of the same future finds something else; `None` where that is not known. Nor is it of other
+    /// tasks that it waits for: which task stands at an address is not told by the address.
+    #[inline(always)]
+    #[must_use]
+    pub fn basis(&self) -> Option<&Basis> {
+        let is_known = self.kept.end == AwaitEnd::Whole as u32 && self.awaited == 0 && self.key == 0;
+        if is_known && self.basis.is_whole() { Some(&self.basis) } else { None }
+    }
+
+    /// The word at `address`, of which it is noted that the walk goes by it.
+    #[inline(always)]
+    fn word(&mut self, memory: &impl Memory, address: u64) -> Option<u64> {
+        let value = memory.word(address)?;
+        self.basis.note(address, 0, value);
+        Some(value)
     }
 
     /// The words in use.
@@ -158,7 +180,7 @@ impl AwaitWalk {
             let at = self.at;
             self.follow(tables.edge(node.first), at)
         } else if node.kind == NodeKind::Pointer as u8 {
-            match memory.word(self.at.wrapping_add(u64::from(node.offset))) {
+            match self.word(memory, self.at.wrapping_add(u64::from(node.offset))) {
                 None => self.cut(AwaitEnd::Unreadable),
                 Some(0) => self.leave(),
                 Some(to) => self.follow(tables.edge(node.first), to),
@@ -169,7 +191,7 @@ impl AwaitWalk {
             let at = self.at;
             self.branch(here, at)
         } else if node.kind == NodeKind::List as u8 {
-            match memory.word(self.at.wrapping_add(u64::from(node.offset))) {
+            match self.word(memory, self.at.wrapping_add(u64::from(node.offset))) {
                 None => self.cut(AwaitEnd::Unreadable),
                 Some(first) => self.branch(here, first),
             }
@@ -183,6 +205,7 @@ impl AwaitWalk {
         let Some(tag) = memory.tag(self.at.wrapping_add(u64::from(node.offset)), node.width) else {
             return self.cut(AwaitEnd::Unreadable);
         };
+        self.basis.note(self.at.wrapping_add(u64::from(node.offset)), node.width, tag);
         let into = tag.wrapping_sub(node.base);
         let place = if into < u64::from(node.count) {
             node.first.wrapping_add(low(into))
@@ -212,7 +235,7 @@ impl AwaitWalk {
 
     #[inline(always)]
     fn task(&mut self, node: &Node, here: u32, tables: &impl Tables, memory: &impl Memory) -> Step {
-        let Some(header) = memory.word(self.at.wrapping_add(u64::from(node.offset))) else {
+        let Some(header) = self.word(memory, self.at.wrapping_add(u64::from(node.offset))) else {
             return self.cut(AwaitEnd::Unreadable);
         };
         if header == 0 {
@@ -230,8 +253,8 @@ impl AwaitWalk {
 
     #[inline(always)]
     fn dynamic(&mut self, node: &Node, tables: &impl Tables, memory: &impl Memory) -> Step {
-        let data = memory.word(self.at.wrapping_add(u64::from(node.offset)));
-        let vtable = memory.word(self.at.wrapping_add(u64::from(node.aux)));
+        let data = self.word(memory, self.at.wrapping_add(u64::from(node.offset)));
+        let vtable = self.word(memory, self.at.wrapping_add(u64::from(node.aux)));
         let (Some(data), Some(vtable)) = (data, vtable) else { return self.cut(AwaitEnd::Unreadable) };
         if let Some(place) = tables.entry(vtable) {
             return self.follow(Some(Edge { offset: 0, node: place }), data);
@@ -267,6 +290,7 @@ impl AwaitWalk {
         if place >= AWAIT_PENDING {
             return self.stop(AwaitEnd::TooWide);
         }
+        self.basis.spoil();
         // Not a plain 0: as in `begin`.
         let zero = core::hint::black_box(0_u64);
         self.branchings[place & BRANCH_MASK] = Branching {

@@ -17,10 +17,23 @@ pub use region::{Chunk, Region, RegionKind, RegionTable};
 pub use rule::{CfaKind, RbpKind, Rule};
 pub use x86_64::Cursor;
 
+/// Words that are read at once.
+pub type Block = [u64; 8];
+
 /// The target's memory, as whoever walks can read it.
 pub trait Memory {
     /// The word (8 bytes) at `address`. `None`: it cannot be read.
     fn word(&self, address: u64) -> Option<u64>;
+
+    /// The words from `address` on. `None`: one of them cannot be read.
+    #[inline(always)]
+    fn block(&self, address: u64) -> Option<Block> {
+        let mut block = Block::default();
+        for (place, word) in (0_u64..).zip(&mut block) {
+            *word = self.word(address.wrapping_add(place * 8))?;
+        }
+        Some(block)
+    }
 
     /// The number of `width` bytes (1, 2, 4 or 8, little endian) at `address`, which it is aligned to. `None`: it cannot be read.
     #[inline(always)]

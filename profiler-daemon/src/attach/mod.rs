@@ -90,6 +90,8 @@ pub struct Order<'a> {
     pub wake_all: bool,
     /// Whether no task is seen, but only scopes, which have wakers of their own then.
     pub requests_only: bool,
+    /// Where Tokio's counter of task ids stands in the target, if what it gives out while a wanted request is polled is to be counted.
+    pub task_ids: Option<u64>,
     /// Whether every scope that reaches a probe is wanted, because the target has chosen.
     pub chosen_there: bool,
     /// Whether requests are to keep their own times.
@@ -175,6 +177,7 @@ impl Attached {
                 awaits: order.awaits.number(),
                 await_layouts: u32::from(order.await_tables.is_some()),
                 requests_only: u32::from(order.requests_only),
+                task_ids: order.task_ids.unwrap_or(0),
                 chosen_there: u32::from(order.chosen_there),
                 tell: order.tell,
                 ..Gate::SHUT

@@ -62,19 +62,14 @@ impl Waits {
         self.ended.dropped()
     }
 
-    /// Everything known now; `open` is what goes on, and `of_types` whether it belongs into the sums.
-    pub(super) fn collect(&mut self, attached: &mut Attached, open: Open) -> Result<Awaits, AttachError> {
+    /// Everything known now; `open` is what goes on, and `walks` those so far.
+    pub(super) fn collect(&mut self, attached: &mut Attached, open: Open, walks: AwaitWalks) -> Result<Awaits, AttachError> {
         let mut sums = sums(attached)?;
         if !sums.is_empty() {
             open.tasks.iter().for_each(|wait| add(&mut sums, wait));
         }
-        let mut awaits = Awaits {
-            waits: self.ended.iter().copied().collect(),
-            open: open.wanted,
-            sums,
-            stacks: StdHashMap::new(),
-            walks: walks(attached)?,
-        };
+        let mut awaits =
+            Awaits { waits: self.ended.iter().copied().collect(), open: open.wanted, sums, stacks: StdHashMap::new(), walks };
         let live = open.tasks.iter().map(|wait| wait.awaiting.stack);
         let named = awaits.waits.iter().chain(&awaits.open).map(|wait| wait.awaiting.stack);
         let ids: Vec<u64> = named.chain(live).chain(awaits.sums.keys().map(|key| key.stack)).collect();
@@ -175,7 +170,8 @@ fn sums(attached: &mut Attached) -> Result<BTreeMap<AwaitKey, AwaitSum>, AttachE
     Ok(sums)
 }
 
-fn walks(attached: &mut Attached) -> Result<AwaitWalks, AttachError> {
+/// Every walk on threads that have ended.
+pub(super) fn walks_of_ended(attached: &mut Attached) -> Result<AwaitWalks, AttachError> {
     let map: PerCpuArray<_, AwaitWalks> = typed(attached.ebpf(), "AWAIT_TOTALS")?;
     let values = map.get(&0, 0).map_err(|source| AttachError::Map { map: "AWAIT_TOTALS", source })?;
     Ok(values.iter().fold(AwaitWalks::NONE, AwaitWalks::plus))

@@ -18,7 +18,10 @@ impl Collector {
     /// The rows, and what has begun and not ended at `at_ns`.
     pub(super) fn collect_open(&mut self, attached: &mut Attached, at_ns: u64) -> Result<(Collected, Open), AttachError> {
         let _: usize = self.drain(attached)?;
+        // Before the threads: one that ends in between is in neither until the next look, and never in both.
+        let walked = awaits::walks_of_ended(attached)?;
         let (threads, torn) = read_threads(attached)?;
+        let walked = threads.values().fold(walked, |sum, thread| sum.plus(&thread.walks));
         (0..torn).for_each(|_| self.lose(Loss::RowTorn));
         let mut collected = Collected { at_ns, ..Collected::default() };
         let raw_tasks = self.read_tasks(attached)?;
@@ -52,7 +55,7 @@ impl Collector {
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
-        collected.awaits = self.waits.collect(attached, waits)?;
+        collected.awaits = self.waits.collect(attached, waits, walked)?;
         collected.walks = walks(attached)?;
         collected.losses = self.losses(attached, &collected.walks)?;
         Ok((collected, open))

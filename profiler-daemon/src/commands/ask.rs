@@ -31,7 +31,8 @@ pub(super) fn connect(daemon: &Daemon) -> Result<Client> {
 pub(super) fn requests(daemon: &Daemon, format: Listing, color: Color) -> Result<Exit> {
     let mut client = connect(daemon)?;
     match format {
-        Listing::Json => print_line(client.ask(&Request::Requests)?),
+        // A report has each await stack once; a list of requests has them in each row, and may be longer than a client takes.
+        Listing::Json => print_line(serde_json::to_vec(&report(&mut client)?.into_rows())?),
         Listing::Table => print(table::requests(&report(&mut client)?, colours_if(color.stdout)).as_bytes()),
     }
 }
@@ -49,7 +50,7 @@ pub(super) fn routes(daemon: &Daemon, format: Listing, color: Color) -> Result<E
 /// The daemon's whole report, for a table.
 pub(super) fn report(client: &mut Client) -> Result<Report> {
     let answer = client.ask(&Request::Report)?;
-    serde_json::from_slice(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's report is of another version"))
+    Report::read(&answer).context(Failure::new(Exit::DaemonFailed, "the daemon's report is of another version"))
 }
 
 /// `blocking`.

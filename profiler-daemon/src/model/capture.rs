@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use awaits::{AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks};
 pub use foreign::{ForeignRow, ForeignSource};
-pub use request::{ChildRow, RequestRow, RouteRow, ScopeSeq};
+pub use request::{ChildRow, RequestRow, RouteRow, ScopeSeq, Unfollowed};
 pub use sampled::{Sampled, SampledOwner, SampledRow, TaskIds};
 pub use seen::{BlockedPlace, OffCpu, PollSpan, Sample, Stack, UnwindTables, Wake, Walks};
 pub use task::{FinishedTypeRow, TaskKind, TaskRow, TaskType, TypeIndex};
@@ -183,6 +183,7 @@ mod tests {
             task_type: None,
             task_id: None,
             children: Vec::new(),
+            unfollowed: None,
             trace: None,
         }
     }

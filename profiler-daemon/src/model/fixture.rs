@@ -145,6 +145,7 @@ fn first() -> RequestRow {
             longest_poll_ns: 1_500_000,
             spawn_seen: true,
         }],
+        unfollowed: None,
         trace: None,
     }
 }

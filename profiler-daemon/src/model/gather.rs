@@ -5,8 +5,9 @@ mod foreign;
 mod inside;
 mod keys;
 mod sampled;
+mod unfollowed;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use profiler_common::loss::Loss as KernelLoss;
 use profiler_common::record::{POLL_OF_SCOPE, PollRecord, WakeRecord};
@@ -22,6 +23,7 @@ use super::capture::{
 };
 use super::{KeyFormat, RequestId, State, States};
 use crate::collect::{Collected, Doing};
+use unfollowed::Awaited;
 
 /// What does not come from the maps.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Setting {
     pub key: Option<KeyFormat>,
     /// Whether only wanted requests are seen: of children those that the annotation tells of.
     pub requests_only: bool,
+    /// Whether the kernel side counts the task ids that Tokio gives out while a wanted request is polled.
+    pub ids_counted: bool,
     /// Whether wakes have a site in this target.
     pub wakes_seen: bool,
     /// What await stacks are named by.
@@ -64,6 +68,7 @@ pub struct Setting {
 #[must_use]
 pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
     let mut children = children(setting, collected);
+    let awaited = Awaited::of(setting, collected);
     let live = collected.live_requests.iter().map(|(scope, row)| (*scope, row, false));
     let ended = collected.ended_requests.iter().map(|(scope, row)| (*scope, row, true));
     let mut requests: Vec<RequestRow> = ended
@@ -71,6 +76,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         .map(|(scope, row, complete)| {
             let mut request = request(setting, scope, row, complete);
             request.children = children.remove(&scope).unwrap_or_default();
+            request.unfollowed = awaited.bounds(setting, scope, row.ids_given);
             request
         })
         .collect();
@@ -105,7 +111,10 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         losses: collected
             .losses
             .iter()
-            .map(|(loss, count)| named(*loss, *count + unfollowed(*loss, setting, collected)))
+            .map(|(loss, count)| {
+                let beside = if *loss == KernelLoss::ChildUnfollowed { awaited.count() } else { 0 };
+                named(*loss, count.saturating_add(beside))
+            })
             .collect(),
         // Of the programs and their sites and not of their rows: whoever has them says it.
         cost: None,
@@ -117,18 +126,6 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
     }
     capture.number_instances();
     capture
-}
-
-/// Tasks that a request waited for, and that are no children it is known to have. In other modes every spawn is seen.
-fn unfollowed(loss: KernelLoss, setting: &Setting, collected: &Collected) -> u64 {
-    if loss != KernelLoss::ChildUnfollowed || !setting.requests_only {
-        return 0;
-    }
-    let live = collected.tasks.iter().map(|live| live.row.id);
-    let followed: HashSet<u64> = collected.ended_children.iter().map(|row| row.id).chain(live).collect();
-    let waits = collected.awaits.waits.iter().chain(&collected.awaits.open);
-    let awaited: HashSet<u64> = waits.map(|wait| wait.awaiting.task).filter(|task| *task != 0).collect();
-    u64::try_from(awaited.difference(&followed).count()).unwrap_or(u64::MAX)
 }
 
 fn named(loss: KernelLoss, count: u64) -> Loss {
@@ -242,6 +239,7 @@ fn request(setting: &Setting, number: u64, row: &ScopeRow, complete: bool) -> Re
         task_type: (row.task_type != u32::MAX).then_some(TypeIndex(row.task_type)),
         task_id: known(setting, row.task_id),
         children: Vec::new(),
+        unfollowed: None,
     }
 }
 

@@ -38,8 +38,8 @@ pub use calls::{CallGraph, call_graph};
 pub use capture::{
     AwaitFrame, AwaitFrameKind, AwaitIndex, AwaitOwner, AwaitSource, AwaitSpan, AwaitStack, AwaitSum, AwaitWalks, BlockedPlace,
     Capture, ChildRow, FinishedTypeRow, ForeignRow, ForeignSource, Loss, OffCpu, PollSpan, RequestRow, Sample, Sampled,
-    SampledOwner, SampledRow, ScopeSeq, Stack, Target, TaskIds, TaskKind, TaskRow, TaskType, TypeIndex, UnwindTables, Wake,
-    Walks, Window,
+    SampledOwner, SampledRow, ScopeSeq, Stack, Target, TaskIds, TaskKind, TaskRow, TaskType, TypeIndex, Unfollowed, UnwindTables,
+    Wake, Walks, Window,
 };
 pub use cost::{Cost, ProgramCost};
 pub use family::{CriticalPath, Family, Hop, Member, PathRow, PathState, PathStep, PathTimes, families};

@@ -6,6 +6,7 @@ mod account;
 mod build;
 mod frames;
 mod reading;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -18,6 +19,8 @@ pub(crate) use build::{of_child, of_types};
 pub(crate) use frames::addresses;
 pub use frames::{NamedStack, Place, Stacks, WaitFrame};
 pub use reading::{Keep, Reading, await_text};
+pub(crate) use shared::share;
+pub use shared::{StackTable, WaitStack};
 
 use super::capture::AwaitSource;
 use super::report::RequestName;
@@ -68,7 +71,7 @@ pub enum Whose {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
     /// The stack, outermost first; a tree where several futures were awaited at once.
-    pub stack: Vec<WaitFrame>,
+    pub stack: WaitStack,
     /// Why the stack is not whole. `None`: it is.
     pub cut: Option<String>,
     /// What the innermost function of the user's own awaits, shortened.

@@ -105,10 +105,7 @@ impl Service for SessionService {
 
     fn requests(&self) -> Result<Vec<u8>, ServiceError> {
         let capture = self.session().capture(Detail::Stacks)?;
-        let told = report(&capture, &Filter::All);
-        let own = told.requests.iter().map(serde_json::to_value);
-        let rows: Result<Vec<_>, _> = own.chain(told.foreign.iter().map(serde_json::to_value)).collect();
-        serde_json::to_vec(&rows.map_err(failed)?).map_err(failed)
+        serde_json::to_vec(&report(&capture, &Filter::All).into_rows()).map_err(failed)
     }
 
     fn tasks(&self) -> Result<Vec<u8>, ServiceError> {

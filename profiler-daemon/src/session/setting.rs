@@ -21,6 +21,7 @@ pub(super) struct Opened {
     pub(super) unwind_tables: UnwindTables,
     pub(super) key: Option<KeyFormat>,
     pub(super) requests_only: bool,
+    pub(super) ids_counted: bool,
 }
 
 /// The setting of what `target` is seen doing.
@@ -28,7 +29,7 @@ pub(super) fn setting(
     target: &Target,
     inspection: &Inspection,
     plan: &Plan,
-    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key, requests_only }: Opened,
+    Opened { start_ns, scopes_before, rate, every_poll, poll_record_ns, unwind_tables, key, requests_only, ids_counted }: Opened,
     awaits: AwaitNames,
 ) -> Setting {
     use crate::inspect::Role;
@@ -66,6 +67,7 @@ pub(super) fn setting(
         scopes_before,
         key,
         requests_only,
+        ids_counted,
         awaits,
         sampled: None,
         wakes_seen: plan.sites.iter().any(|planned| matches!(planned.site.role, Role::WakeByVal | Role::WakeByRef)),

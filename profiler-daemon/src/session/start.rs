@@ -51,7 +51,11 @@ pub(super) fn start(
     let kernel = KernelVersion::running()?;
     kernel.check()?;
     let pid = target.pid();
-    Privileges::read()?.check()?;
+    let privileges = Privileges::read()?;
+    privileges.check()?;
+    if manner.stats {
+        privileges.check_statistics()?;
+    }
     Lockdown::in_force().check()?;
     let statistics = manner.stats.then(RunStatistics::enable).transpose()?;
     let image = Image::of(&target);
@@ -204,6 +208,8 @@ fn attach_to(
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
         requests_only: mode.mode == Mode::Request,
+        // Elsewhere spawns are seen.
+        task_ids: inspection.next_task_id.filter(|_| mode.mode == Mode::Request).map(|counter| counter.wrapping_add(bias)),
         chosen_there: mode.through_table,
         keep_times: times,
         room: manner.room,
@@ -224,7 +230,8 @@ fn attach_to(
         let _: bool = unwinding.refresh(&mut attached, target.pid(), rows)?;
     }
     let start_ns = attached.open()?;
-    task_ids::tell(&mut attached, target, inspection.next_task_id.map(|counter| counter.wrapping_add(bias)))?;
+    let next_task_id = inspection.next_task_id.map(|counter| counter.wrapping_add(bias));
+    task_ids::tell(&mut attached, target, next_task_id)?;
     // Last: from here on wanted scopes reach the probes.
     let scopes_before = table.as_mut().map(|table| arm(table, subject, mode)).transpose()?.flatten();
     let mut keeping = Keeping { since_ns: times.then_some(start_ns), armed: false };
@@ -241,6 +248,7 @@ fn attach_to(
             unwind_tables: unwinding.tables(),
             key: key.as_ref().map(|key| key.format),
             requests_only: mode.mode == Mode::Request,
+            ids_counted: mode.mode == Mode::Request && next_task_id.is_some(),
         },
         awaits.names(),
     );

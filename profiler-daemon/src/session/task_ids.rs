@@ -1,4 +1,4 @@
-//! Which task ids are new: those that Tokio gives out from the window's opening on.
+//! Tokio's counter of task ids: which ids are new, and how many it gives out while a wanted request is polled.
 
 use super::SessionError;
 use crate::attach::Attached;

@@ -24,7 +24,7 @@ pub enum Capability {
     Kill = 5,
     /// Looking into other users' processes.
     SysPtrace = 19,
-    /// Stands for the two below, as before Linux 5.8.
+    /// Stands for the two below, as before Linux 5.8; and having the kernel count runs of programs.
     SysAdmin = 21,
     /// Perf events and uprobes.
     Perfmon = 38,
@@ -55,6 +55,9 @@ pub enum PrivilegeError {
     /// Capabilities are missing.
     #[error("profiling needs root (sudo), or {}", list(.0))]
     Missing(Vec<Capability>),
+    /// The kernel counts runs for an administrator only.
+    #[error("having the kernel count runs (`--stats`) needs root (sudo), or {0}")]
+    MissingForStatistics(Capability),
     /// In a user namespace of its own (a rootless container), where capabilities count for nothing with bpf(2).
     #[error("profiling needs privileges outside of this user namespace: run as root (sudo) on the host")]
     UserNamespace,
@@ -129,6 +132,11 @@ impl Privileges {
         }
         if self.in_initial_namespace { Ok(()) } else { Err(PrivilegeError::UserNamespace) }
     }
+
+    /// Whether it is enough to have the kernel count runs of programs (kernel/bpf/syscall.c, `bpf_enable_stats`).
+    pub fn check_statistics(&self) -> Result<(), PrivilegeError> {
+        self.lacks(&[Capability::SysAdmin]).map_or(Ok(()), |lacks| Err(PrivilegeError::MissingForStatistics(lacks)))
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +157,9 @@ mod tests {
         assert_eq!(says(with(&[], true)), "profiling needs root (sudo), or CAP_BPF and CAP_PERFMON");
         assert_eq!(says(with(&[Bpf, SysPtrace], true)), "profiling needs root (sudo), or CAP_PERFMON");
         assert!(matches!(with(&[SysAdmin], false).check(), Err(PrivilegeError::UserNamespace)));
+        assert!(with(&[SysAdmin], true).check_statistics().is_ok());
+        let counting = with(&[Bpf, Perfmon], true).check_statistics().unwrap_err().to_string();
+        assert_eq!(counting, "having the kernel count runs (`--stats`) needs root (sudo), or CAP_SYS_ADMIN");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the programs' lengths are held against: `object/budget`, committed beside the object. A program that has grown by more than the
 //! margin fails `cargo xtask build-ebpf`, with `--check` and without, and so lint; who means it accepts the new lengths, and the diff shows them.
 //!
-//! What a kernel's verifier goes through is held against `object/verified` by a test on a running kernel (`tests/kernel/budget.rs`).
+//! What a kernel's verifier goes through is held against `object/verified` by a test on a running kernel (`tests/kernel/verifier.rs`).
 
 use super::budget::Program;
 use anyhow::{Context, Result, bail};

@@ -1,5 +1,6 @@
 //! Tests of the walk: over tables and memory that are right, and over any.
 
+mod basis;
 mod keys;
 
 use std::collections::HashMap;

@@ -273,7 +273,9 @@ await point                                         place         in function   
     fn rows_that_read_the_same_are_one_and_nothing_steers_a_terminal() {
         let mut all = told(&fixture::awaits(), &order_42());
         let mut again = all[0].waits[0].clone();
-        again.stack[0].line = Some(13);
+        let mut frames = again.stack.to_vec();
+        frames[0].line = Some(13);
+        again.stack = frames.into();
         again.woken_by = vec![WokenBy { name: "a::\u{1b}[2J".into(), count: 2 }];
         all[0].waits.push(again);
         all[0].waits[1].awaited = "\u{1b}]0;x\u{7}".into();

@@ -133,11 +133,14 @@ pub struct AwaitSum {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwaitWalks {
-    /// Walks.
+    /// Walks, those included that were not taken because nothing had changed.
     pub walks: u64,
+    /// Those.
+    #[serde(default)]
+    pub unchanged: u64,
     /// Steps taken by them.
     pub steps: u64,
-    /// Words kept by them.
+    /// Words kept by them, or kept before where nothing had changed.
     pub words: u64,
     /// Time they took, estimated: one walk in sixteen is timed.
     pub walk_ns: u64,

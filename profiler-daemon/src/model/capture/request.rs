@@ -1,5 +1,7 @@
 //! A request, the tasks that it spawned, and what the requests of one route came to.
 
+use serde::{Deserialize, Serialize};
+
 use super::{RequestId, TypeIndex};
 use crate::model::states::States;
 use crate::model::text::printable;
@@ -45,6 +47,8 @@ pub struct RequestRow {
     pub task_id: Option<u64>,
     /// Tasks spawned while the request was current, in order of their spawn.
     pub children: Vec<ChildRow>,
+    /// Tasks that it spawned and that are not among them. `None`: every spawn is seen.
+    pub unfollowed: Option<Unfollowed>,
     /// The trace it is part of, W3C byte order. `None`: of none.
     pub trace: Option<[u8; 16]>,
 }
@@ -62,6 +66,16 @@ impl RequestRow {
         let unfinished = if self.complete { "" } else { " (not ended)" };
         format!("request {} #{}{unfinished}", printable(self.id.as_bytes()), self.instance)
     }
+}
+
+/// Tasks that a request spawned and that are not followed, because no probe sits on spawns: what bounds their number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfollowed {
+    /// It awaited so many, by its await stacks. (Somebody else may have spawned one of these, and handed it on.)
+    pub awaited: u64,
+    /// There are no more than so many: to so many tasks Tokio gave an id while the request, or a child of it, was polled, those of its children
+    /// left out. What other threads spawned in just these moments is among them. `None`: where Tokio counts them is not known.
+    pub at_most: Option<u64>,
 }
 
 /// What the requests of one route came to.

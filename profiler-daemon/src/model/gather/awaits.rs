@@ -80,6 +80,7 @@ pub(super) fn walks(of: &CommonWalks) -> AwaitWalks {
     let ends = AwaitEnd::ALL.into_iter().map(|end| (end.name().to_owned(), of.ended(end)));
     AwaitWalks {
         walks: of.walks,
+        unchanged: of.unchanged,
         steps: of.steps,
         words: of.words,
         walk_ns: of.walk_ns,

@@ -24,6 +24,7 @@ fn setting() -> Setting {
         key: None,
         awaits: AwaitNames::default(),
         requests_only: false,
+        ids_counted: false,
         wakes_seen: true,
         ids_known: true,
         sampled: None,

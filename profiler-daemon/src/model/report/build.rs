@@ -114,7 +114,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
     let foreign: Vec<&ForeignRow> = capture.foreign.iter().filter(|row| filter.takes_foreign(row)).collect();
     let live = live.iter().map(|row| live_task(capture, row, &names));
     let finished = finished.iter().map(|row| finished_tasks(capture, row));
-    Report {
+    let mut told = Report {
         schema: SCHEMA.to_owned(),
         target: capture.target.clone(),
         window: capture.window.clone(),
@@ -125,6 +125,7 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         tasks: live.chain(finished).collect(),
         stacks: Stacks::of(capture),
         awaits: Awaits::of(capture),
+        await_stacks: Vec::new(),
         blocking: None,
         lost: capture.losses.iter().fold(BTreeMap::new(), |mut lost, loss| {
             let count: &mut u64 = lost.entry(loss.name.to_owned()).or_default();
@@ -133,7 +134,9 @@ pub fn report(capture: &Capture, filter: &Filter) -> Report {
         }),
         cost: capture.cost.clone(),
         refused_sites: capture.refused_sites.clone(),
-    }
+    };
+    told.share_stacks();
+    told
 }
 
 /// What its children waited for, and the critical path.
@@ -195,6 +198,7 @@ fn request(
         scheduled_unrecorded_ns: held.unrecorded_ns,
         task: row.task_type.map(|index| task_ref(capture, row.task_id, index)),
         children: row.children.iter().map(|child| child_of(capture, child)).collect(),
+        unfollowed: row.unfollowed,
         waits: Vec::new(),
         waits_unknown_ns: 0,
         critical_path: CriticalPath::default(),

@@ -9,6 +9,7 @@ mod build;
 mod foreign;
 mod routes;
 mod sampled;
+mod shared;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -25,14 +26,14 @@ pub use sampled::{Sampled as SampledTasks, SampledTask, SampledTimes};
 pub use stacks::{Awaits, Sampled, ScheduledBehind, Stacks};
 
 use super::blocking::Blocking;
-use super::capture::{Target, TaskKind, Window};
+use super::capture::{Target, TaskKind, Unfollowed, Window};
 use super::cost::Cost;
 use super::family::CriticalPath;
 use super::refused::RefusedSite;
 use super::request_id::RequestId;
 use super::states::{State, States};
 use super::text::printable;
-use super::waits::Wait;
+use super::waits::{StackTable, Wait, WaitStack, share};
 
 /// The value of [`Report::schema`].
 pub const SCHEMA: &str = "profiler.report/1";
@@ -62,6 +63,9 @@ pub struct Report {
     pub stacks: Stacks,
     /// How await stacks were taken.
     pub awaits: Awaits,
+    /// The await stacks of all waits, each once: a wait's `stack` is the place of its own in this list.
+    #[serde(default, with = "shared")]
+    pub await_stacks: StackTable,
     /// What held workers, of the whole process. `None`: not asked for, or the report is about a part of it; it needs function names.
     pub blocking: Option<Blocking>,
     /// Every counter of lost or clamped events by name, zero ones included.
@@ -74,8 +78,51 @@ pub struct Report {
     pub refused_sites: Vec<RefusedSite>,
 }
 
+impl Report {
+    /// Reads one that [`crate::export::json`] or a daemon wrote.
+    pub fn read(json: &[u8]) -> serde_json::Result<Self> {
+        let mut report: Self = serde_json::from_slice(json)?;
+        let Self { requests, await_stacks, .. } = &mut report;
+        if !stacks_of(requests).fold(true, |all, stack| stack.take_from(await_stacks) && all) {
+            return Err(serde::de::Error::custom("a wait's stack is not in the list of them"));
+        }
+        Ok(report)
+    }
+
+    /// Has each await stack once.
+    pub(crate) fn share_stacks(&mut self) {
+        self.await_stacks = share(stacks_of(&mut self.requests));
+    }
+
+    /// Its requests and ids of other libraries, each with its own await stacks, so that it can stand for itself.
+    #[must_use]
+    pub fn into_rows(self) -> Vec<Row> {
+        let Self { mut requests, foreign, .. } = self;
+        stacks_of(&mut requests).for_each(WaitStack::stand_alone);
+        requests.into_iter().map(Row::Own).chain(foreign.into_iter().map(Row::Foreign)).collect()
+    }
+}
+
+/// A row of a list of requests.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "most are of the large kind")]
+pub enum Row {
+    /// A request.
+    Own(Request),
+    /// An id of another library.
+    Foreign(Foreign),
+}
+
+fn stacks_of<'r>(requests: &'r mut [Request]) -> impl Iterator<Item = &'r mut WaitStack> {
+    let waits = |Request { waits, children, .. }: &'r mut Request| {
+        waits.iter_mut().chain(children.iter_mut().flat_map(|child| &mut child.waits))
+    };
+    requests.iter_mut().flat_map(waits).map(|wait| &mut wait.stack)
+}
+
 /// What a request is called: `id`, and the exact bytes where these are others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestName {
     /// The id as every output writes it and `--request` takes it: what is not printable UTF-8 is `\xff`, a byte each, a backslash `\\`.
     pub id: String,
@@ -201,6 +248,9 @@ pub struct Request {
     pub task: Option<TaskRef>,
     /// Tasks spawned while it was current.
     pub children: Vec<Child>,
+    /// Tasks that it spawned and that are not among them. Absent where every spawn is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfollowed: Option<Unfollowed>,
     /// What its root scope waited for, the most time first.
     pub waits: Vec<Wait>,
     /// The part of `suspended_ns` and `scheduled_ns` that no wait accounts for.

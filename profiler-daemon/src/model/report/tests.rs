@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::capture::{Capture, ChildRow, FinishedTypeRow, RequestRow, RouteRow, ScopeSeq, TaskRow};
+use crate::model::capture::{
+    AwaitFrame, AwaitOwner, AwaitSpan, Capture, ChildRow, FinishedTypeRow, RequestRow, RouteRow, ScopeSeq, TaskRow,
+};
+use crate::model::symbols::{Frame, Symbolize};
+use crate::model::waits::name_waits;
 use crate::model::{Question, RequestId, States, blocking, fixture};
 
 const SCHEMA_FILE: &str = include_str!("../../../schema/profiler.report-1.schema.json");
@@ -164,7 +168,7 @@ fn the_schema_refuses_what_is_no_report() {
         ("/requests/0/waits/0/awaited", json!("")),
         ("/requests/0/waits/0/cut", json!("Bad Tag")),
         ("/requests/0/waits/0/line", json!(-1)),
-        ("/requests/0/waits/0/stack/0/kind", json!("function")),
+        ("/await_stacks/0/0/kind", json!("function")),
         ("/requests/0/waits/1/woken_by/0/count", json!("1")),
         ("/lost/ring_full", json!("many")),
         ("/lost", json!({ "Ring Full": 1 })),
@@ -196,7 +200,7 @@ fn the_schema_is_strict_at_every_level() {
         "/awaits",
         "/awaits/walks",
         "/requests/0/waits/0",
-        "/requests/0/waits/0/stack/0",
+        "/await_stacks/0/0",
         "/requests/0/waits/1/woken_by/0",
         "/blocking",
         "/blocking/places/0",
@@ -220,8 +224,7 @@ fn the_schema_is_strict_at_every_level() {
 #[test]
 fn what_is_written_reads_back() {
     let made = full();
-    let read: Report = serde_json::from_str(&serde_json::to_string(&made).unwrap()).unwrap();
-    assert_eq!(read, made);
+    assert_eq!(Report::read(&serde_json::to_vec(&made).unwrap()).unwrap(), made);
 }
 
 #[test]
@@ -276,6 +279,43 @@ fn any_states() -> impl Strategy<Value = States> {
         stopped_ns: ((ns[2] as f64 * share) as u64).min(ns[2]),
         unseen_ns: ns[4] / 2,
     })
+}
+
+/// Check that a report grows by what is told of each request and not by the stack that they wait in, and that it reads back as it was.
+#[test]
+fn an_await_stack_stands_once() {
+    const REQUESTS: u64 = 2000;
+    const MOST_BYTES: usize = 3000;
+    let mut capture = fixture::wakers();
+    let frame = capture.await_stacks[0].frames[0].clone();
+    capture.await_stacks[0].frames = (0..60).map(|depth| AwaitFrame { depth, ..frame.clone() }).collect();
+    let (row, span) = (capture.requests[0].clone(), capture.awaits[0].clone());
+    let scopes = || (1000..1000 + REQUESTS).map(ScopeSeq);
+    capture.requests = scopes().map(|scope| RequestRow { scope, children: Vec::new(), ..row.clone() }).collect();
+    capture.awaits = scopes().map(|scope| AwaitSpan { owner: AwaitOwner::Scope(scope), ..span.clone() }).collect();
+    capture.number_instances();
+    let mut told = report(&capture, &Filter::All);
+    assert!(told.requests.iter().all(|request| request.waits.len() == 1));
+    name_waits(&mut told, &capture, &mut LongNames);
+    assert_eq!((told.requests.len(), told.await_stacks.len()), (2000, 1));
+    let json = serde_json::to_vec(&told).unwrap();
+    assert!(json.len() < told.requests.len() * MOST_BYTES, "{} bytes", json.len());
+    let read = Report::read(&json).unwrap();
+    assert_eq!(read, told);
+    assert!(read.requests.iter().all(|request| request.waits[0].stack.len() >= 60));
+    let alone = serde_json::to_value(read.into_rows()).unwrap();
+    assert!(alone[7]["waits"][0]["stack"].as_array().unwrap().len() >= 60, "{}", alone[7]);
+    let wrong = String::from_utf8(json).unwrap().replace("\"stack\":0", "\"stack\":1");
+    assert!(Report::read(wrong.as_bytes()).is_err());
+}
+
+/// Names as long as generic code has them.
+struct LongNames;
+
+impl Symbolize for LongNames {
+    fn symbolize(&mut self, addresses: &[u64]) -> Vec<Vec<Frame>> {
+        addresses.iter().map(|_| vec![Frame::unresolved("shop::orders::handle".repeat(10))]).collect()
+    }
 }
 
 fn any_request(scope: usize) -> impl Strategy<Value = RequestRow> {

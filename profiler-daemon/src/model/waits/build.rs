@@ -1,15 +1,15 @@
 //! From a capture to the table.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::account::{Accounted, Part, Spans, of_parts, of_sums};
 use super::frames::{NamedStack, Stacks};
 use super::reading::{Keep, Reading};
-use super::{Wait, Waits, Whose, WokenBy};
+use super::{Wait, WaitStack, Waits, Whose, WokenBy};
 use crate::model::capture::{AwaitIndex, AwaitSource, AwaitSpan, Capture, RequestRow, TypeIndex};
 use crate::model::family::{Seen, Told};
-use crate::model::report::{Report, request_name, with_family};
+use crate::model::report::{Report, RequestName, request_name, with_family};
 use crate::model::selection::{NothingSelected, Selection};
 use crate::model::states::States;
 use crate::model::symbols::Symbolize;
@@ -113,12 +113,14 @@ pub fn name_waits(told: &mut Report, capture: &Capture, symbols: &mut dyn Symbol
     }
     let (stacks, spans) = (Stacks::of(capture, Some(symbols)), Spans::of(capture));
     let (families, naming) = (Seen::of(capture), Told { capture, stacks: &stacks, keep: Keep::Own });
+    let rows: HashMap<RequestName, &RequestRow> = capture.requests.iter().map(|row| (request_name(row), row)).collect();
     for request in &mut told.requests {
-        if let Some(row) = capture.requests.iter().find(|row| request_name(row) == request.name) {
+        if let Some(&row) = rows.get(&request.name) {
             (request.waits, request.waits_unknown_ns) = of_request(row, &spans, &stacks, Keep::Own);
             with_family(request, row, (&families, &naming), &spans);
         }
     }
+    told.share_stacks();
 }
 
 /// Times of all tasks of each type, live and finished.
@@ -166,7 +168,7 @@ fn row(stack: &NamedStack, parts: &[&Part], keep: Keep) -> Wait {
     let mut woken_by: Vec<WokenBy> = parts.iter().filter_map(named).collect();
     woken_by.sort_by(|one, other| (other.count, &one.name).cmp(&(one.count, &other.name)));
     Wait {
-        stack: stack.frames.clone(),
+        stack: WaitStack::of(&stack.frames),
         cut: stack.cut.map(str::to_owned),
         file: reading.place.map(|(file, _)| file.to_owned()),
         line: reading.place.map(|(_, line)| line),

@@ -1,6 +1,7 @@
 //! Await stacks with names: of layouts as they are, of wakers' stacks looked up.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::model::stacks::{call_sites, is_scope};
 use crate::model::symbols::{Frame, Symbolize, by_address};
 
 /// One frame of an await stack. Texts come from the target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WaitFrame {
     /// How many frames it lies in.
     pub depth: u32,
@@ -28,7 +29,7 @@ pub struct WaitFrame {
 }
 
 /// A line of source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The file.
     pub file: String,
@@ -40,7 +41,7 @@ pub struct Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedStack {
     /// Outermost first, in pre-order.
-    pub frames: Vec<WaitFrame>,
+    pub frames: Arc<Vec<WaitFrame>>,
     /// See [`AwaitStack::cut`].
     pub cut: Option<&'static str>,
     /// Where it comes from.
@@ -75,7 +76,7 @@ impl Stacks {
 
     /// Every frame of every stack.
     pub fn frames(&self) -> impl Iterator<Item = &WaitFrame> {
-        self.named.iter().flat_map(|stack| &stack.frames)
+        self.named.iter().flat_map(|stack| stack.frames.iter())
     }
 
     /// The stack of a number. `None`: there is none, which is a fault of whoever made the capture.
@@ -106,7 +107,7 @@ fn named(capture: &Capture, stack: &AwaitStack, found: &BTreeMap<u64, Vec<Frame>
     } else {
         of_code(&addresses, found)
     };
-    NamedStack { frames, cut: stack.cut, source: stack.source }
+    NamedStack { frames: Arc::new(frames), cut: stack.cut, source: stack.source }
 }
 
 fn of_layout(capture: &Capture, frame: &AwaitFrame) -> WaitFrame {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench WHAT`: numbers for the documents, each from one command.
 
 mod document;
+mod hot;
 mod measured;
 mod overhead;
 mod quartiles;
@@ -28,6 +29,7 @@ pub(crate) struct Arguments {
 enum What {
     Unwind(unwind::Arguments),
     Await(waits::Arguments),
+    Hot(hot::Arguments),
     Request(requests::Arguments),
     Overhead(overhead::Arguments),
     Scale(scale::Arguments),
@@ -38,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Unwind(arguments) => unwind::run(arguments),
         What::Await(arguments) => waits::run(arguments),
+        What::Hot(arguments) => hot::run(arguments),
         What::Request(arguments) => requests::run(arguments),
         What::Overhead(arguments) => overhead::run(arguments),
         What::Scale(arguments) => scale::run(arguments),

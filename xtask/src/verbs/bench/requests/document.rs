@@ -41,11 +41,7 @@ pub(super) fn tables(report: &Report) -> String {
     .zip(report.rounds)
     .map(|((name, ratios), rounds)| row(name, rounds, ratios))
     .collect::<Vec<_>>();
-    let claim = match (report.claims, report.claims_p99) {
-        (true, true) => "",
-        (true, false) => "\nThe quartiles of `nothing` lie more than 0.03 apart in p99: of that this run claims nothing.\n",
-        (false, _) => "\nThe quartiles of `nothing` lie more than 0.03 apart: this run claims nothing.\n",
-    };
+    let claim = claim(report).map(|sentence| format!("\n{sentence}\n")).unwrap_or_default();
     format!(
         "{}\nSlices of {} ms; a pause of {} ms behind each wanted request; {:.0} requests/s and {:.2} µs of CPU a request without \
          the profiler.\n{claim}\n{}",
@@ -56,6 +52,15 @@ pub(super) fn tables(report: &Report) -> String {
         report.cpu_per_request_ns.median / 1000.0,
         sentences(report)
     )
+}
+
+/// What a rig says that cannot be trusted.
+pub(super) const fn claim(report: &Report) -> Option<&'static str> {
+    match (report.claims, report.claims_p99) {
+        (true, true) => None,
+        (true, false) => Some("The quartiles of `nothing` lie more than 0.03 apart in p99: of that this run claims nothing."),
+        (false, _) => Some("The quartiles of `nothing` lie more than 0.03 apart: this run claims nothing."),
+    }
 }
 
 fn row(name: &str, rounds: usize, ratios: &Ratios) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod document;
 mod report;
+mod told;
 
 use super::measured::{Format, measured, quick_word};
 use super::setting::machine;
@@ -36,7 +37,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     step("bench: building the service", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
     let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], &quick_word(arguments.quick)))?;
     let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
-    arguments.format.print(&text, || document::tables(&report));
+    let told = serde_json::to_string_pretty(&told::Told::of(&report)).context("the numbers cannot be written")?;
+    arguments.format.print(&format!("{told}\n"), || document::tables(&report));
+    if matches!(arguments.format, Format::Json)
+        && let Some(sentence) = document::claim(&report)
+    {
+        // Standard output has the form and nothing else.
+        note(sentence);
+    }
     if !arguments.quick {
         let file = place::repository().join("docs/request-costs.md");
         fs::write(&file, document::document(&report, &machine(&[])?))
