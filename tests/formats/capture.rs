@@ -79,6 +79,7 @@ fn request(scope: u64, id: RequestId, task_id: u64) -> RequestRow {
         task_id: Some(task_id),
         trace: None,
         kept_times: false,
+        unfollowed: None,
         children: Vec::new(),
     }
 }
