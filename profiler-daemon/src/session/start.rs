@@ -225,11 +225,7 @@ fn attach_to(
         handlers: manner.handlers,
     })?;
     tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
-    let mut unwinding = Unwinding::default();
-    if !times {
-        let _: bool = unwinding.refresh(&mut attached, target.pid(), rows)?;
-    }
-    let start_ns = attached.open()?;
+    let (unwinding, start_ns) = opened(&mut attached, (!times).then_some(rows), target)?;
     let next_task_id = inspection.next_task_id.map(|counter| counter.wrapping_add(bias));
     task_ids::tell(&mut attached, target, next_task_id)?;
     // Last: from here on wanted scopes reach the probes.
@@ -277,6 +273,15 @@ fn attach_to(
 fn ahead(subject: &Subject, pid: u32) -> impl FnOnce(Option<Known>) -> Ahead + Send + use<> {
     let is_unwound = *subject != Subject::AllRequests;
     move |known| if is_unwound { Ahead::of(pid, known.as_ref()) } else { Ahead::default() }
+}
+
+/// Reads what stacks are walked by, where some are, and opens the window. Returns its start.
+fn opened(attached: &mut Attached, rows: Option<Ahead>, target: &Target) -> Result<(Unwinding, u64), SessionError> {
+    let mut unwinding = Unwinding::default();
+    if let Some(rows) = rows {
+        let _: bool = unwinding.refresh(attached, target.pid(), rows)?;
+    }
+    Ok((unwinding, attached.open()?))
 }
 
 /// Requests can be asked for only where something names them.
