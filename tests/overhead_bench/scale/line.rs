@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_circle_goes_through_all() {
         let lines = Lines::of(100).unwrap();
-        let mut seen = vec![false; 100];
+        let mut seen = [false; 100];
         let mut at = 0_usize;
         for _ in 0..100 {
             assert!(!seen[at]);
