@@ -227,7 +227,7 @@ impl Service for Two {
             _ => "shop::pay".to_owned(),
         };
         let wait = |awaited: &str, ns| Wait {
-            stack: Vec::new(),
+            stack: Vec::new().into(),
             cut: None,
             awaited: awaited.to_owned(),
             file: Some("/srv/orders.rs".to_owned()),

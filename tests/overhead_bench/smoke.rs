@@ -41,6 +41,7 @@ fn json(of: &impl serde::Serialize) -> Result<Value> {
 
 /// Check that each required row is there with finite numbers, or, of what a build lacks, with its reason; and so are the others.
 #[test]
+#[ignore = "takes minutes and a quiet machine"]
 fn every_row_has_numbers_or_a_reason() -> Result<()> {
     needs_root!();
     let report = json(&rows::measure(SHORT, true, &[])?)?;
@@ -75,6 +76,7 @@ fn every_row_has_numbers_or_a_reason() -> Result<()> {
 
 /// Check that growing crowds are measured, each of whose members has a row in the end.
 #[test]
+#[ignore = "takes minutes and a quiet machine"]
 fn crowds_have_rows() -> Result<()> {
     needs_root!();
     let report = json(&scale::measure((1, SHORT.slice), &[50, 100], &[50])?)?;
@@ -90,6 +92,7 @@ fn crowds_have_rows() -> Result<()> {
 
 /// Check that promises beyond the rows are told too, measured or not.
 #[test]
+#[ignore = "takes minutes and a quiet machine"]
 fn limits_are_told() -> Result<()> {
     needs_root!();
     let checks = limits::all(limits::QUICK)?;

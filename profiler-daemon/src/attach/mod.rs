@@ -7,7 +7,6 @@ mod awaits;
 mod cpus;
 mod error;
 mod foreign;
-mod ground;
 mod handlers;
 mod hits;
 mod kernel_types;
@@ -28,7 +27,6 @@ mod uprobes;
 
 pub use awaits::{AwaitTables, AwaitsOf};
 pub use error::AttachError;
-pub use ground::Ground;
 pub use handlers::Handlers;
 pub(crate) use keys::keys;
 pub use machine::{UprobeMulti, is_virtual_machine, online_cpus, return_probe_is_safe, uprobe_multi};
@@ -155,13 +153,10 @@ const GRACE: Duration = Duration::from_millis(20);
 impl Attached {
     /// Loads and attaches everything, with the gate still shut.
     pub fn new(order: &Order<'_>) -> Result<Self, AttachError> {
-        Ground::read()?.attach(order)
-    }
-
-    /// See [`Ground::attach`].
-    fn on(ground: Ground, order: &Order<'_>) -> Result<Self, AttachError> {
-        let Ground { object, offsets, loader, types } = ground;
-        let mut ebpf = load(loader, &object, order, offsets)?;
+        check_pid_namespace()?;
+        let object = object::bytes()?;
+        let offsets = TaskOffsets::of_running_kernel()?;
+        let mut ebpf = load(&object, order, offsets)?;
         fill_types(&mut ebpf, order.types)?;
         awaits::set_key(&mut ebpf, order.request_key)?;
         if let Some(tables) = &order.await_tables {
@@ -200,7 +195,7 @@ impl Attached {
         }
         let parsed = Programs::parse(&object, &attached.ebpf)?;
         let attach_type = order.links.attach_type();
-        let loaded = loading::load(&parsed, Uprobes::programs(order), attach_type, || attached.attach_to_kernel(order, &types))?;
+        let loaded = loading::load(&parsed, Uprobes::programs(order), attach_type, || attached.attach_to_kernel(order))?;
         attached.uprobes = Some(Uprobes::attach(loaded, order)?);
         // Last, because they take their maps out, which the programs before had to find.
         let ring = attached.ebpf.take_map(RING).ok_or(AttachError::NoMap { map: RING })?;
@@ -210,8 +205,8 @@ impl Attached {
     }
 
     /// Attaches to the scheduler, and starts the sampling clock.
-    fn attach_to_kernel(&mut self, order: &Order<'_>, types: &Btf) -> Result<(), AttachError> {
-        attach_scheduler(&mut self.ebpf, order.handlers, types)?;
+    fn attach_to_kernel(&mut self, order: &Order<'_>) -> Result<(), AttachError> {
+        attach_scheduler(&mut self.ebpf, order.handlers)?;
         if let Some(rate) = order.rate {
             self.samplers = Some(Samplers::start(&mut self.ebpf, order.handlers.tick(), rate, (order.pid, order.pace))?);
             self.gate.sample_period_ns = rate.period_ns(order.pace);
@@ -347,12 +342,10 @@ fn check_pid_namespace() -> Result<(), AttachError> {
 }
 
 /// Loads the object and makes its maps.
-fn load(loader: EbpfLoader<'static>, object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
+fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, AttachError> {
     let probes = offsets.probes;
     let (nodes, edges) = order.await_tables.unwrap_or_default().sizes();
-    // What it is told here lives as long as this call.
-    let mut loader: EbpfLoader<'_> = loader;
-    loader
+    EbpfLoader::new()
         .override_global("TARGET_TGID", &order.pid, true)
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
         .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
@@ -393,12 +386,13 @@ fn fill_types(ebpf: &mut Ebpf, types: &[(u64, TypeRow)]) -> Result<(), AttachErr
     Ok(())
 }
 
-fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers, types: &Btf) -> Result<(), AttachError> {
+fn attach_scheduler(ebpf: &mut Ebpf, handlers: Handlers) -> Result<(), AttachError> {
+    let btf = Btf::from_sys_fs().map_err(AttachError::KernelTypes)?;
     for at in handlers.scheduler() {
         let program = ebpf.program_mut(at.program).ok_or(AttachError::NoProgram { program: at.program })?;
         let failed = |source| AttachError::Program { program: at.program, source };
         let program: &mut BtfTracePoint = program.try_into().map_err(failed)?;
-        program.load(at.tracepoint, types).map_err(failed)?;
+        program.load(at.tracepoint, &btf).map_err(failed)?;
         let _: aya::programs::tp_btf::BtfTracePointLinkId = program.attach().map_err(failed)?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::SessionError;
 use super::unwind::Known;
+use super::{SessionError, heap};
 use crate::inspect::{InspectError, Inspection, holds_tokio, inspect_with};
 use crate::target::code::behind_program;
 use crate::target::maps::Mapping;
@@ -32,6 +32,8 @@ pub(super) fn find_beside<T: Send>(
         let profiled = find_in(target, exe, debug_file);
         // What panicked there would have panicked here.
         let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // What both took for a moment is the most that a daemon ever has, if the attach takes more on top of it.
+        heap::give_back();
         Ok((profiled?, other))
     })
 }

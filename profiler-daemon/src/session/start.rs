@@ -25,7 +25,7 @@ use super::table::{self, Table};
 use super::times::Keeping;
 use super::unwind::{Ahead, Known, Unwinding};
 use super::{Session, SessionError, modules_of, probes, task_ids};
-use crate::attach::{AttachError, Attached, AwaitTables, Ground, LinkKind, Order, RunStatistics};
+use crate::attach::{Attached, AwaitTables, LinkKind, Order, RunStatistics};
 use crate::collect::Collector;
 use crate::inspect::Inspection;
 use crate::inspect::awaits::{LoadedTable, Progress};
@@ -166,7 +166,7 @@ fn attach_to(
 ) -> Result<Parts, SessionError> {
     let (modules, beside) = (modules_of(target.pid())?, ahead(subject, target.pid()));
     let debug_of = |target: &Target| debug_file(&target.profiled_file(), target.profiled(), modules.root(), debug_dirs);
-    let (Profiled { program, inspection }, (ground, rows)) = object::find_beside(target, |target| debug_of(target).0, beside)?;
+    let (Profiled { program, inspection }, rows) = object::find_beside(target, |target| debug_of(target).0, beside)?;
     // Settled now.
     let target: &Target = target;
     let by_key = manner.request_key.is_some();
@@ -191,7 +191,7 @@ fn attach_to(
     let rate = manner.rate(subject, mode.mode);
     let pacing = Pacing::new(mode.mode);
     let poll_record_ns = if manner.timeline && every_poll { 0 } else { POLL_RECORD_NS };
-    let mut attached = ground?.attach(&Order {
+    let mut attached = Attached::new(&Order {
         pid: target.pid(),
         exe: &target.profiled_file(),
         probes: &probes,
@@ -225,11 +225,7 @@ fn attach_to(
         handlers: manner.handlers,
     })?;
     tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
-    let mut unwinding = Unwinding::default();
-    if !times {
-        let _: bool = unwinding.refresh(&mut attached, target.pid(), rows)?;
-    }
-    let start_ns = attached.open()?;
+    let (unwinding, start_ns) = opened(&mut attached, (!times).then_some(rows), target)?;
     let next_task_id = inspection.next_task_id.map(|counter| counter.wrapping_add(bias));
     task_ids::tell(&mut attached, target, next_task_id)?;
     // Last: from here on wanted scopes reach the probes.
@@ -274,9 +270,18 @@ fn attach_to(
 }
 
 /// What is made while the program is inspected. Requests that keep their own times are seen without walking stacks.
-fn ahead(subject: &Subject, pid: u32) -> impl FnOnce(Option<Known>) -> (Result<Ground, AttachError>, Ahead) + Send + use<> {
+fn ahead(subject: &Subject, pid: u32) -> impl FnOnce(Option<Known>) -> Ahead + Send + use<> {
     let is_unwound = *subject != Subject::AllRequests;
-    move |known| (Ground::read(), if is_unwound { Ahead::of(pid, known.as_ref()) } else { Ahead::default() })
+    move |known| if is_unwound { Ahead::of(pid, known.as_ref()) } else { Ahead::default() }
+}
+
+/// Reads what stacks are walked by, where some are, and opens the window. Returns its start.
+fn opened(attached: &mut Attached, rows: Option<Ahead>, target: &Target) -> Result<(Unwinding, u64), SessionError> {
+    let mut unwinding = Unwinding::default();
+    if let Some(rows) = rows {
+        let _: bool = unwinding.refresh(attached, target.pid(), rows)?;
+    }
+    Ok((unwinding, attached.open()?))
 }
 
 /// Requests can be asked for only where something names them.

@@ -83,7 +83,7 @@ impl Report {
     pub fn read(json: &[u8]) -> serde_json::Result<Self> {
         let mut report: Self = serde_json::from_slice(json)?;
         let Self { requests, await_stacks, .. } = &mut report;
-        if !stacks_of(requests).fold(true, |all, stack| stack.take_from(await_stacks) && all) {
+        if !stacks_of(requests).all(|stack| stack.take_from(await_stacks)) {
             return Err(serde::de::Error::custom("a wait's stack is not in the list of them"));
         }
         Ok(report)

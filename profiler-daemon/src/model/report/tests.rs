@@ -289,10 +289,10 @@ fn an_await_stack_stands_once() {
     let mut capture = fixture::wakers();
     let frame = capture.await_stacks[0].frames[0].clone();
     capture.await_stacks[0].frames = (0..60).map(|depth| AwaitFrame { depth, ..frame.clone() }).collect();
-    let (row, span) = (capture.requests[0].clone(), capture.awaits[0].clone());
+    let (row, span) = (capture.requests[0].clone(), capture.awaits[0]);
     let scopes = || (1000..1000 + REQUESTS).map(ScopeSeq);
     capture.requests = scopes().map(|scope| RequestRow { scope, children: Vec::new(), ..row.clone() }).collect();
-    capture.awaits = scopes().map(|scope| AwaitSpan { owner: AwaitOwner::Scope(scope), ..span.clone() }).collect();
+    capture.awaits = scopes().map(|scope| AwaitSpan { owner: AwaitOwner::Scope(scope), ..span }).collect();
     capture.number_instances();
     let mut told = report(&capture, &Filter::All);
     assert!(told.requests.iter().all(|request| request.waits.len() == 1));
