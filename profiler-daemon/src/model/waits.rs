@@ -6,7 +6,7 @@ mod account;
 mod build;
 mod frames;
 mod reading;
-mod shared;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -19,8 +19,8 @@ pub(crate) use build::{of_child, of_types};
 pub(crate) use frames::addresses;
 pub use frames::{NamedStack, Place, Stacks, WaitFrame};
 pub use reading::{Keep, Reading, await_text};
-pub(crate) use shared::share;
-pub use shared::{StackTable, WaitStack};
+pub(crate) use stack::share;
+pub use stack::{StackTable, WaitStack};
 
 use super::capture::AwaitSource;
 use super::report::RequestName;

@@ -9,7 +9,7 @@ mod build;
 mod foreign;
 mod routes;
 mod sampled;
-mod shared;
+mod stack_table;
 mod stacks;
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,7 @@ pub struct Report {
     /// How await stacks were taken.
     pub awaits: Awaits,
     /// The await stacks of all waits, each once: a wait's `stack` is the place of its own in this list.
-    #[serde(default, with = "shared")]
+    #[serde(default, with = "stack_table")]
     pub await_stacks: StackTable,
     /// What held workers, of the whole process. `None`: not asked for, or the report is about a part of it; it needs function names.
     pub blocking: Option<Blocking>,
