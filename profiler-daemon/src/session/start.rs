@@ -7,6 +7,7 @@ use profiler_common::awaits::RequestKey;
 use profiler_common::limits::POLL_RECORD_NS;
 use profiler_common::site::TypeRow;
 
+use super::annotation::{arm, table_of};
 use super::awaits::{AwaitSight, debug_file, whose};
 use super::choice::Choice;
 use super::ending::{Count, Enough};
@@ -21,7 +22,7 @@ use super::pace::Pacing;
 use super::sampled::Sampling;
 use super::setting::{Opened, of_mode, setting};
 use super::sites::Sites;
-use super::table::{self, Table};
+use super::table::Table;
 use super::times::Keeping;
 use super::unwind::{Ahead, Known, Unwinding};
 use super::{Session, SessionError, modules_of, probes, task_ids};
@@ -33,7 +34,7 @@ use crate::model::gather::Setting;
 use crate::model::{AwaitSource, Symbols};
 use crate::plan::{self, Plan, Wanted, plan};
 use crate::target::Target;
-use crate::target::hardening::{Lockdown, PtraceScope};
+use crate::target::hardening::Lockdown;
 use crate::target::image::{Image, Runs};
 use crate::target::kernel::KernelVersion;
 use crate::target::mapped::Modules;
@@ -345,15 +346,6 @@ impl AwaitSight {
     }
 }
 
-/// Asks for what is wanted, if the annotation is to decide. Gives back how many scopes had been numbered by then.
-fn arm(table: &mut Table, subject: &Subject, mode: ModeChosen) -> Result<Option<u64>, SessionError> {
-    if let (Subject::Requests(choice), true) = (subject, mode.through_table) {
-        table.arm(&choice.asked(mode.mode)?)?;
-    }
-    // Behind it: scopes that began meanwhile were judged at a later poll than their first.
-    Ok(table.scopes_numbered())
-}
-
 /// Ids of other libraries. A key's values are compared as they lie in memory, and so are of another form than these; and where only wanted
 /// requests are probed, polls are not seen, in which these are. An annotated program's own records would be taken for another library's where they stand
 /// outside of scopes (in a layer's `call`): there a label must be named.
@@ -390,28 +382,6 @@ fn types(inspection: &Inspection, plan: &Plan, await_table: Option<&LoadedTable>
             (vtable, TypeRow { task_type, id_offset: found.id_offset.unwrap_or(0), await_root, padding: 0 })
         })
         .collect()
-}
-
-/// The annotation's table, without what a daemon has left in it that was killed.
-fn table_of(target: &Target, inspection: &Inspection, bias: u64, is_needed: bool) -> Result<Option<Table>, SessionError> {
-    let Some(address) = inspection.annotation_table else { return Ok(None) };
-    let address = address.wrapping_add(bias);
-    if !table::lies_in_data(&target.mappings()?, address) {
-        return Ok(None);
-    }
-    let found = match (Table::find(target, address), PtraceScope::in_force()) {
-        // Nobody can read it. Who measures every poll can do without.
-        (Err(_), Some(scope)) if scope.is_shut() && !is_needed => return Ok(None),
-        (Err(_), Some(scope)) if scope.is_shut() => {
-            return Err(SessionError::TableClosed { pid: target.pid(), scope: Some(scope), lacks: None });
-        }
-        (found, _) => found,
-    };
-    let mut table = found.map_err(|source| SessionError::Table { pid: target.pid(), source })?;
-    if let Some(table) = &mut table {
-        table.clean_if_free()?;
-    }
-    Ok(table)
 }
 
 fn links(plan: &Plan) -> LinkKind {
