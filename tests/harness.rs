@@ -195,6 +195,7 @@ fn a_report(wall_ns: u64, running_ns: u64) -> String {
             "tables": { "files": 0, "rows": 0, "bytes": 0, "build_ns": 0 },
         },
         "awaits": { "source": "none", "walks": { "walks": 0, "unchanged": 0, "steps": 0, "words": 0, "walk_ns": 0, "ends": {} } },
+        "await_stacks": [],
         "blocking": null,
         "lost": {},
     })
