@@ -1,16 +1,11 @@
 //! `cargo xtask bench unwind`: what unwinding costs and how often it succeeds.
 
 use super::document;
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::report::Report;
 use super::setting::machine;
-use crate::chore::command::loud;
-use crate::chore::place;
-use crate::chore::step::{note, step};
-use crate::testing::build;
-use anyhow::{Context, Result};
-use std::fs;
-use std::process::Command;
+use crate::chore::step::step;
+use anyhow::Result;
 
 /// Measure unwinding: tables, the kernel side's walks, and perf and framehop on the same fixture.
 ///
@@ -29,18 +24,13 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("unwind"))?;
-    // Not as root: what is built must belong to whoever runs this.
-    step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let program = built("unwind", "the fixtures", &[])?;
     let text =
         step("bench: measuring", || measured(&program, "measuring the kernel side's walks", &[], &quick_word(arguments.quick)))?;
-    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let report: Report = read(&text)?;
     arguments.format.print(&text, || document::tables(&report));
     if !report.quick {
-        let file = place::repository().join("docs/unwind.md");
-        fs::write(&file, document::document(&report, &machine(&["perf"])?))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write("docs/unwind.md", &document::document(&report, &machine(&["perf"])?))?;
     }
     Ok(())
 }

@@ -3,16 +3,13 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::setting::machine;
-use crate::chore::command::loud;
 use crate::chore::place;
-use crate::chore::step::{note, step};
-use crate::testing::build;
+use crate::chore::step::step;
 use anyhow::{Context, Result};
 use report::Report;
 use std::fs;
-use std::process::Command;
 
 /// Measure what the kernel side's programs take for an event, beside empty programs on the same sites.
 ///
@@ -29,22 +26,22 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
+/// Whose tables it writes; what else is in it stays.
+const DOCUMENT: &str = "docs/hot-path.md";
+
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("hot"))?;
-    // Not as root: what is built must belong to whoever runs this.
-    step("bench: building the fixture", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let program = built("hot", "the fixture", &[])?;
     let words = quick_word(arguments.quick);
     let text = step("bench: measuring", || measured(&program, "attaching to the fixture", &[], &words))?;
-    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let report: Report = read(&text)?;
     arguments.format.print(&text, || document::tables(&report));
     if !report.quick {
-        let file = place::repository().join("docs/hot-path.md");
+        let file = place::repository().join(DOCUMENT);
         let before = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let after = document::placed(&before, &document::section(&report, &machine(&[])?))
             .with_context(|| format!("{} has no place for the tables", file.display()))?;
-        fs::write(&file, after).with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write(DOCUMENT, &after)?;
     }
     Ok(())
 }

@@ -3,17 +3,13 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::setting::machine;
-use crate::chore::command::loud;
-use crate::chore::place;
-use crate::chore::step::{note, step};
+use crate::chore::step::step;
 use crate::testing::build;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use report::Report;
 pub(super) use report::Verdict;
-use std::fs;
-use std::process::Command;
 
 /// Measure what profiling costs a service, beside other profilers.
 ///
@@ -43,22 +39,17 @@ const DAEMON: &str = "PROFILER_DAEMON_BIN";
 
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("overhead"))?;
+    let program = built("overhead", "the services", &[])?;
     let daemon = step("bench: building the profiler", build::released_profiler)?;
-    // Not as root: what is built must belong to whoever runs this.
-    step("bench: building the services", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
     let mut words = quick_word(arguments.quick);
     words.extend(arguments.pairs.map(|pairs| format!("--pairs={pairs}")));
     words.extend((!arguments.rows.is_empty()).then(|| format!("--rows={}", arguments.rows.join(","))));
     let text =
         step("bench: measuring", || measured(&program, "attaching to the service", &[(DAEMON, daemon.as_os_str())], &words))?;
-    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let report: Report = read(&text)?;
     arguments.format.print(&text, || document::tables(&report));
     if words.is_empty() {
-        let file = place::repository().join("docs/overhead.md");
-        fs::write(&file, document::document(&report, &machine(&["perf", "bpftrace"])?))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write("docs/overhead.md", &document::document(&report, &machine(&["perf", "bpftrace"])?))?;
     }
     Ok(())
 }

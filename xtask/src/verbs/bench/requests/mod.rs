@@ -4,16 +4,11 @@ mod document;
 mod report;
 mod told;
 
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::setting::machine;
-use crate::chore::command::loud;
-use crate::chore::place;
 use crate::chore::step::{note, step};
-use crate::testing::build;
 use anyhow::{Context, Result};
 use report::Report;
-use std::fs;
-use std::process::Command;
 
 /// Measure what profiling a request costs the others.
 ///
@@ -32,11 +27,9 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("request"))?;
-    // Not as root: what is built must belong to whoever runs this.
-    step("bench: building the service", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let program = built("request", "the service", &[])?;
     let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], &quick_word(arguments.quick)))?;
-    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let report: Report = read(&text)?;
     let told = serde_json::to_string_pretty(&told::Told::of(&report)).context("the numbers cannot be written")?;
     arguments.format.print(&format!("{told}\n"), || document::tables(&report));
     if matches!(arguments.format, Format::Json)
@@ -46,10 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         note(sentence);
     }
     if !arguments.quick {
-        let file = place::repository().join("docs/request-costs.md");
-        fs::write(&file, document::document(&report, &machine(&[])?))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write("docs/request-costs.md", &document::document(&report, &machine(&[])?))?;
     }
     Ok(())
 }

@@ -3,16 +3,11 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::setting::machine;
-use crate::chore::command::loud;
-use crate::chore::place;
-use crate::chore::step::{note, step};
-use crate::testing::build;
-use anyhow::{Context, Result};
+use crate::chore::step::step;
+use anyhow::Result;
 use report::Scale;
-use std::fs;
-use std::process::Command;
 
 /// Measure what a poll costs as tasks and requests grow in number.
 ///
@@ -31,20 +26,14 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("overhead"))?;
-    // Not as root: what is built must belong to whoever runs this.
-    let building = || loud(Command::new(&program).args(["--build", "--scale"]).current_dir(place::repository()));
-    step("bench: building the service", building)?;
+    let program = built("overhead", "the service", &["--scale"])?;
     let mut words = quick_word(arguments.quick);
     words.push("--scale".to_owned());
     let text = step("bench: measuring", || measured(&program, "attaching to the service", &[], &words))?;
-    let scale: Scale = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let scale: Scale = read(&text)?;
     arguments.format.print(&text, || document::tables(&scale));
     if !arguments.quick {
-        let file = place::repository().join("docs/scale.md");
-        fs::write(&file, document::document(&scale, &machine(&[])?))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write("docs/scale.md", &document::document(&scale, &machine(&[])?))?;
     }
     Ok(())
 }

@@ -3,17 +3,15 @@
 mod document;
 mod report;
 
-use super::measured::{Format, measured, quick_word};
+use super::measured::{Format, built, measured, quick_word, read, write};
 use super::setting::machine;
-use crate::chore::command::{captured, loud};
+use crate::chore::command::captured;
 use crate::chore::place;
-use crate::chore::step::{note, step};
-use crate::testing::build;
+use crate::chore::step::step;
 use anyhow::{Context, Result, bail};
 use report::Report;
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,18 +38,13 @@ const PROGRAM_VARIABLE: &str = "PROFILER_PROGRAM";
 
 /// Runs the verb.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let program = step("bench: building", || build::benchmark("await"))?;
-    // Not as root: what is built must belong to whoever runs this.
-    step("bench: building the fixtures", || loud(Command::new(&program).arg("--build").current_dir(place::repository())))?;
+    let program = built("await", "the fixtures", &[])?;
     let large = if arguments.large { Some(step("bench: building the large program", || large(&program))?) } else { None };
     let text = step("bench: measuring", || measured_with(&program, arguments.quick, large))?;
-    let report: Report = serde_json::from_str(&text).context("the benchmark's report is no JSON of its form")?;
+    let report: Report = read(&text)?;
     arguments.format.print(&text, || document::tables(&report));
     if !report.quick {
-        let file = place::repository().join("docs/await-costs.md");
-        fs::write(&file, document::document(&report, &machine(&[])?))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        note(&format!("written to {}", place::shown(&file)));
+        write("docs/await-costs.md", &document::document(&report, &machine(&[])?))?;
     }
     Ok(())
 }
