@@ -41,9 +41,9 @@ struct Site {
 
 impl Site {
     /// Whether it is wrong, going by its first hits.
-    const fn is_wrong(&self, hits: SiteHits) -> bool {
+    const fn is_wrong(&self) -> bool {
         let enough = if self.of_type { ENOUGH_OF_TYPE } else { ENOUGH_OF_ALL };
-        self.is_judged && !self.told.taken_out && hits.accepted == 0 && hits.refused >= enough
+        self.is_judged && !self.told.taken_out && self.told.accepted == 0 && self.told.refused >= enough
     }
 }
 
@@ -108,8 +108,7 @@ impl Sites {
 
     /// Where in the file those are that are wrong by what was last seen.
     fn wrong(&self) -> Vec<u64> {
-        let hits = |site: &Site| SiteHits { accepted: site.told.accepted, refused: site.told.refused };
-        self.sites.values().filter(|site| site.is_wrong(hits(site))).map(|site| site.offset).collect()
+        self.sites.values().filter(|site| site.is_wrong()).map(|site| site.offset).collect()
     }
 }
 

@@ -177,7 +177,8 @@ fn attach_to(
     let mode = mode::choose(subject, table.is_some(), by_key, manner.mode, manner.follow_spawns)?;
     let foreign = foreign_of(target, &program, bias, manner, (mode.mode, &inspection, table.is_some()))?;
     check_named(subject, by_key, &inspection, foreign.as_ref())?;
-    let times = mode.mode == Mode::Times;
+    let (times, requests_only) = (mode.mode == Mode::Times, mode.mode == Mode::Request);
+    let next_task_id = inspection.next_task_id.map(|counter| counter.wrapping_add(bias));
     let sampled = (mode.mode == Mode::Sample).then(|| Sampling::of(program.bytes(), &inspection, bias));
     let awaits = awaits_of(&program, || debug_of(target), &inspection, manner, mode, progress);
     let wanted_sites = wanted(&inspection, awaits.source, by_key, mode.mode);
@@ -208,9 +209,9 @@ fn attach_to(
         sample_all: every_poll || by_key,
         poll_record_ns,
         wake_all: manner.timeline && every_poll,
-        requests_only: mode.mode == Mode::Request,
+        requests_only,
         // Elsewhere spawns are seen.
-        task_ids: inspection.next_task_id.filter(|_| mode.mode == Mode::Request).map(|counter| counter.wrapping_add(bias)),
+        task_ids: next_task_id.filter(|_| requests_only),
         chosen_there: mode.through_table,
         keep_times: times,
         room: manner.room,
@@ -227,7 +228,6 @@ fn attach_to(
     })?;
     tell_places(&mut attached, sampled.as_ref(), foreign.as_ref(), key.as_ref())?;
     let (unwinding, start_ns) = opened(&mut attached, (!times).then_some(rows), target)?;
-    let next_task_id = inspection.next_task_id.map(|counter| counter.wrapping_add(bias));
     task_ids::tell(&mut attached, target, next_task_id)?;
     // Last: from here on wanted scopes reach the probes.
     let scopes_before = table.as_mut().map(|table| arm(table, subject, mode)).transpose()?.flatten();
@@ -244,8 +244,8 @@ fn attach_to(
             poll_record_ns,
             unwind_tables: unwinding.tables(),
             key: key.as_ref().map(|key| key.format),
-            requests_only: mode.mode == Mode::Request,
-            ids_counted: mode.mode == Mode::Request && next_task_id.is_some(),
+            requests_only,
+            ids_counted: requests_only && next_task_id.is_some(),
         },
         awaits.names(),
     );
