@@ -3,6 +3,7 @@
 //!
 //! Functions of their own, because of their words on the stack: none is on the way of a task that was polled before.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use profiler_common::hits::{FIRST_HITS, SiteHits};
 
 use crate::atomics;
@@ -47,9 +48,6 @@ fn row(at: u64) -> Option<*mut SiteHits> {
         return Some(row);
     }
     // Another CPU may have made it meanwhile: then that one stays.
-    let _ = SITE_HITS.insert(at, SiteHits { accepted: 0, refused: 0 }, BPF_NOEXIST);
+    let _ = SITE_HITS.insert(at, SiteHits { accepted: 0, refused: 0 }, u64::from(BPF_NOEXIST));
     SITE_HITS.get_ptr_mut(at)
 }
-
-/// `BPF_NOEXIST` (include/uapi/linux/bpf.h): an entry that is there stays as it is.
-const BPF_NOEXIST: u64 = 1;
