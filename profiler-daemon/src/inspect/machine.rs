@@ -1,9 +1,7 @@
 //! The state an interpreted piece of code works on: registers, flags and memory, partly known.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use iced_x86::{Instruction, OpKind, Register};
+use rustc_hash::FxHashMap;
 
 use super::image::Image;
 use super::value::{Value, mask};
@@ -28,40 +26,24 @@ pub(crate) struct Machine {
     pub(crate) ip: u64,
     registers: [Value; 16],
     pub(crate) flags: Flags,
-    /// Single bytes that were written, or preset.
-    memory: HashMap<u64, Value, BuildHasherDefault<AddressHasher>>,
+    /// Single bytes that were written, or preset. Code that is written to make addresses collide gains nothing: a run has a thousand steps. A hash that
+    /// withstands it is a fifth of the inspection of a large program.
+    memory: FxHashMap<u64, Value>,
     /// Return addresses of the calls that were followed.
     pub(crate) calls: Vec<u64>,
-}
-
-/// Spreads addresses (Knuth, "The Art of Computer Programming", volume 3, section 6.4). Code that is written to make them collide gains nothing:
-/// a run has a thousand steps. A hash that withstands it is a fifth of the inspection of a large program.
-#[derive(Clone, Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The map looks at the top bits and at the low ones.
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
 }
 
 impl Machine {
     /// About to execute `ip`, with `state` in the header's first word and `known` values in registers (the header's
     /// address is [`HEADER`]). The stack pointer is [`STACK`], everything else is unknown.
     pub(crate) fn new(ip: u64, known: &[(Register, u64)], state: u64) -> Self {
-        let mut machine =
-            Self { ip, registers: [Value::UNKNOWN; 16], flags: Flags::default(), memory: HashMap::default(), calls: Vec::new() };
+        let mut machine = Self {
+            ip,
+            registers: [Value::UNKNOWN; 16],
+            flags: Flags::default(),
+            memory: FxHashMap::default(),
+            calls: Vec::new(),
+        };
         machine.set_register(Register::RSP, Value::known(STACK));
         for (register, value) in known {
             machine.set_register(*register, Value::known(*value));
