@@ -327,6 +327,14 @@ fn each_comparison_must_agree_once_and_not_only_by_luck() {
     rarely.note(vec![right("a"), right("b")]);
     assert!(rarely.settled() && rarely.verdict().is_err(), "three of four were wrong");
     assert!(Attempts::default().verdict().is_err(), "nothing was compared");
+
+    let mut early = Attempts::up_to(3);
+    assert!(early.go_on());
+    early.note(vec![right("a")]);
+    assert!(!early.go_on(), "it has agreed");
+    let mut late = Attempts::up_to(3);
+    let made = std::iter::from_fn(|| late.go_on().then(|| late.note(vec![wrong("a")]))).count();
+    assert_eq!(made, 3, "no more than were allowed");
 }
 
 #[test]

@@ -109,8 +109,8 @@ fn every_kind_of_key_names_its_requests() -> Result<()> {
     for is_release in [false, true] {
         let mut service = Service::start(&program(is_release, true)?)?;
         for key in ["REQUEST_ID", "TRACE_ID", "NUMBER", "SIGNED", "UID", "SHARED", "STATIC_NAME", "TENANT"] {
-            let mut attempts = Attempts::default();
-            for _ in 0..ATTEMPTS {
+            let mut attempts = Attempts::up_to(ATTEMPTS);
+            while attempts.go_on() {
                 let (report, round) = service.named_by(&["--all-requests", "--request-key", key])?;
                 attempts.note(wrong(key, &report, &round));
                 let expected = match key {
@@ -125,9 +125,6 @@ fn every_kind_of_key_names_its_requests() -> Result<()> {
                     assert!(report.lost.get("key_malformed").is_some_and(|count| *count > 0), "{:?}", report.lost);
                     let parent = report.requests.iter().find(|request| request.id == "parent");
                     assert_eq!(parent.map(|request| request.children.len()), Some(1));
-                }
-                if attempts.settled() {
-                    break;
                 }
             }
             attempts.verdict()?;
@@ -159,8 +156,8 @@ fn requests_in_one_poll_are_told_apart() -> Result<()> {
     let _turn = turn();
     for is_release in [false, true] {
         let mut service = Service::start(&program(is_release, true)?)?;
-        let mut attempts = Attempts::default();
-        for _ in 0..ATTEMPTS {
+        let mut attempts = Attempts::up_to(ATTEMPTS);
+        while attempts.go_on() {
             let daemon = Daemon::attach(service.0.pid(), &["--all-requests", "--request-key", "REQUEST_ID"])?;
             let parts = service.together()?;
             let report = daemon.report()?;
@@ -169,9 +166,6 @@ fn requests_in_one_poll_are_told_apart() -> Result<()> {
             attempts.note(parts.iter().map(|part| (part.id.clone(), wrong_inside(&report, part))).collect());
             let ids: Vec<&str> = report.requests.iter().map(|request| request.id.as_str()).collect();
             assert_eq!(ids, ["part-one"], "its polls are whole polls of the task: {:?}", report.foreign);
-            if attempts.settled() {
-                break;
-            }
         }
         attempts.verdict()?;
         service.0.end(LIMIT)?;

@@ -37,9 +37,9 @@ fn types_have_the_waits_of_their_tasks() -> Result<()> {
 
 fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     let mut corpus = Corpus::start(cell)?;
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::up_to(ATTEMPTS);
     let mut wrong = Vec::new();
-    for _ in 0..ATTEMPTS {
+    while attempts.go_on() {
         let daemon = Daemon::attach(corpus.pid(), &[])?;
         let cases = corpus.round(&attempts.open())?;
         let ended = daemon.ask(&["waits", "--all", "-n", "1000", "--format", "json"])?;
@@ -56,9 +56,6 @@ fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
             found.push((case.name.clone(), verdict.off.iter().map(|what| format!("{cell}: {what}")).collect()));
         }
         attempts.note(found);
-        if attempts.settled() {
-            break;
-        }
     }
     corpus.end()?;
     if let Err(failure) = attempts.verdict() {

@@ -38,9 +38,9 @@ fn waits_are_where_they_are() -> Result<()> {
 fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
     let mut corpus = Corpus::start(cell)?;
     let daemon = Daemon::attach(corpus.pid(), &["--all-requests", "--mode", "process"])?;
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::up_to(ATTEMPTS);
     let mut wrong = Vec::new();
-    for _ in 0..ATTEMPTS {
+    while attempts.go_on() {
         let mut found = Vec::new();
         for case in corpus.round(&attempts.open())? {
             match compared(&daemon, &case) {
@@ -56,9 +56,6 @@ fn of_cell(cell: Cell, table: &mut Table) -> Result<Vec<String>> {
             }
         }
         attempts.note(found);
-        if attempts.settled() {
-            break;
-        }
     }
     let ended = daemon.end(libc::SIGINT)?;
     if ended.code() != 0 {

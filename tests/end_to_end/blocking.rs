@@ -39,8 +39,8 @@ fn the_line_that_blocks_a_worker_comes_first() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &[])?;
         let round = fixture.round()?;
         let blocking = json(&daemon, &[])?;
@@ -56,9 +56,6 @@ fn the_line_that_blocks_a_worker_comes_first() -> Result<()> {
         ]);
         thresholds(&daemon)?;
         assert_eq!(daemon.end(libc::SIGTERM)?.code(), 0);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

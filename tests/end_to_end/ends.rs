@@ -55,8 +55,8 @@ fn a_request_may_end_while_its_child_runs() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("ends --repeat 1")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         // Every request is measured, so that the window stays open for the child.
         let daemon = profiler_tests::daemon::Daemon::attach(fixture.pid(), &["--all-requests", "--mode", "process"])?;
         let round = fixture.round()?;
@@ -66,9 +66,6 @@ fn a_request_may_end_while_its_child_runs() -> Result<()> {
         let mut found = compare::request(&report, &round, "outlived-0");
         found.extend(compare::children(request, &round, "outliving_step"));
         attempts.note(found);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()
 }

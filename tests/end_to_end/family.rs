@@ -57,8 +57,8 @@ fn await_stacks_lead_into_the_children() -> Result<()> {
 
 /// Rounds until everything has agreed once. `told` must hold of every answer.
 fn compare(fixture: &mut Fixture, told: impl Fn(&Family) -> bool) -> Result<()> {
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &["--mode", "process", "--request", "family", "--request", "local"])?;
         let round = fixture.round()?;
         let ask = |id: &str| {
@@ -77,9 +77,6 @@ fn compare(fixture: &mut Fixture, told: impl Fn(&Family) -> bool) -> Result<()> 
         let mut found = critical(&family, &round)?;
         found.extend(local_path(&local, &round)?);
         attempts.note(found);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

@@ -132,10 +132,10 @@ fn wrong(row: Option<&Foreign>, truth: &Truth) -> Vec<String> {
 
 /// Records request `id` of a service, round by round, until its times are right. `late`: its library is loaded after the attach.
 fn follow(service: &mut Service, id: &str, late: bool) -> Result<()> {
-    let mut attempts = Attempts::default();
-    for attempt in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let recording = Recording::attach(service.0.pid(), &["--request", id, "--duration", "1m"])?;
-        if late && attempt == 0 {
+        if late && attempts.compared() == 0 {
             service.load()?;
             // The mappings are looked at twice a second.
             std::thread::sleep(Duration::from_secs(1));
@@ -153,9 +153,6 @@ fn follow(service: &mut Service, id: &str, late: bool) -> Result<()> {
             assert_eq!(row.and_then(|row| row.trace_id.as_ref()), Some(&truth.trace));
         }
         attempts.note(vec![(id.to_owned(), wrong(row, truth))]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()
 }

@@ -72,13 +72,10 @@ fn a_stripped_target_is_profiled() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start_binary("fixture-service-stripped", "known-times --repeat 2 --requests")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let (report, round) = record(&mut fixture, &["--request", "known-mixed_step-1"])?;
         attempts.note(compare::request(&report, &round, "known-mixed_step-1"));
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     let mut fixture = Fixture::start_binary("fixture-service-stripped", "known-times --repeat 2")?;

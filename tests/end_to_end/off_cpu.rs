@@ -25,8 +25,8 @@ fn walks_and_samples_are_accounted_for() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let (report, _) = record(&mut fixture, &["--request", SLEEPER])?;
         let request = only(&report.instances(SLEEPER))?;
         assert!(request.complete, "{request:?}");
@@ -40,9 +40,6 @@ fn walks_and_samples_are_accounted_for() -> Result<()> {
         let enough = stacks.walks >= 3 && stacks.whole() * 100 >= stacks.walks * 95;
         let wrong = if enough { Vec::new() } else { vec![format!("{} whole of {stacks:?}", stacks.whole())] };
         attempts.note(vec![("whole".to_owned(), wrong)]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;
@@ -87,8 +84,8 @@ fn a_sleep_in_a_poll_stands_on_its_line() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &["--request", SLEEPER])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
@@ -108,9 +105,6 @@ fn a_sleep_in_a_poll_stands_on_its_line() -> Result<()> {
         let wrong =
             if near { Vec::new() } else { vec![format!("{asleep} ns in {SLEEPS}, the fixture slept {truth}: {wall:#?}")] };
         attempts.note(vec![(SLEEPS.to_owned(), wrong)]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;
@@ -128,8 +122,8 @@ fn a_wait_for_a_worker_names_who_had_it() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &["--request", WAITER, "--mode", "process"])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
@@ -148,9 +142,6 @@ fn a_wait_for_a_worker_names_who_had_it() -> Result<()> {
         let right = hog.is_some_and(|hog| hog.polls == 1 && hog.ns * 10 >= truth * 9 && hog.longest_ns >= hog.ns);
         let wrong = if right { Vec::new() } else { vec![format!("scheduled for {truth} ns behind hog_step: {request:?}")] };
         attempts.note(vec![("behind".to_owned(), wrong)]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

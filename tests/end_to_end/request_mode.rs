@@ -27,8 +27,8 @@ fn a_request_and_its_child_agree_with_the_fixture() -> Result<()> {
     let _turn = turn();
     let mut fixture = Fixture::start("requests --concurrent 16")?;
     let annotation = Annotation::of(fixture.pid())?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let recording = Recording::attach(fixture.pid(), &["--request", WANTED, "--duration", "60s"])?;
         assert!(annotation.is_armed()?);
         assert!(annotation.semaphores()?.iter().all(|count| *count == 0), "other requests reach no probe");
@@ -41,9 +41,6 @@ fn a_request_and_its_child_agree_with_the_fixture() -> Result<()> {
         found.extend(compare::children(request, &round, "request_child_step"));
         attempts.note(found);
         assert_eq!(annotation.left_behind()?, [""; 0]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

@@ -16,8 +16,8 @@ fn one_of_sixty_four_concurrent_requests() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("requests --concurrent 64")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let (report, round) = record(&mut fixture, &["--request", WANTED])?;
         let ids: Vec<_> = report.requests.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, [WANTED]);
@@ -26,9 +26,6 @@ fn one_of_sixty_four_concurrent_requests() -> Result<()> {
         // Under contention a switch-in that the kernel hides leaves some of it in `preempted`.
         assert!(request.times.running_ns + request.times.preempted_ns >= 2 * 37 * 40_000, "{request:?}");
         attempts.note(compare::request(&report, &round, WANTED));
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;
@@ -41,8 +38,8 @@ fn all_requests_of_every_shape() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("requests --concurrent 16")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &["--all-requests", "--mode", "process"])?;
         let round = fixture.round()?;
         let report = daemon.report()?;
@@ -59,9 +56,6 @@ fn all_requests_of_every_shape() -> Result<()> {
         }
         found.push(("rooted".to_owned(), rooted(&report, &round)?));
         attempts.note(found);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

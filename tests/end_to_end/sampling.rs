@@ -84,8 +84,8 @@ fn samples_are_scaled_to_the_running_time() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("holders")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let daemon = Daemon::attach(fixture.pid(), &["--request", CRUNCHER])?;
         fixture.round()?;
         let report = daemon.report()?;
@@ -98,9 +98,6 @@ fn samples_are_scaled_to_the_running_time() -> Result<()> {
         let most = own * 10 >= request.times.running_ns * 9;
         let wrong = if most { Vec::new() } else { vec![format!("{own} ns in {COMPUTES}: {request:?}\n{cpu:#?}")] };
         attempts.note(vec![(COMPUTES.to_owned(), wrong)]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

@@ -27,8 +27,8 @@ fn runs_are_the_polls() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Fixture::start("known-times --repeat 5")?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let (report, round) = record(&mut fixture, &["--all", "--stats"])?;
         let cost = report.cost.ok_or_else(|| Failure::Wrong(vec!["no cost in a report with --stats".to_owned()]))?;
         assert!(cost.clock_ns > 0, "{cost:?}");
@@ -45,9 +45,6 @@ fn runs_are_the_polls() -> Result<()> {
         let tasks = u64::try_from(round.rows.len()).unwrap_or(u64::MAX);
         // A wake may find Tokio's exchange at the end of a poll, which is then tried again, and its site is reached twice.
         attempts.note(vec![("runs".to_owned(), wrong(&cost, polls, tasks))]);
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     fixture.ping()?;

@@ -37,17 +37,14 @@ fn ids(round: &Round) -> Vec<String> {
 /// Every request of some rounds against the fixture's clocks, until each has agreed once.
 fn agree(line: &str, arguments: &[&str]) -> Result<()> {
     let mut fixture = Fixture::start(line)?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let (report, round) = seen(&mut fixture, arguments)?;
         let ids = ids(&round);
         assert!(!ids.is_empty());
         // A scope inside one of the same id is the same request.
         let compared = ids.iter().filter(|id| id.as_str() != "same");
         attempts.note(compared.flat_map(|id| compare::request(&report, &round, id)).collect());
-        if attempts.settled() {
-            break;
-        }
     }
     attempts.verdict()?;
     text::untouched(fixture.pid(), "after")?;

@@ -131,12 +131,27 @@ impl Bound {
 /// a good part must agree at once.
 #[derive(Debug, Default)]
 pub struct Attempts {
+    most: usize,
+    begun: usize,
     open: Option<Vec<(String, Vec<String>)>>,
     compared: usize,
     disagreed: usize,
 }
 
 impl Attempts {
+    /// For no more than `most` of them, which [`Attempts::go_on`] counts.
+    #[must_use]
+    pub fn up_to(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
+    /// Whether there is another attempt to make: something is open, and there are some left. Begins it.
+    pub fn go_on(&mut self) -> bool {
+        let is_wanted = !self.settled() && self.begun < self.most;
+        self.begun += usize::from(is_wanted);
+        is_wanted
+    }
+
     /// Notes what an attempt found: a name and what is wrong with it, for every comparison made.
     pub fn note(&mut self, found: Vec<(String, Vec<String>)>) {
         for (_, wrong) in &found {
@@ -183,7 +198,7 @@ impl Attempts {
     /// What never agreed; an error too if nothing was compared at all, or if three of four comparisons disagreed: that is no
     /// machine's noise.
     pub fn verdict(self) -> crate::Result<()> {
-        let Self { open, compared, disagreed } = self;
+        let Self { open, compared, disagreed, .. } = self;
         let mut wrong: Vec<String> = open.unwrap_or_default().into_iter().flat_map(|(_, wrong)| wrong).collect();
         if disagreed * 4 >= compared * 3 {
             wrong.push(format!("{disagreed} of {compared} comparisons disagreed"));

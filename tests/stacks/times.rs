@@ -20,13 +20,10 @@ fn sleeps_have_their_time_and_their_call() -> Result<()> {
     needs_root!();
     let _turn = turn();
     let mut fixture = Chained::start(Cell { profile: Profile::Release, debug: Debug::None }, PHASE_MS)?;
-    let mut attempts = Attempts::default();
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::up_to(ATTEMPTS);
+    while attempts.go_on() {
         let seen = profiled(&mut fixture, &Subject::AllTasks, RATE_HZ, 1)?;
         attempts.note(seen.phases.iter().filter_map(|phase| Some((phase.name.clone(), compare(&seen, phase)?))).collect());
-        if attempts.settled() {
-            break;
-        }
     }
     fixture.end()?;
     attempts.verdict()
