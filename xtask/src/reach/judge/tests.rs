@@ -24,8 +24,9 @@ fn report() -> Value {
         "requests": [{
             "polls": 2, "wall_ns": 70_000_000, "running_ns": 40_000_000, "preempted_ns": 0, "blocked_ns": 0, "scheduled_ns": 0,
             "suspended_ns": 30_000_000, "complete": true, "start_seen": true, "scheduled_known": true,
-            "waits": [{ "total_ns": 30_000_000, "stack": [{ "name": "a::queries" }] }],
+            "waits": [{ "total_ns": 10_000_000, "stack": 0 }, { "total_ns": 20_000_000, "stack": 1 }],
         }],
+        "await_stacks": [[{ "name": "a::joins" }], [{ "name": "a::queries" }]],
         "awaits": { "source": "layouts" },
         "stacks": { "walks": 10, "ends": { "poll": 9, "root": 1 } },
     })
@@ -55,7 +56,7 @@ fn what_is_poor_is_not_wrong() {
     runtimes["kind"] = json!("unknown");
     poor["tasks"].as_array_mut().unwrap().push(runtimes);
     poor["awaits"]["source"] = json!("wakers");
-    poor["requests"][0]["waits"][0]["stack"] = json!([]);
+    poor["await_stacks"][1] = json!([]);
     let expected = ["yes", "no", "yes", "yes", "no", "yes", "by wakers, unnamed", "unnamed"];
     assert_eq!(verdicts(&poor, "task task@0x1234;[program+0x12] 9\n"), expected);
 }
@@ -102,7 +103,10 @@ fn what_is_wrong_is_so() {
     judged("/tasks/0/wakes", json!(5), "wakes");
     judged("/requests/0/polls", json!(3), "requests");
     judged("/requests/0/suspended_ns", json!(1), "requests");
-    judged("/requests/0/waits/0/stack", json!([]), "awaits");
+    judged("/await_stacks/1", json!([{ "name": "a::joins" }]), "awaits");
+    judged("/requests/0/waits/1/stack", json!(0), "awaits");
+    judged("/requests/0/waits/1/stack", json!(2), "awaits");
+    judged("/requests/0/waits/1/stack", json!([{ "name": "a::queries" }]), "awaits");
     judged("/stacks/ends/poll", json!(1), "stacks");
 }
 
