@@ -12,7 +12,7 @@ use profiler_common::limits::{AWAIT_WORDS, STACK_FRAMES};
 use profiler_common::unwind::Cursor;
 
 use crate::maps::{TASKS, WAKER_SHAPES};
-use crate::memory::{User, read_user};
+use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::{awaits, threads, unwind};
 
@@ -37,7 +37,7 @@ pub fn stored(hit: &Hit) {
     let Some(task) = TASKS.get_ptr_mut(header) else { return };
     // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
     let last = unsafe { (*task).last_stack };
-    let id = match known(&key, &cursor, last) {
+    let id = match known(tid, &key, &cursor, last) {
         Some(id) => id,
         None => walked(tid, key, cursor, top.sp, gate),
     };
@@ -47,11 +47,13 @@ pub fn stored(hit: &Hit) {
 
 /// The id of the stack, if one of its shape was walked before and it is known, as `last` is: 0 or the id of a stack that is kept.
 #[inline(always)]
-fn known(key: &WakerKey, cursor: &Cursor, last: u64) -> Option<u64> {
+fn known(tid: u32, key: &WakerKey, cursor: &Cursor, last: u64) -> Option<u64> {
     // SAFETY: a map value lives as long as the program runs. Another thread may be writing another shape of this key: then what is read is of
     // neither, and no stack that is kept.
     let shape = unsafe { WAKER_SHAPES.get(key) }?;
-    let id = shape.id(cursor.pc, cursor.sp, &User)?;
+    // By one reading of all that lies between them: each reading is a call.
+    let stack = unwind::ahead(tid, cursor.sp, shape.reach())?;
+    let id = shape.id(cursor.pc, cursor.sp, &stack)?;
     if id == last || awaits::is_kept(id) { Some(id) } else { None }
 }
 
