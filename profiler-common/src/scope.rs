@@ -113,12 +113,14 @@ impl ScopeSlot {
     /// that no two share a line of a cache.
     #[inline(always)]
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "less than SCOPE_SLOTS, which is a u32")]
     pub const fn place(scope: u64) -> u32 {
         const { assert!(SCOPE_SLOTS.is_power_of_two()) };
-        // Odd, so that it is a permutation.
-        const APART: u64 = 37;
-        (scope.wrapping_mul(APART) % SCOPE_SLOTS as u64) as u32
+        (scope.wrapping_mul(Self::APART) % SCOPE_SLOTS as u64) as u32
     }
+
+    /// Odd, so that it is a permutation.
+    const APART: u64 = 37;
 }
 
 impl Default for ScopeRow {
@@ -320,5 +322,53 @@ impl ScopeRow {
         }
         row.last_ns = now_ns;
         row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Check that numbers that follow one another have slots of their own, apart from one another.
+    #[test]
+    fn slots_are_dealt_out_evenly() {
+        for first in [1, 1000, u64::MAX - u64::from(SCOPE_SLOTS)] {
+            let places = (0..u64::from(SCOPE_SLOTS)).map(|nth| ScopeSlot::place(first.wrapping_add(nth)));
+            assert!(places.clone().all(|place| place < SCOPE_SLOTS));
+            assert_eq!(places.collect::<BTreeSet<_>>().len(), SCOPE_SLOTS as usize);
+            assert!(ScopeSlot::place(first).abs_diff(ScopeSlot::place(first + 1)) > 1);
+        }
+    }
+
+    /// Check that the poll that a row says is the one that it had.
+    #[test]
+    fn the_only_poll_is_told_by_the_row() {
+        let mut row = ScopeRow::NEW;
+        let off = |preempted_ns, blocked_ns| OffCpu { preempted_ns, blocked_ns, stopped_ns: 0 };
+        let outer = Frame { task: 0x10, ready_ns: 90, start_ns: 95, ..Frame::default() };
+        row.on_enter(&Snapshot { now_ns: 100, off: off(5, 7), torn: false }, 77, &outer);
+        assert!(row.is_only_poll());
+        row.keep_poll(outer.ready_ns);
+        row.on_exit(&Snapshot { now_ns: 150, off: off(15, 27), torn: false });
+        row.on_end(&Snapshot { now_ns: 160, off: off(15, 27), torn: false });
+        let poll = row.only_poll(3).unwrap();
+        assert_eq!((poll.request, poll.task, poll.tid, poll.what), (3, 0x10, 77, POLL_OF_SCOPE));
+        assert_eq!((poll.ready_ns, poll.start_ns, poll.end_ns), (90, 100, 150));
+        assert_eq!((poll.off.preempted_ns, poll.off.blocked_ns), (10, 20));
+    }
+
+    /// Check that a row with records of its polls says none, and that one whose own waker writes into it cannot.
+    #[test]
+    fn other_polls_have_records() {
+        let mut row = ScopeRow { flags: OWN_WAKER, ..ScopeRow::NEW };
+        assert!(row.only_poll(3).is_none());
+        row.on_enter(&Snapshot { now_ns: 100, ..Snapshot::default() }, 77, &Frame::default());
+        assert!(!row.is_only_poll());
+        row.flags &= !OWN_WAKER;
+        row.on_exit(&Snapshot { now_ns: 110, ..Snapshot::default() });
+        row.on_enter(&Snapshot { now_ns: 120, ..Snapshot::default() }, 77, &Frame::default());
+        assert!(!row.is_only_poll());
     }
 }

@@ -189,7 +189,22 @@ impl ThreadRow {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
+
+    /// Check that a thread looks at different places, and at the same ones again whatever its id; and that a row that is being made is none yet.
+    #[test]
+    fn places_of_threads() {
+        for tid in [1, THREADS - 3, 4_194_303] {
+            let places: Vec<usize> = (0..NEARBY).map(|nth| ThreadPlaces::place(tid, nth)).collect();
+            assert!(places.iter().all(|place| *place < THREADS as usize));
+            assert!(places.windows(2).all(|two| (two[0] + 1) % THREADS as usize == two[1]));
+        }
+        let mut places = ThreadPlaces { tids: [0; THREADS as usize] };
+        (places.tids[3], places.tids[9]) = (7, MAKING | 8);
+        assert_eq!(places.made().collect::<Vec<_>>(), [(3, 7)]);
+    }
 
     /// Check that a sleep is split at the wake-up: asleep before it, runnable after it.
     #[test]

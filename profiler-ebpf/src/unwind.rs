@@ -150,7 +150,7 @@ fn own(tid: u32) -> Option<&'static mut Walk> {
 
 /// Words of a thread's stack, read at once into the memory of its walk.
 pub struct Ahead<'walk> {
-    words: &'walk [u64; STACK_FRAMES],
+    words: Option<&'walk [u64; STACK_FRAMES]>,
     sp: u64,
     count: u64,
 }
@@ -160,18 +160,23 @@ impl Memory for Ahead<'_> {
     #[inline(always)]
     fn word(&self, address: u64) -> Option<u64> {
         let place = address.wrapping_sub(self.sp) / 8;
-        if place < self.count { Some(self.words[place as usize & (STACK_FRAMES - 1)]) } else { read_user(address) }
+        match self.words {
+            // Behind the comparison LLVM knows the bound and would leave it out; the verifier of 6.1 must see it here.
+            Some(words) if place < self.count => Some(words[opaque(place) as usize & (STACK_FRAMES - 1)]),
+            _ => read_user(address),
+        }
     }
 }
 
-/// The first `count` words of the stack of thread `tid` from `sp` on, as many of them as there is room for; none if one cannot be read. `None`:
+/// The first `count` words of the stack of thread `tid` from `sp` on, as many of them as there is room for; none if one cannot be read, or if
 /// the thread has no walk of its own yet.
 #[inline(always)]
-pub fn ahead(tid: u32, sp: u64, count: u64) -> Option<Ahead<'static>> {
-    let words = &mut own(tid)?.record.stack;
+pub fn ahead(tid: u32, sp: u64, count: u64) -> Ahead<'static> {
+    let Some(walk) = own(tid) else { return Ahead { words: None, sp, count: 0 } };
+    let words = &mut walk.record.stack;
     let count = if count > STACK_FRAMES as u64 { STACK_FRAMES as u64 } else { count };
     let count = if read_words(words, sp, count) { count } else { 0 };
-    Some(Ahead { words, sp, count })
+    Ahead { words: Some(words), sp, count }
 }
 
 /// One frame of the walk of the thread that `context` names. 1 ends the loop.

@@ -51,14 +51,6 @@ impl WakerShape {
         self.frames > 1 && self.frames as usize <= AWAIT_WORDS
     }
 
-    /// How many words from the stack pointer on hold all the places.
-    #[inline(always)]
-    #[must_use]
-    pub const fn reach(&self) -> u64 {
-        // The frames were met going upwards, so the last one's address lies highest.
-        self.places[(self.frames as usize).wrapping_sub(1) & (AWAIT_WORDS - 1)] as u64 + 1
-    }
-
     /// The id of the stack at `sp`, if it has this shape and its innermost frame is at `pc`.
     #[inline(always)]
     pub fn id(&self, pc: u64, sp: u64, memory: &impl Memory) -> Option<u64> {
@@ -117,14 +109,6 @@ mod tests {
         assert_eq!(shape.id(0x5000, SP, &stack(0x5002)), Some(walked(&[0x5000, 0x5001, 0x5002, 0x5003])));
         assert_eq!(shape.id(0x5000, SP, &stack(0x6002)), Some(walked(&[0x5000, 0x5001, 0x6002, 0x5003])));
         assert_ne!(shape.id(0x5000, SP, &stack(0x5002)), shape.id(0x5000, SP, &stack(0x6002)));
-    }
-
-    /// Check that all places lie within reach, and that nothing lies beyond it.
-    #[test]
-    fn the_last_place_is_the_farthest() {
-        assert_eq!(shape(&[1, 4, 6]).reach(), 7);
-        assert_eq!(shape(&[0]).reach(), 1);
-        assert_eq!(shape(&(0..AWAIT_WORDS as u64 - 1).collect::<Vec<_>>()).reach(), AWAIT_WORDS as u64 - 1);
     }
 
     /// Check that what cannot be read tells nothing.
