@@ -309,9 +309,9 @@ pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot
         awaits::waited_scope(sequence, row, &awaiting, &open.closed(&row.states));
     }
     let Some(mut entry) = RECORDS.reserve::<RequestRecord>(0) else {
-        // The row stays in the map, marked as ended; the daemon finds it there.
-        lose(Loss::RingFullRequest);
+        // The row stays in the map, marked as ended. The daemon looks for it there when it has seen that it was counted.
         slots::leave_to_daemon(sequence, row);
+        lose(Loss::RingFullRequest);
         return;
     };
     let record = entry.as_mut_ptr();
