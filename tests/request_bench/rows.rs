@@ -29,13 +29,15 @@ pub(crate) struct Length {
 }
 
 /// Enough to claim something.
-pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 60, idle_rounds: 15 };
+pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 80, idle_rounds: 15 };
 /// Enough to look.
 pub(crate) const QUICK: Length = Length { rounds: 9, idle_rounds: 3, ..WHOLE };
 /// After an attach or a detach: what these leave behind (caches, memory that is given back) is no cost of being attached.
 const AFTERMATH: Duration = Duration::from_millis(200);
 /// Of how many rounds one has the other rows too: what they show is large.
 const LARGE_EVERY: usize = 3;
+/// So many rounds that follow one another are one number: what a shared machine does for a second or two is then a small part of each.
+const TOGETHER: usize = 4;
 /// A rig whose own quartiles lie further apart claims nothing.
 const MOST_SPREAD: f64 = 0.03;
 
@@ -48,6 +50,8 @@ pub(crate) struct Report {
     process_mode: Ratios,
     /// Rounds of each row, in the order of the report.
     rounds: [usize; 4],
+    /// How many of them are one number.
+    rounds_together: usize,
     slice_ms: u64,
     /// Between the answer to a wanted request and the next one.
     wanted_every_ms: u64,
@@ -165,21 +169,18 @@ fn report(rows: &[Row; 4], idle: Idle, slice: Duration) -> Report {
     let rounds = rows.each_ref().map(|row| row.pairs.len());
     let [aa, request, all, process] = rows;
     let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|pair| pair.bare));
+    let ratios = |row: &Row| Ratios::of(&Pair::together(&row.pairs, TOGETHER));
     let ns_per_request = Quartiles::of(all.pairs.iter().map(|pair| pair.with.cpu_ns - pair.bare.cpu_ns));
-    let aa = Ratios::of(&aa.pairs);
+    let aa = ratios(aa);
     let claims = aa.throughput_ratio.spread() <= MOST_SPREAD && aa.cpu_per_request_ratio.spread() <= MOST_SPREAD;
     let claims_p99 = aa.p99_ratio.spread() <= MOST_SPREAD;
     Report {
-        request_mode: RequestMode { ratios: Ratios::of(&request.pairs), wanted_cost_us, wanted_seen: request.seen },
-        all_requests_mode: AllRequestsMode {
-            ratios: Ratios::of(&all.pairs),
-            ns_per_poll,
-            ns_per_request,
-            requests_seen: all.seen,
-        },
-        process_mode: Ratios::of(&process.pairs),
+        request_mode: RequestMode { ratios: ratios(request), wanted_cost_us, wanted_seen: request.seen },
+        all_requests_mode: AllRequestsMode { ratios: ratios(all), ns_per_poll, ns_per_request, requests_seen: all.seen },
+        process_mode: ratios(process),
         aa,
         rounds,
+        rounds_together: TOGETHER,
         slice_ms: milliseconds(slice),
         wanted_every_ms: milliseconds(WANTED_EVERY),
         requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second)).median,

@@ -12,9 +12,9 @@ Written by `cargo xtask bench request`. Take ratios from it, not absolute times:
 
 An axum service with one worker has a CPU of its own and answers as fast as it can; 32 connections ask for a route of one poll, and one more
 asks for the wanted request, which has four polls, again and again with a pause between. The load and the profiler share the other CPU. The rows say
-what is attached. A round is four slices, without it, with it, with it and without; each number is what the two with it come to against the two
-without, the median of all rounds with its quartiles. `nothing` attaches nothing: what its quartiles span, the rig cannot tell apart from no
-difference at all. Throughput, CPU time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
+what is attached. A round is four slices, without it, with it, with it and without. Rounds that follow one another are put together, so many as is said
+below the table; each number is what the slices with it come to against those without, the median of all with its quartiles. `nothing` attaches nothing:
+what its quartiles span, the rig cannot tell apart from no difference at all. Throughput, CPU time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
 ";
 
 /// What stands after the tables.
@@ -22,7 +22,8 @@ const TAIL: &str = "\
 The wanted request's own cost is CPU time of the service while it answers nothing but such requests, one after another, attached less detached: a
 request of four polls and three wakes, on warm caches, 12 traps. In `all requests` a scope keeps its own times: what a poll pays is what a
 request of 101 polls pays more than one of a single poll, divided by a hundred; what a request pays once (memory, the trap at its end, the
-daemon's part in the scheduler's events) is in the other number.
+daemon's part in the scheduler's events) is in the other number. These polls wake themselves, which needs no clock; the first wake from elsewhere
+between two polls reads it once more, half of what two readings take.
 ";
 
 pub(super) fn document(report: &Report, setting: &str) -> String {
@@ -43,10 +44,11 @@ pub(super) fn tables(report: &Report) -> String {
     .collect::<Vec<_>>();
     let claim = claim(report).map(|sentence| format!("\n{sentence}\n")).unwrap_or_default();
     format!(
-        "{}\nSlices of {} ms; a pause of {} ms behind each wanted request; {:.0} requests/s and {:.2} µs of CPU a request without \
-         the profiler.\n{claim}\n{}",
+        "{}\nSlices of {} ms, {} rounds together; a pause of {} ms behind each wanted request; {:.0} requests/s and {:.2} µs of CPU a \
+         request without the profiler.\n{claim}\n{}",
         grid(&head, &rows),
         report.slice_ms,
+        report.rounds_together,
         report.wanted_every_ms,
         report.requests_per_second,
         report.cpu_per_request_ns.median / 1000.0,

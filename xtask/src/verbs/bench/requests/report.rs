@@ -39,6 +39,7 @@ pub(super) struct Report {
     pub(super) process_mode: Ratios,
     /// Of each row, in this order.
     pub(super) rounds: [usize; 4],
+    pub(super) rounds_together: usize,
     pub(super) slice_ms: u64,
     pub(super) wanted_every_ms: u64,
     pub(super) requests_per_second: f64,
