@@ -7,7 +7,7 @@ use profiler_tests::rig::attached::Sight;
 use profiler_tests::rig::load::Load;
 use profiler_tests::rig::ratios::Pair;
 use profiler_tests::rig::service::Service;
-use profiler_tests::rig::slice::{Slice, slice};
+use profiler_tests::rig::slice::{AFTERMATH, Slice, slice};
 
 use crate::observer::Observer;
 use crate::used::cpu_ns;
@@ -55,11 +55,13 @@ impl Plain {
             None if observer.instead().is_none() => std::thread::sleep(self.gap),
             None => {}
         }
+        settle(observer);
         let measured = self.with(observer);
         // Whatever went wrong, nobody stays.
         let peak_bytes = observer.peak_bytes(&self.service);
         let ended = observer.end();
         self.load.pause(false);
+        settle(observer);
         let ((with, observer_cpu), sight) = (measured?, ended?);
         let pair = Pair { bare: Slice::between(before, self.bare()?), with };
         Ok(Turn { pair, observer_cpu, sight, peak_bytes })
@@ -81,5 +83,12 @@ impl Plain {
     pub(crate) fn end(self) -> Result<()> {
         self.load.end()?;
         self.service.end()
+    }
+}
+
+/// Until what coming or going leaves behind is over. A profiler inside of another service leaves nothing in this one.
+fn settle(observer: &mut dyn Observer) {
+    if observer.instead().is_none() {
+        std::thread::sleep(AFTERMATH);
     }
 }

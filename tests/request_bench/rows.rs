@@ -11,7 +11,7 @@ use profiler_tests::rig::load::Load;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
 use profiler_tests::rig::service::{Service, program};
-use profiler_tests::rig::slice::{Slice, slice};
+use profiler_tests::rig::slice::{AFTERMATH, Slice, slice};
 
 use crate::wanted;
 
@@ -29,11 +29,9 @@ pub(crate) struct Length {
 }
 
 /// Enough to claim something.
-pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 80, idle_rounds: 15 };
+pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 60, idle_rounds: 15 };
 /// Enough to look.
 pub(crate) const QUICK: Length = Length { rounds: 9, idle_rounds: 3, ..WHOLE };
-/// After an attach or a detach: what these leave behind (caches, memory that is given back) is no cost of being attached.
-const AFTERMATH: Duration = Duration::from_millis(200);
 /// Of how many rounds one has the other rows too: what they show is large.
 const LARGE_EVERY: usize = 3;
 /// So many rounds that follow one another are one number: what a shared machine does for a second or two is then a small part of each.

@@ -6,7 +6,10 @@ use super::load::Load;
 use super::service::Service;
 use crate::{Failure, Result};
 
-/// After an attach or a detach, before a slice.
+/// After an attach or a detach, and before the slice that follows it: what these leave behind (cold caches, maps that are filled, memory that is given back)
+/// is no cost of being attached.
+pub const AFTERMATH: Duration = Duration::from_millis(500);
+/// Before a slice, in which the load finds its pace.
 const SETTLE: Duration = Duration::from_millis(60);
 
 /// What one slice came to.
