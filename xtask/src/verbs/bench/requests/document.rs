@@ -12,9 +12,10 @@ Written by `cargo xtask bench request`. Take ratios from it, not absolute times:
 
 An axum service with one worker has a CPU of its own and answers as fast as it can; 32 connections ask for a route of one poll, and one more
 asks for the wanted request, which has four polls, again and again with a pause between. The load and the profiler share the other CPU. The rows say
-what is attached. A round is four slices, without it, with it, with it and without, half a second behind each coming and going. Rounds that follow one another are put together, so many as is said
-below the table; each number is what the slices with it come to against those without, the median of all with its quartiles. `nothing` attaches nothing:
-what its quartiles span, the rig cannot tell apart from no difference at all. Throughput, CPU time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
+what is attached. A round is four slices, without it, with it, with it and without, half a second behind each coming and going. Rounds that follow
+one another are put together, so many as is said below the table; each number is what the slices with it come to against those without, the median of
+all with its quartiles. `nothing` attaches nothing: what its quartiles span, the rig cannot tell apart from no difference at all. Throughput, CPU
+time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
 ";
 
 /// What stands after the tables.
