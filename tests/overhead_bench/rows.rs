@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use profiler_tests::rig::attached::{Sight, What};
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
+use profiler_tests::rig::rival::{self, Rival};
 use profiler_tests::rig::service::{self, Service};
 use profiler_tests::rig::slice::Slice;
 use profiler_tests::{Failure, Result};
 
 use crate::bpftrace::Bpftrace;
+use crate::checks;
+use crate::inside::Inside;
 use crate::observer::{Nobody, Observer};
 use crate::ours::Ours;
 use crate::perf::Perf;
 use crate::report::{Claims, Measured, Report, Row};
 use crate::rotation::{Plain, Turn};
-use crate::{checks, inside};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ enum Who {
     Ours(What),
     Perf(&'static str),
     Bpftrace,
-    Inside(&'static inside::Rival),
+    Inside(&'static Rival),
 }
 
 /// Name, what one gets, and who.
@@ -57,7 +59,7 @@ type Entry = (&'static str, &'static str, Who);
 
 /// All rows.
 fn entries() -> Vec<Entry> {
-    let [console, dial9, flame, metrics, pprof] = &inside::ALL;
+    let [console, dial9, flame, metrics, pprof] = &rival::ALL;
     vec![
         ("aa", "nothing: the rig's own error", Who::Ours(What::Nothing)),
         ("floor", "nothing: empty programs on the sites of `exact`", Who::Ours(What::Floor)),
@@ -95,7 +97,7 @@ impl Growing {
             Who::Ours(what) => Ok(Box::new(Ours::start(what)?)),
             Who::Perf(call_graph) => Perf::found(call_graph, folder).map(|perf| Box::new(perf) as _),
             Who::Bpftrace => Bpftrace::found(service, folder).map(|bpftrace| Box::new(bpftrace) as _),
-            Who::Inside(rival) => rival.start(folder).map(|inside| Box::new(inside) as _),
+            Who::Inside(rival) => Inside::start(rival, folder).map(|inside| Box::new(inside) as _),
         };
         Ok(Self { name, reports, observer: observer.map_err(|failure| failure.to_string()), is_ours, turns: Vec::new() })
     }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use profiler_tests::Result;
 use profiler_tests::rig::attached::{Attached, What};
 use profiler_tests::rig::load::Load;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
+use profiler_tests::rig::rival;
 use profiler_tests::rig::service::{Service, program};
 use profiler_tests::rig::slice::{AFTERMATH, Slice, slice};
+use profiler_tests::{Failure, Result};
 
 use crate::wanted;
 
@@ -82,6 +83,8 @@ struct AllRequestsMode {
     ns_per_poll: Quartiles,
     /// What a request of one poll pays in all, at full load.
     ns_per_request: Quartiles,
+    /// What each poll pays with others inside of the service, measured in the same way; those that could be built.
+    rivals: Vec<(&'static str, Quartiles)>,
     requests_seen: u64,
 }
 
@@ -110,6 +113,7 @@ pub(crate) fn measure(length: Length) -> Result<Report> {
         wanted_cost_us: wanted::cost_us(&mut service, idle_rounds)?,
         ns_per_poll: wanted::times_ns_per_poll(&mut service, idle_rounds)?,
         two_clock_reads_ns: wanted::two_clock_reads_ns(),
+        rivals: rivals(&mut service, idle_rounds)?,
     };
     let load = Load::wanting(service.port, WANTED_EVERY);
     std::thread::sleep(slice * 2);
@@ -154,16 +158,26 @@ impl Row {
     }
 }
 
+/// Those that were built (`--build`).
+fn rivals(service: &mut Service, rounds: usize) -> Result<Vec<(&'static str, Quartiles)>> {
+    let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
+    let mut found = Vec::new();
+    for rival in rival::TRACERS.iter().filter(|rival| rival.is_built()) {
+        found.push((rival.name, wanted::rival_ns_per_poll(rival, service, folder.path(), rounds)?));
+    }
+    Ok(found)
+}
+
 /// What was measured without load.
-#[derive(Clone, Copy)]
 struct Idle {
+    rivals: Vec<(&'static str, Quartiles)>,
     wanted_cost_us: Quartiles,
     ns_per_poll: Quartiles,
     two_clock_reads_ns: f64,
 }
 
 fn report(rows: &[Row; 4], idle: Idle, slice: Duration) -> Report {
-    let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
+    let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns, rivals } = idle;
     let rounds = rows.each_ref().map(|row| row.pairs.len());
     let [aa, request, all, process] = rows;
     let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|pair| pair.bare));
@@ -174,7 +188,7 @@ fn report(rows: &[Row; 4], idle: Idle, slice: Duration) -> Report {
     let claims_p99 = aa.p99_ratio.spread() <= MOST_SPREAD;
     Report {
         request_mode: RequestMode { ratios: ratios(request), wanted_cost_us, wanted_seen: request.seen },
-        all_requests_mode: AllRequestsMode { ratios: ratios(all), ns_per_poll, ns_per_request, requests_seen: all.seen },
+        all_requests_mode: AllRequestsMode { ratios: ratios(all), ns_per_poll, ns_per_request, rivals, requests_seen: all.seen },
         process_mode: ratios(process),
         aa,
         rounds,

@@ -95,7 +95,19 @@ fn sentences(report: &Report) -> String {
         request.q1,
         request.q3,
         report.all_requests_mode.requests_seen,
-    )
+    ) + &rivals(&report.all_requests_mode.rivals)
+}
+
+/// What others pay for the same, where they could be built.
+fn rivals(rivals: &[(String, Quartiles)]) -> String {
+    let of = |(name, poll): &(String, Quartiles)| format!("{name} {:.0} ns ({:.0} to {:.0})", poll.median, poll.q1, poll.q3);
+    match rivals {
+        [] => String::new(),
+        some => format!(
+            "The same poll, of the service with a profiler inside: {}.\n",
+            some.iter().map(of).collect::<Vec<_>>().join(", ")
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +121,10 @@ mod tests {
         for name in ["nothing", "one request", "all requests", "every poll", "claims nothing"] {
             assert!(text.contains(name), "{name} in {text}");
         }
+        assert!(!text.contains("inside"));
+        let mut with = Report::default();
+        with.all_requests_mode.rivals = vec![("dial9".to_owned(), Quartiles::default())];
+        assert!(tables(&with).contains("inside: dial9 0 ns"), "{}", tables(&with));
         assert!(!tables(&Report { claims: true, claims_p99: true, ..Report::default() }).contains("claims nothing"));
     }
 }

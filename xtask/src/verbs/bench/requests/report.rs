@@ -27,6 +27,8 @@ pub(super) struct AllRequestsMode {
     pub(super) ratios: Ratios,
     pub(super) ns_per_poll: Quartiles,
     pub(super) ns_per_request: Quartiles,
+    /// By name.
+    pub(super) rivals: Vec<(String, Quartiles)>,
     pub(super) requests_seen: u64,
 }
 
