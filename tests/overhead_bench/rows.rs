@@ -9,7 +9,7 @@ use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
 use profiler_tests::rig::rival::{self, Rival};
 use profiler_tests::rig::service::{self, Service};
-use profiler_tests::rig::slice::Slice;
+use profiler_tests::rig::slice::{AFTERMATH, Slice};
 use profiler_tests::{Failure, Result};
 
 use crate::bpftrace::Bpftrace;
@@ -26,6 +26,8 @@ use crate::rotation::{Plain, Turn};
 pub(crate) struct Length {
     /// One slice. Short, because the speed of a shared machine drifts within seconds.
     pub(crate) slice: Duration,
+    /// Behind each coming and going, before a slice.
+    pub(crate) aftermath: Duration,
     /// Pairs of each row that is ours.
     pub(crate) pairs: usize,
     /// Pairs of each other.
@@ -36,11 +38,16 @@ pub(crate) struct Length {
 
 impl Length {
     /// For the document.
-    pub(crate) const FULL: Self =
-        Self { slice: Duration::from_millis(200), pairs: 40, other_pairs: 40, within: Duration::from_secs(560) };
-    /// For a minute.
+    pub(crate) const FULL: Self = Self {
+        slice: Duration::from_millis(200),
+        aftermath: AFTERMATH,
+        pairs: 40,
+        other_pairs: 40,
+        within: Duration::from_secs(560),
+    };
+    /// For a minute, which has no time to wait.
     pub(crate) const QUICK: Self =
-        Self { slice: Duration::from_millis(200), pairs: 5, other_pairs: 1, within: Duration::from_secs(38) };
+        Self { aftermath: Duration::ZERO, pairs: 5, other_pairs: 1, within: Duration::from_secs(30), ..Self::FULL };
 }
 
 /// Before the first slice, so that connections are open and caches full.
@@ -150,7 +157,7 @@ pub(crate) fn measure(length: Length, quick: bool, only: &[String]) -> Result<Re
     let begun = Instant::now();
     let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
     let service = Service::start(&mut Command::new(service::program()?))?;
-    let mut plain = Plain::new(service, length.slice);
+    let mut plain = Plain::new(service, length.slice, length.aftermath);
     std::thread::sleep(WARM);
     let wanted = |name: &str| name == "aa" || only.is_empty() || only.iter().any(|wanted| wanted == name);
     let entries = entries().into_iter().filter(|(name, ..)| wanted(name));
