@@ -36,6 +36,7 @@ layouts! {
     crate::frame::Frame { kind, generation, key, sp, request, task, ready_ns, start_ns }
     crate::frame::FrameStack { depth, padding, frames }
     crate::thread::ThreadRow { sequence, off_reason, off_since_ns, woken_ns, switched_ns, cpu_ns, recorded_ns, outside, timed, ids_seen, off, walks, frames }
+    crate::thread::ThreadPlaces { tids }
     crate::task::TaskRow {
         sequence, flags, id, vtable, task_type, tid, request, first_ns, last_ns, first_wake_ns, off_at_start, states, polls, wakes,
         wakes_unseen, yields, longest_poll_ns, generation, await_root, awaiting, last_stack, keyed,
@@ -45,6 +46,7 @@ layouts! {
         sequence, flags, id_len, task_type, id, task, task_id, trace_id, tid, await_root, first_ns, last_ns, first_wake_ns, off_at_enter, states,
         polls, wakes, wakes_unseen, longest_poll_ns, future, awaiting, ids_given,
     }
+    crate::scope::ScopeSlot { scope, by_hash, row }
     crate::totals::TypeTotals {
         count, states, polls, wakes, wakes_unseen, yields, spawns_unseen, longest_poll_ns,
     }

@@ -18,6 +18,9 @@ pub const TASKS: u32 = 262_144;
 /// Wanted requests in flight.
 pub const SCOPES: u32 = 16_384;
 
+/// Wanted requests in flight that have a slot of their own, over and above [`SCOPES`]. So few that they stay in a CPU's cache.
+pub const SCOPE_SLOTS: u32 = 64;
+
 /// Requests in flight that keep their own times and have been off their CPU in a poll.
 pub const TIMED: u32 = 65_536;
 

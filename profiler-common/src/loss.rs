@@ -29,7 +29,7 @@ macro_rules! losses {
 losses! {
     TaskMapFull = 0, "task_map_full", "A task had no row because the map of live tasks was full.";
     ThreadMapFull = 1, "thread_map_full", "A thread of the target had no row because the map of threads was full.";
-    ScopeMapFull = 2, "scope_map_full", "A request had no row because the map of requests was full.";
+    ScopeMapFull = 2, "scope_map_full", "A request had no row because the map of requests was full, or had ended and could not wait there for the profiler.";
     FrameStackFull = 3, "frame_stack_full", "Polls nested deeper than the kernel side keeps.";
     StaleFrame = 4, "stale_frame", "A poll's frame was gone from the stack without its end having been seen.";
     PollEndUnseen = 5, "poll_end_unseen", "A task was polled again although the end of its last poll had not been seen.";

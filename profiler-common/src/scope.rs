@@ -12,7 +12,8 @@
 use crate::awaits::Awaiting;
 use crate::clock::{OffCpu, Snapshot};
 use crate::frame::Frame;
-use crate::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
+use crate::limits::{REQUEST_ID_BYTES, SCOPE_SLOTS, TRACE_ID_BYTES};
+use crate::record::{POLL_OF_SCOPE, PollRecord, RecordKind};
 use crate::states::{Ready, States};
 use crate::task::{self, TaskRow};
 use crate::thread::ThreadRow;
@@ -36,6 +37,9 @@ pub const TURNED_AWAY: u32 = 64;
 /// It has kept its times itself: nothing is known of its task, its stacks or its awaits.
 pub const TIMED: u32 = 256;
 
+/// Its one poll, in which it was done, has no record of its own: the row says it ([`ScopeRow::only_poll`]).
+pub const POLL_IN_ROW: u32 = 512;
+
 /// What the numbers of requests begin with that a key names: the annotation counts from 1 on.
 pub const KEYED: u64 = 1 << 63;
 
@@ -45,7 +49,8 @@ pub const KEYED: u64 = 1 << 63;
 pub struct ScopeRow {
     /// Odd while a handler writes the row.
     pub sequence: u32,
-    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TURNED_AWAY`], [`TIMED`].
+    /// [`INSIDE`], [`NO_TASK`], [`ENDED`], [`START_SEEN`], [`OWN_WAKER`], [`LEFT_PENDING`], [`TURNED_AWAY`], [`TIMED`],
+    /// [`POLL_IN_ROW`].
     pub flags: u32,
     /// Length of the request id (bytes, 1 to 64).
     pub id_len: u32,
@@ -67,7 +72,8 @@ pub struct ScopeRow {
     pub first_ns: u64,
     /// Up to when its time has been divided (ns).
     pub last_ns: u64,
-    /// Of one with a waker of its own: when the first wake since it was entered last came (ns), 0 for none. Others write it.
+    /// Of one with a waker of its own: when the first wake since it was entered last came (ns), 0 for none. Others write it. Else, and only with
+    /// [`POLL_IN_ROW`], when its task became ready for that poll (ns), 0 where its wake was not seen.
     pub first_wake_ns: u64,
     /// The thread's clocks when it was entered.
     pub off_at_enter: OffCpu,
@@ -88,6 +94,33 @@ pub struct ScopeRow {
     /// Where only scopes are seen: how many task ids Tokio gave out while it, or a child of it, was polled, to whomever, without those of the
     /// children that are followed.
     pub ids_given: u64,
+}
+
+/// One slot of the map `SCOPE_SLOTS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ScopeSlot {
+    /// The scope's sequence number; 0: nobody has the slot.
+    pub scope: u64,
+    /// How many scopes that go on would have this slot and are in the map `SCOPES`, because it was taken when they were entered first.
+    pub by_hash: u64,
+    /// Its row.
+    pub row: ScopeRow,
+}
+
+impl ScopeSlot {
+    /// Where the scope of this number has its slot. Scopes whose numbers follow one another are polled by different threads: their slots lie apart, so
+    /// that no two share a line of a cache.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "less than SCOPE_SLOTS, which is a u32")]
+    pub const fn place(scope: u64) -> u32 {
+        const { assert!(SCOPE_SLOTS.is_power_of_two()) };
+        (scope.wrapping_mul(Self::APART) % SCOPE_SLOTS as u64) as u32
+    }
+
+    /// Odd, so that it is a permutation.
+    const APART: u64 = 37;
 }
 
 impl Default for ScopeRow {
@@ -206,6 +239,44 @@ impl ScopeRow {
         backwards
     }
 
+    /// It is about to be left for good: whether the poll needs no record of its own, because it is the only one. Of one with a waker of its own others
+    /// write what the row would have to say.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_only_poll(&self) -> bool {
+        self.polls == 1 && self.flags & OWN_WAKER == 0
+    }
+
+    /// The row says its only poll. `ready_ns` is when its task became ready for it, 0 where that was not seen.
+    #[inline(always)]
+    pub fn keep_poll(&mut self, ready_ns: u64) {
+        self.flags |= POLL_IN_ROW;
+        self.first_wake_ns = ready_ns;
+    }
+
+    /// The record of the poll that is told by the row, of the scope of this number.
+    #[inline(always)]
+    #[must_use]
+    pub fn only_poll(&self, scope: u64) -> Option<PollRecord> {
+        (self.flags & POLL_IN_ROW != 0).then_some(PollRecord {
+            kind: RecordKind::Poll as u32,
+            tid: self.tid,
+            task: self.task,
+            task_id: self.task_id,
+            task_type: self.task_type,
+            what: POLL_OF_SCOPE,
+            request: scope,
+            ready_ns: self.first_wake_ns,
+            start_ns: self.first_ns,
+            end_ns: self.first_ns + self.longest_poll_ns,
+            off: OffCpu {
+                preempted_ns: self.states.preempted_ns,
+                blocked_ns: self.states.blocked_ns,
+                stopped_ns: self.states.stopped_ns,
+            },
+        })
+    }
+
     /// The scope is done or dropped. Nothing of the poll around the end is looked at: a poll that does not enter the scope, but
     /// drops it, leaves it suspended like any other (`timeout`, `select!`, an abort).
     #[inline(always)]
@@ -251,5 +322,53 @@ impl ScopeRow {
         }
         row.last_ns = now_ns;
         row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Check that numbers that follow one another have slots of their own, apart from one another.
+    #[test]
+    fn slots_are_dealt_out_evenly() {
+        for first in [1, 1000, u64::MAX - u64::from(SCOPE_SLOTS)] {
+            let places = (0..u64::from(SCOPE_SLOTS)).map(|nth| ScopeSlot::place(first.wrapping_add(nth)));
+            assert!(places.clone().all(|place| place < SCOPE_SLOTS));
+            assert_eq!(places.collect::<BTreeSet<_>>().len(), SCOPE_SLOTS as usize);
+            assert!(ScopeSlot::place(first).abs_diff(ScopeSlot::place(first + 1)) > 1);
+        }
+    }
+
+    /// Check that the poll that a row says is the one that it had.
+    #[test]
+    fn the_only_poll_is_told_by_the_row() {
+        let mut row = ScopeRow::NEW;
+        let off = |preempted_ns, blocked_ns| OffCpu { preempted_ns, blocked_ns, stopped_ns: 0 };
+        let outer = Frame { task: 0x10, ready_ns: 90, start_ns: 95, ..Frame::default() };
+        row.on_enter(&Snapshot { now_ns: 100, off: off(5, 7), torn: false }, 77, &outer);
+        assert!(row.is_only_poll());
+        row.keep_poll(outer.ready_ns);
+        row.on_exit(&Snapshot { now_ns: 150, off: off(15, 27), torn: false });
+        row.on_end(&Snapshot { now_ns: 160, off: off(15, 27), torn: false });
+        let poll = row.only_poll(3).unwrap();
+        assert_eq!((poll.request, poll.task, poll.tid, poll.what), (3, 0x10, 77, POLL_OF_SCOPE));
+        assert_eq!((poll.ready_ns, poll.start_ns, poll.end_ns), (90, 100, 150));
+        assert_eq!((poll.off.preempted_ns, poll.off.blocked_ns), (10, 20));
+    }
+
+    /// Check that a row with records of its polls says none, and that one whose own waker writes into it cannot.
+    #[test]
+    fn other_polls_have_records() {
+        let mut row = ScopeRow { flags: OWN_WAKER, ..ScopeRow::NEW };
+        assert!(row.only_poll(3).is_none());
+        row.on_enter(&Snapshot { now_ns: 100, ..Snapshot::default() }, 77, &Frame::default());
+        assert!(!row.is_only_poll());
+        row.flags &= !OWN_WAKER;
+        row.on_exit(&Snapshot { now_ns: 110, ..Snapshot::default() });
+        row.on_enter(&Snapshot { now_ns: 120, ..Snapshot::default() }, 77, &Frame::default());
+        assert!(!row.is_only_poll());
     }
 }

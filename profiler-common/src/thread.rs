@@ -3,7 +3,7 @@
 use crate::awaits::AwaitWalks;
 use crate::clock::OffCpu;
 use crate::frame::FrameStack;
-use crate::limits::TIMED_DEPTH;
+use crate::limits::{THREADS, TIMED_DEPTH};
 
 /// Why a thread is off its CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl OffReason {
     }
 }
 
-/// One row of the `THREADS` map.
+/// One row of the `THREADS` map, whose place [`ThreadPlaces`] tells.
 ///
 /// Writers: `sequence`, `off_reason`, `off_since_ns`, `cpu_ns`, `outside`, `timed` and `off` are written by the thread's own switches, `woken_ns` by whoever wakes
 /// it, `ids_seen`, `walks` and `frames` by handlers that run on the thread. No word has two writers.
@@ -72,6 +72,36 @@ pub struct ThreadRow {
     pub walks: AwaitWalks,
     /// The polls and scopes open on it.
     pub frames: FrameStack,
+}
+
+/// How many places in a row one thread may have.
+pub const NEARBY: u32 = 16;
+
+/// [`ThreadPlaces::tids`]: the row is being made. No thread id is as large (`PID_MAX_LIMIT`, include/linux/threads.h).
+pub const MAKING: u32 = 1 << 31;
+
+/// The value of the map `THREAD_PLACES`: which thread has which place in `THREADS`. A thread has one of the [`NEARBY`] places from its id on, so that
+/// ids that follow one another, as those of a program's threads mostly do, take a place each.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ThreadPlaces {
+    /// The thread that has the place, with [`MAKING`] while its row is being made; 0: nobody has it.
+    pub tids: [u32; THREADS as usize],
+}
+
+impl ThreadPlaces {
+    /// The place of thread `tid` that is looked at as the `nth`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(tid: u32, nth: u32) -> usize {
+        const { assert!(THREADS.is_power_of_two() && NEARBY <= THREADS) };
+        (tid.wrapping_add(nth) & (THREADS - 1)) as usize
+    }
+
+    /// The threads whose rows are made, with their places.
+    pub fn made(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..).zip(self.tids).filter(|(_, tid)| *tid != 0 && tid & MAKING == 0)
+    }
 }
 
 impl ThreadRow {
@@ -159,7 +189,22 @@ impl ThreadRow {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
+
+    /// Check that a thread looks at different places, and at the same ones again whatever its id; and that a row that is being made is none yet.
+    #[test]
+    fn places_of_threads() {
+        for tid in [1, THREADS - 3, 4_194_303] {
+            let places: Vec<usize> = (0..NEARBY).map(|nth| ThreadPlaces::place(tid, nth)).collect();
+            assert!(places.iter().all(|place| *place < THREADS as usize));
+            assert!(places.windows(2).all(|two| (two[0] + 1) % THREADS as usize == two[1]));
+        }
+        let mut places = ThreadPlaces { tids: [0; THREADS as usize] };
+        (places.tids[3], places.tids[9]) = (7, MAKING | 8);
+        assert_eq!(places.made().collect::<Vec<_>>(), [(3, 7)]);
+    }
 
     /// Check that a sleep is split at the wake-up: asleep before it, runnable after it.
     #[test]

@@ -17,7 +17,7 @@ use crate::memory::read_user;
 use crate::registers::Hit;
 use crate::rows::{writing, written};
 use crate::tasks::{finish, read_header};
-use crate::{atomics, awaits, poll, scopes, spans, threads, unfollowed};
+use crate::{atomics, awaits, poll, slots, spans, threads, unfollowed};
 
 /// `scope_spawn`'s kinds, see the annotation's ABI.md.
 const BLOCKING: u64 = 1;
@@ -41,7 +41,7 @@ pub fn spawn(hit: &Hit) {
     if let Some(thread) = threads::known(threads::current().0) {
         unfollowed::followed(thread);
     }
-    let request = match scopes::find(parent) {
+    let request = match slots::find(parent) {
         Some(_) => parent,
         None => find(parent).map_or(0, |row| row.request),
     };

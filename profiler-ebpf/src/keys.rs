@@ -19,8 +19,8 @@ use profiler_common::task::{CARRIER, SPAWN_SEEN, Started, TaskRow};
 use crate::losses::lose;
 use crate::maps::{NEW_SCOPE, REQUEST_KEY, SCOPES, WANTED};
 use crate::memory::User;
-use crate::rows::writing;
-use crate::{awaits, scopes, spans, threads};
+use crate::rows::{writing, written};
+use crate::{awaits, scopes, slots, spans, threads};
 
 /// The hash of a value that is no request id. Those of values are odd.
 const MALFORMED: u64 = 2;
@@ -81,7 +81,7 @@ pub fn number_of(frame: &Frame) -> u64 {
 /// The poll that spawned the task of `row` has turned out to be the first of a request: it is that request's child.
 #[inline(always)]
 fn confirm(row: &mut TaskRow) {
-    if row.spawner != 0 && row.request == 0 && scopes::find(row.spawner).is_some() {
+    if row.spawner != 0 && row.request == 0 && slots::by_hash(row.spawner).is_some() {
         row.request = row.spawner;
         row.spawner = 0;
     }
@@ -107,7 +107,7 @@ pub fn at_start(gate: &Gate, tid: u32, walks: &mut AwaitWalks, address: u64, row
     if !owns(row) {
         return row.request;
     }
-    if let Some(scope) = scopes::find(row.keyed) {
+    if let Some(scope) = slots::by_hash(row.keyed) {
         enter(tid, address, row, scope, started.ready_ns);
     }
     row.keyed
@@ -123,7 +123,7 @@ pub fn at_end(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, frame: &Fr
     let hash = look(tid, row.key_hash);
     if hash != row.key_hash {
         if owns(row)
-            && let Some(scope) = scopes::find(row.keyed)
+            && let Some(scope) = slots::by_hash(row.keyed)
         {
             spans::scope(frame, row.keyed, scope, snapshot);
         }
@@ -133,7 +133,7 @@ pub fn at_end(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, frame: &Fr
     if !owns(row) {
         return;
     }
-    let Some(scope) = scopes::find(row.keyed) else { return };
+    let Some(scope) = slots::by_hash(row.keyed) else { return };
     spans::scope(frame, row.keyed, scope, snapshot);
     let backwards = writing(scope, |scope| {
         scope.awaiting = *awaiting;
@@ -148,7 +148,7 @@ pub fn at_end(gate: &Gate, tid: u32, address: u64, row: &mut TaskRow, frame: &Fr
 #[inline(always)]
 pub fn last_poll(frame: &Frame, row: &TaskRow, snapshot: &Snapshot) {
     if owns(row)
-        && let Some(scope) = scopes::find(row.keyed)
+        && let Some(scope) = slots::by_hash(row.keyed)
         && scope.flags & INSIDE != 0
     {
         spans::scope(frame, row.keyed, scope, snapshot);
@@ -178,7 +178,7 @@ fn at_poll_start(row: &TaskRow) -> Snapshot {
 #[inline(always)]
 fn leave(gate: &Gate, row: &mut TaskRow, snapshot: &Snapshot) {
     if owns(row)
-        && let Some(scope) = scopes::find(row.keyed)
+        && let Some(scope) = slots::by_hash(row.keyed)
     {
         let waited = scope.flags & INSIDE == 0;
         scopes::close(gate, row.keyed, scope, snapshot, waited);
@@ -201,7 +201,7 @@ fn begin(gate: &Gate, address: u64, row: &mut TaskRow, hash: u64, flags: u32) {
     let (tid, _) = threads::current();
     let Some(walk) = awaits::own(tid) else { return };
     if row.request != 0
-        && let Some(parent) = scopes::find(row.request)
+        && let Some(parent) = slots::find(row.request)
         && key::key_hash(words(parent), parent.id_len) == hash
     {
         // The task that spawned it has handed its value on: it is that request's child already.
@@ -219,12 +219,13 @@ fn begin(gate: &Gate, address: u64, row: &mut TaskRow, hash: u64, flags: u32) {
     if gate.all_requests == 0 {
         spans::begin(gate, number);
     }
-    let Some(scope) = scopes::find(number) else { return };
+    let Some(scope) = slots::by_hash(number) else { return };
     scope.id = *bytes(walk);
     scope.id_len = walk.value_len;
     scope.flags = flags;
     scope.task_type = row.task_type;
     scope.task_id = row.id;
+    written(scope);
     row.flags |= CARRIER;
     row.keyed = number;
     enter(tid, address, row, scope, 0);

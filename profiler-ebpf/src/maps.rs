@@ -13,7 +13,8 @@ use profiler_common::gate::Gate;
 use profiler_common::hits::SiteHits;
 use profiler_common::limits::{
     AWAIT_ENTRIES as MAX_AWAIT_ENTRIES, AWAIT_STACKS as MAX_AWAIT_STACKS, AWAIT_SUMS as MAX_AWAIT_SUMS, CHUNKS, FOREIGN_IDS,
-    REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPES as MAX_SCOPES, SITES, TASK_TYPES as MAX_TYPES, TASKS as MAX_TASKS,
+    REQUEST_ID_BYTES, RING_BYTES, RULES, SCOPE_SLOTS as SLOTS, SCOPES as MAX_SCOPES, SITES, TASK_TYPES as MAX_TYPES,
+    TASKS as MAX_TASKS,
 };
 use profiler_common::limits::{
     THREADS as MAX_THREADS, TIMED as MAX_TIMED, WAKER_SHAPES as MAX_WAKER_SHAPES, WANTED as MAX_WANTED,
@@ -24,10 +25,10 @@ use profiler_common::outside::OutsideSum;
 use profiler_common::record::{
     AwaitRecord, BackRecord, BeginRecord, ChildRecord, PollRecord, RequestRecord, SpawnedRecord, StackRecord, WakeRecord,
 };
-use profiler_common::scope::ScopeRow;
+use profiler_common::scope::{ScopeRow, ScopeSlot};
 use profiler_common::site::TypeRow;
 use profiler_common::task::TaskRow;
-use profiler_common::thread::ThreadRow;
+use profiler_common::thread::{ThreadPlaces, ThreadRow};
 use profiler_common::times::KeptTimes;
 use profiler_common::totals::TypeTotals;
 use profiler_common::unwind::{Chunk, Region, RegionTable, Rule, Walks};
@@ -38,15 +39,24 @@ use crate::unwind::Walk;
 #[map]
 pub static GATE: Array<Gate> = Array::with_max_entries(1, 0);
 
-/// Threads that have polled a task, by thread id. Allocated before use: `sched_switch` must not allocate.
+/// Threads that have polled a task, by their places. Allocated before use: `sched_switch` must not allocate.
 #[map]
-pub static THREADS: HashMap<u32, ThreadRow> = HashMap::with_max_entries(MAX_THREADS, 0);
+pub static THREADS: Array<ThreadRow> = Array::with_max_entries(MAX_THREADS, 0);
+
+/// Which place a thread has there. In an array, because every program looks its thread up: by hash that is a call and three lines of memory that are
+/// not in the cache, here it is a load and a comparison.
+#[map]
+pub static THREAD_PLACES: Array<ThreadPlaces> = Array::with_max_entries(1, 0);
 
 /// Live tasks, by header address.
 #[map]
 pub static TASKS: HashMap<u64, TaskRow> = HashMap::with_max_entries(MAX_TASKS, BPF_F_NO_PREALLOC);
 
-/// Wanted requests in flight, by scope sequence number.
+/// Wanted requests in flight: those for which there is a slot. See [`crate::slots`].
+#[map]
+pub static SCOPE_SLOTS: Array<ScopeSlot> = Array::with_max_entries(SLOTS, 0);
+
+/// Wanted requests in flight, by scope sequence number: those for which there was no slot.
 #[map]
 pub static SCOPES: HashMap<u64, ScopeRow> = HashMap::with_max_entries(MAX_SCOPES, BPF_F_NO_PREALLOC);
 
@@ -185,8 +195,8 @@ pub static NEW_AWAIT_WALK: AwaitWalk = AwaitWalk::NEW;
 pub static NEW_AWAIT_SUM: AwaitSum = AwaitSum::NONE;
 /// See [`NEW_THREAD`].
 pub static NEW_TASK: TaskRow = TaskRow::NEW;
-/// See [`NEW_THREAD`].
-pub static NEW_SCOPE: ScopeRow = ScopeRow::NEW;
+/// See [`NEW_THREAD`]. Being written.
+pub static NEW_SCOPE: ScopeRow = ScopeRow { sequence: 1, ..ScopeRow::NEW };
 
 /// One of each shared structure that no map or static mentions by its type, so that the object's type information names them all and the
 /// layouts can be compared with user space's.

@@ -45,6 +45,32 @@ pub fn read_user<T: Copy>(address: u64) -> Option<T> {
     Some(unsafe { value.assume_init() })
 }
 
+/// Reads the first `count` of `words`, which are so many at the most, from `address` on. False: one of them cannot be read.
+#[inline(always)]
+pub fn read_words<const N: usize>(words: &mut [u64; N], address: u64, count: u64) -> bool {
+    // The verifier must see the bound in the register that is passed.
+    let length = core::hint::black_box((count * 8) as u32);
+    if length > size_of::<[u64; N]>() as u32 {
+        return false;
+    }
+    // SAFETY: the place is as long; the helper checks the address.
+    unsafe { bpf_probe_read_user(words.as_mut_ptr().cast(), length, address as *const c_void) == 0 }
+}
+
+/// Copies `from` to `to`, word by word: volatile, because LLVM makes a call of `memmove` of anything else, which is a loop of bytes on BPF.
+///
+/// # Safety
+/// There is room for a value at `to`, which is aligned; `T` is made of words.
+#[inline(always)]
+pub unsafe fn copy<T>(to: *mut T, from: *const T) {
+    const { assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() == 8) };
+    let (to, from) = (to.cast::<u64>(), from.cast::<u64>());
+    for at in 0..size_of::<T>() / 8 {
+        // SAFETY: the caller's.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+    }
+}
+
 /// Reads half a word of a `task_struct` that a tracepoint has handed over, `offset` bytes behind its start: a plain load. The verifier knows
 /// such pointers' types and checks the offset, which stands in the read-only section (kernel/bpf/verifier.c, `check_ptr_to_btf_access`).
 #[inline(always)]

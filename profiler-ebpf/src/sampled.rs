@@ -6,7 +6,6 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
@@ -14,9 +13,9 @@ use profiler_common::loss::Loss;
 use profiler_common::thread::ThreadRow;
 
 use crate::losses::lose;
-use crate::maps::{NEW_THREAD, OUTSIDE, THREADS, WORKER_TASKS};
+use crate::maps::{OUTSIDE, WORKER_TASKS};
 use crate::memory::{read_kernel, read_user};
-use crate::{foreign, globals, keys, threads};
+use crate::{foreign, globals, keys, places, threads};
 
 /// What the current thread, whose row is `thread`, is in by its own word: a task's id, in the mode without probes alone, and a request's number.
 /// 0 for none that is known.
@@ -69,7 +68,7 @@ fn unreadable() -> u64 {
 /// The row of the current thread `tid`, which leaves its CPU; made now if it has none.
 #[inline(always)]
 pub fn leaving(tid: u32) -> Option<&'static mut ThreadRow> {
-    if threads::known(tid).is_none() && THREADS.insert(tid, &NEW_THREAD, u64::from(BPF_NOEXIST)).is_err() {
+    if threads::known(tid).is_none() && !places::make(tid) {
         lose(Loss::ThreadMapFull);
     }
     threads::known(tid)

@@ -8,10 +8,10 @@ use profiler_common::record::RecordKind;
 use profiler_common::thread::OffReason;
 
 use crate::losses::lose;
-use crate::maps::{AWAIT_WALKS, THREADS, WAKER_WALKS};
+use crate::maps::{AWAIT_WALKS, WAKER_WALKS};
 use crate::memory::read_task;
 use crate::stack::{self, Event};
-use crate::{awaits, globals, sampled, threads, times};
+use crate::{awaits, globals, places, sampled, threads, times};
 
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
@@ -83,7 +83,7 @@ pub fn exit() {
         if let Some(row) = threads::known(tid) {
             awaits::settle(&row.walks);
         }
-        let _ = THREADS.remove(tid);
+        places::forget(tid);
         let _ = AWAIT_WALKS.remove(tid);
         let _ = WAKER_WALKS.remove(tid);
     }

@@ -7,16 +7,17 @@ use profiler_common::gate::{AWAITS_OFF, Gate, TELL_END};
 use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
-use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, ScopeRow, TURNED_AWAY};
+use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, POLL_IN_ROW, ScopeRow, TURNED_AWAY};
 use profiler_common::task::CARRIER;
 use profiler_common::totals::SharedWord as _;
 
 use crate::atomics::Shared;
 use crate::losses::{lose, lose_many};
-use crate::maps::{NEW_SCOPE, RECORDS, SCOPES, TASKS, WANTED};
-use crate::memory::read_user;
+use crate::maps::{RECORDS, TASKS, WANTED};
+use crate::memory::{copy, read_user};
 use crate::registers::Hit;
-use crate::rows::writing;
+use crate::rows::{writing, written};
+use crate::slots::{self, find};
 use crate::{atomics, awaits, children, maps, spans, threads, unfollowed};
 
 /// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
@@ -27,9 +28,14 @@ pub const ID_OFFSET: u64 = 30;
 /// The trace id comes first; zeros for none.
 pub const TRACE_ID_OFFSET: u64 = 0;
 
-/// Words of that head: what the length stands in is the last.
-const HEAD_WORDS: usize = 4;
-const _: () = assert!(TRACE_ID_OFFSET == 0 && ID_LENGTH_OFFSET < 8 * HEAD_WORDS as u64);
+/// Words of the record, which has one size: all 64 bytes of the id are there whatever its length, with zeros at the end.
+const RECORD_WORDS: usize = 12;
+/// The word in which the id begins, and the bits before it there.
+const ID_WORD: (usize, u64) = (ID_OFFSET as usize / 8, ID_OFFSET % 8 * 8);
+const _: () = assert!(TRACE_ID_OFFSET == 0 && ID_OFFSET as usize + REQUEST_ID_BYTES <= 8 * RECORD_WORDS);
+const _: () = assert!(ID_WORD.1 != 0 && ID_WORD.0 + ID_WORDS < RECORD_WORDS);
+const ID_WORDS: usize = REQUEST_ID_BYTES / 8;
+const _: () = assert!(core::mem::offset_of!(ScopeRow, id).is_multiple_of(8));
 const _: () = assert!(core::mem::offset_of!(ScopeRow, trace_id).is_multiple_of(8));
 
 /// What [`WANTED`] says of a key: a request id.
@@ -68,7 +74,7 @@ pub fn enter(hit: &Hit) {
     // Not before the row is made, whose time is ours.
     let Some(snapshot) = threads::snapshot_within(gate, thread) else {
         if row.is_some_and(|row| row.polls == 0) {
-            let _ = SCOPES.remove(sequence);
+            slots::remove(sequence);
         }
         return;
     };
@@ -90,6 +96,11 @@ pub fn enter(hit: &Hit) {
         lose(Loss::FrameStackFull);
     }
     let Some(row) = row else { return };
+    if row.flags & POLL_IN_ROW != 0 {
+        // It was said to be done: a future that is polled once more all the same.
+        spans::only_poll(sequence, row);
+        writing(row, |row| (row.flags, row.first_wake_ns) = (row.flags & !POLL_IN_ROW, 0));
+    }
     let open = Gap::open(row.last_ns, &row.states);
     let awaiting = row.awaiting;
     let backwards = writing(row, |row| {
@@ -118,37 +129,32 @@ fn describe(gate: &Gate, hit: &Hit, row: &mut ScopeRow) {
 /// Makes the row of a scope entered for the first time, if its request is wanted.
 #[inline(always)]
 fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'static mut ScopeRow> {
-    // As words: the record's length stands in them too.
-    let Some(head) = read_user::<[u64; HEAD_WORDS]>(record) else {
+    // All of it at once, as words.
+    let Some(words) = read_user::<[u64; RECORD_WORDS]>(record) else {
         lose(Loss::RecordUnreadable);
         return None;
     };
-    let length = (head[ID_LENGTH_OFFSET as usize / 8] >> (ID_LENGTH_OFFSET % 8 * 8)) as u8;
+    let length = (words[ID_LENGTH_OFFSET as usize / 8] >> (ID_LENGTH_OFFSET % 8 * 8)) as u8;
     if length == 0 || usize::from(length) > REQUEST_ID_BYTES {
         lose(Loss::RecordMalformed);
         return None;
     }
-    // All 64 bytes are there whatever the length, with zeros at the end: the record has one size.
-    let Some(id) = read_user::<[u8; REQUEST_ID_BYTES]>(record.wrapping_add(ID_OFFSET)) else {
-        lose(Loss::RecordUnreadable);
-        return None;
-    };
-    let trace_id = [head[0], head[1]];
-    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id, trace_id) {
+    let trace_id = [words[0], words[1]];
+    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id_of(&words), trace_id) {
         return None;
     }
-    if SCOPES.insert(sequence, &NEW_SCOPE, 0).is_err() {
+    let Some(row) = slots::make(sequence) else {
         lose(Loss::ScopeMapFull);
         if let Some(highest) = turned_away() {
             Shared::raise(highest, sequence);
         }
         return None;
-    }
+    };
     if gate.all_requests == 0 {
         spans::begin(gate, sequence);
     }
-    let row = find(sequence)?;
-    row.id = id;
+    // SAFETY: a value of the map, whose words are aligned as the row is; bytes of words.
+    unsafe { (&raw mut row.id).cast::<[u64; ID_WORDS]>().write(id_of(&words)) };
     row.id_len = u32::from(length);
     if turned_away().is_some_and(|highest| sequence <= *highest) {
         row.flags |= TURNED_AWAY;
@@ -165,7 +171,15 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
         row.task_type = task.task_type;
         row.task_id = task.id;
     }
+    written(row);
     Some(row)
+}
+
+/// The id as it stands in the record, which is not aligned there.
+#[inline(always)]
+fn id_of(words: &[u64; RECORD_WORDS]) -> [u64; ID_WORDS] {
+    let (first, bits) = ID_WORD;
+    core::array::from_fn(|place| words[first + place] >> bits | words[first + place + 1] << (64 - bits))
 }
 
 #[inline(always)]
@@ -176,19 +190,18 @@ fn turned_away() -> Option<&'static mut u64> {
 
 /// Whether the request of this id, padded with zeros, or the trace that it is part of, was asked for.
 #[inline(always)]
-fn is_wanted(mut id: [u8; REQUEST_ID_BYTES], trace_id: [u64; 2]) -> bool {
-    // SAFETY: the value is not kept.
-    if unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_ID != 0) {
+fn is_wanted(mut id: [u64; ID_WORDS], trace_id: [u64; 2]) -> bool {
+    // SAFETY: bytes of words, as many; the value is not kept.
+    if unsafe { WANTED.get(&*(&raw const id).cast()) }.is_some_and(|what| *what & WANTED_ID != 0) {
         return true;
     }
     if trace_id == [0; 2] {
         return false;
     }
-    id = [0; REQUEST_ID_BYTES];
-    id[..8].copy_from_slice(&trace_id[0].to_ne_bytes());
-    id[8..TRACE_ID_BYTES].copy_from_slice(&trace_id[1].to_ne_bytes());
+    id = [0; ID_WORDS];
+    id[..TRACE_ID_BYTES / 8].copy_from_slice(&trace_id);
     // SAFETY: as above.
-    unsafe { WANTED.get(id) }.is_some_and(|what| *what & WANTED_TRACE != 0)
+    unsafe { WANTED.get(&*(&raw const id).cast()) }.is_some_and(|what| *what & WANTED_TRACE != 0)
 }
 
 /// A wanted scope is woken through its own waker, before its task is. One that has ended makes no record.
@@ -201,9 +214,9 @@ pub fn wake(hit: &Hit) {
     }
     if children::is_child(sequence) {
         children::wake(sequence, now_ns);
-    } else if let Some(row) = SCOPES.get_ptr_mut(sequence) {
+    } else if let Some(row) = find(sequence) {
         // SAFETY: a live word of a map value, changed atomically by everyone.
-        unsafe { atomics::compare_exchange(&raw mut (*row).first_wake_ns, 0, now_ns) };
+        unsafe { atomics::compare_exchange(&raw mut row.first_wake_ns, 0, now_ns) };
     }
 }
 
@@ -227,12 +240,19 @@ pub fn exit(hit: &Hit) {
     };
     lose_many(Loss::StaleFrame, closed.inside);
     let Some(row) = find(sequence) else { return };
-    spans::scope(&closed.frame, sequence, row, &snapshot);
+    // Done in its first poll, as most are: what is sent at its end says it.
+    let in_row = !pending && row.is_only_poll();
+    if !in_row {
+        spans::scope(&closed.frame, sequence, row, &snapshot);
+    }
     // One that is done has left its awaits.
     let awaiting = if pending { awaits::of_scope(gate, tid, &mut thread.walks, row) } else { Awaiting::NOWHERE };
     let backwards = writing(row, |row| {
         row.awaiting = awaiting;
         row.flags |= if pending { LEFT_PENDING } else { 0 };
+        if in_row {
+            row.keep_poll(closed.frame.ready_ns);
+        }
         row.on_exit(&snapshot)
     });
     if backwards {
@@ -289,7 +309,8 @@ pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot
         awaits::waited_scope(sequence, row, &awaiting, &open.closed(&row.states));
     }
     let Some(mut entry) = RECORDS.reserve::<RequestRecord>(0) else {
-        // The row stays in the map, marked as ended; the daemon finds it there.
+        // The row stays in the map, marked as ended. The daemon looks for it there when it has seen that it was counted.
+        slots::leave_to_daemon(sequence, row);
         lose(Loss::RingFullRequest);
         return;
     };
@@ -299,16 +320,10 @@ pub fn close(gate: &Gate, sequence: u64, row: &mut ScopeRow, snapshot: &Snapshot
         (*record).kind = RecordKind::Request as u32;
         (*record).padding = 0;
         (*record).scope = sequence;
-        (*record).row = *row;
+        copy(&raw mut (*record).row, row);
     }
     // A recording of this one request ends with it.
     entry.submit(u64::from(spans::told(gate, TELL_END)));
     // Only this thread ends the scope, so the row is there.
-    let _ = SCOPES.remove(sequence);
-}
-
-#[inline(always)]
-pub fn find(sequence: u64) -> Option<&'static mut ScopeRow> {
-    // SAFETY: a map value lives as long as the program runs; a scope is polled and ended by one thread at a time.
-    SCOPES.get_ptr_mut(sequence).map(|row| unsafe { &mut *row })
+    slots::remove(sequence);
 }

@@ -86,6 +86,14 @@ pub fn scope(frame: &Frame, sequence: u64, row: &ScopeRow, snapshot: &Snapshot) 
     put(record, BPF_RB_NO_WAKEUP, Loss::RingFullPoll);
 }
 
+/// The poll that the row of the scope `sequence` says, which is not its only one any more.
+#[inline(always)]
+pub fn only_poll(sequence: u64, row: &ScopeRow) {
+    if let Some(record) = row.only_poll(sequence) {
+        put(record, BPF_RB_NO_WAKEUP, Loss::RingFullPoll);
+    }
+}
+
 /// The task of `row` at `address` was woken to some effect.
 #[inline(always)]
 pub fn wake(gate: &Gate, address: u64, row: &TaskRow, now_ns: u64) {

@@ -8,7 +8,7 @@ use profiler_common::task::TaskRow;
 use crate::atomics::Shared;
 use crate::losses::lose;
 use crate::maps::{GATE, NEW_TASK, RECORDS, TASKS, TYPE_TOTALS, TYPES};
-use crate::memory::read_user;
+use crate::memory::{copy, read_user};
 use crate::rows::{writing, written};
 use crate::{globals, keys};
 
@@ -152,7 +152,7 @@ pub fn finish(address: u64, row: &TaskRow) {
         (*record).kind = RecordKind::Child as u32;
         (*record).padding = 0;
         (*record).header = address;
-        (*record).row = *row;
+        copy(&raw mut (*record).row, row);
     }
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
 }

@@ -12,10 +12,10 @@ use profiler_common::thread::ThreadRow;
 
 use crate::globals;
 use crate::losses::lose;
-use crate::maps::{GATE, NEW_THREAD, THREADS};
+use crate::maps::GATE;
 use crate::memory::read_kernel;
 use crate::registers::Hit;
-use crate::{awaits, spans};
+use crate::{awaits, places, spans};
 
 /// The time (ns, `CLOCK_MONOTONIC`).
 #[inline(always)]
@@ -56,8 +56,7 @@ pub fn open_gate() -> Option<&'static Gate> {
 /// The row of thread `tid`, if it has one.
 #[inline(always)]
 pub fn known(tid: u32) -> Option<&'static mut ThreadRow> {
-    // SAFETY: a map value lives as long as the program runs; who writes which word is said at `ThreadRow`.
-    THREADS.get_ptr_mut(tid).map(|row| unsafe { &mut *row })
+    places::find(tid)
 }
 
 /// As [`row`], and made only if `gate` lets an event through now.
@@ -76,7 +75,7 @@ pub fn row(hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
         return Some(row);
     }
     // Nobody else makes this thread's row, so a failure means a full map.
-    if THREADS.insert(tid, &NEW_THREAD, 0).is_err() {
+    if !places::make(tid) {
         lose(Loss::ThreadMapFull);
         warn!(hit, "no row for thread {}: the map of threads is full", tid);
         return None;

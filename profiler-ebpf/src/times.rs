@@ -16,11 +16,11 @@ use profiler_common::thread::ThreadRow;
 use profiler_common::times::{KeptTimes, MAGIC, Taken};
 
 use crate::losses::lose;
-use crate::maps::{NEW_SCOPE, NEW_THREAD, NO_TIME_OFF, RECORDS, THREADS, TIMED};
-use crate::memory::{read_kernel, read_user};
+use crate::maps::{NEW_SCOPE, NO_TIME_OFF, RECORDS, TIMED};
+use crate::memory::{copy, read_kernel, read_user};
 use crate::registers::Hit;
 use crate::scopes::{ID_LENGTH_OFFSET, ID_OFFSET, TRACE_ID_OFFSET};
-use crate::{globals, sampled, spans, threads};
+use crate::{globals, places, sampled, spans, threads};
 
 /// The scopes that are being polled on the current thread and keep their times, the innermost first.
 #[inline(always)]
@@ -63,7 +63,7 @@ pub fn inside(gate: &Gate) -> [u64; TIMED_DEPTH] {
 /// The row of the current thread `tid`, which leaves its CPU inside of `scopes`; made now if it has none and is in one.
 #[inline(always)]
 pub fn leaving(tid: u32, scopes: &[u64; TIMED_DEPTH]) -> Option<&'static mut ThreadRow> {
-    if scopes[0] != 0 && threads::known(tid).is_none() && THREADS.insert(tid, &NEW_THREAD, u64::from(BPF_NOEXIST)).is_err() {
+    if scopes[0] != 0 && threads::known(tid).is_none() && !places::make(tid) {
         lose(Loss::ThreadMapFull);
     }
     threads::known(tid)
@@ -143,7 +143,7 @@ fn send(record: u64, scope: u64, tid: u32, times: &KeptTimes, off: OffCpu) {
         (*place).kind = RecordKind::Request as u32;
         (*place).padding = 0;
         (*place).scope = scope;
-        (*place).row = NEW_SCOPE;
+        copy(&raw mut (*place).row, &raw const NEW_SCOPE);
         &mut (*place).row
     };
     let taken = times.fill(scope, off, row);

@@ -5,10 +5,9 @@ use profiler_common::gate::Gate;
 use profiler_common::loss::Loss;
 use profiler_common::thread::ThreadRow;
 
-use crate::atomics;
 use crate::losses::lose_many;
-use crate::maps::SCOPES;
 use crate::memory::read_user;
+use crate::{atomics, slots};
 
 /// A scope is about to be entered or left on the current thread, whose row is `thread`: what the counter has moved since it was looked at last
 /// belongs to the request that was current meanwhile. `inside`: whether the thread is in a scope from now on.
@@ -31,9 +30,9 @@ pub fn settle(gate: &Gate, thread: &mut ThreadRow, inside: bool) {
     }
     lose_many(Loss::ChildPerhapsUnfollowed, given as u32);
     // A child may outlive its request.
-    if let Some(row) = SCOPES.get_ptr_mut(top.request) {
+    if let Some(row) = slots::find(top.request) {
         // SAFETY: a live word of a map value, which children on other threads change too.
-        unsafe { atomics::add(&raw mut (*row).ids_given, given) };
+        unsafe { atomics::add(&raw mut row.ids_given, given) };
     }
 }
 

@@ -14,11 +14,11 @@ use profiler_common::gate::Gate;
 use profiler_common::limits::{CHUNK_ROWS, REGIONS, STACK_FRAMES};
 use profiler_common::loss::Loss;
 use profiler_common::record::StackRecord;
-use profiler_common::unwind::{CfaKind, Cursor, End, Region, RegionKind, RegionTable, Rule, search};
+use profiler_common::unwind::{CfaKind, Cursor, End, Memory, Region, RegionKind, RegionTable, Rule, search};
 
 use crate::losses::lose;
 use crate::maps::{NEW_WALK, REGION_TABLES, UNWIND_CHUNKS, UNWIND_RULES, WAKER_WALKS, WALK, WALKS};
-use crate::memory::{User, read_kernel, read_user};
+use crate::memory::{User, read_kernel, read_user, read_words};
 use crate::{hidden, threads};
 
 /// A walk under way. It lies in a map because the loop's body may know nothing else, and because a record is larger than the stack.
@@ -146,6 +146,37 @@ pub fn prepare(tid: u32) {
 fn own(tid: u32) -> Option<&'static mut Walk> {
     // SAFETY: a map value lives as long as the program runs, and a thread runs one handler at a time.
     WAKER_WALKS.get_ptr_mut(tid).map(|walk| unsafe { &mut *walk })
+}
+
+/// Words of a thread's stack, read at once into the memory of its walk.
+pub struct Ahead<'walk> {
+    words: Option<&'walk [u64; STACK_FRAMES]>,
+    sp: u64,
+    count: u64,
+}
+
+impl Memory for Ahead<'_> {
+    /// What lies farther is read by itself.
+    #[inline(always)]
+    fn word(&self, address: u64) -> Option<u64> {
+        let place = address.wrapping_sub(self.sp) / 8;
+        match self.words {
+            // Behind the comparison LLVM knows the bound and would leave it out; the verifier of 6.1 must see it here.
+            Some(words) if place < self.count => Some(words[opaque(place) as usize & (STACK_FRAMES - 1)]),
+            _ => read_user(address),
+        }
+    }
+}
+
+/// The first `count` words of the stack of thread `tid` from `sp` on, as many of them as there is room for; none if one cannot be read, or if
+/// the thread has no walk of its own yet.
+#[inline(always)]
+pub fn ahead(tid: u32, sp: u64, count: u64) -> Ahead<'static> {
+    let Some(walk) = own(tid) else { return Ahead { words: None, sp, count: 0 } };
+    let words = &mut walk.record.stack;
+    let count = if count > STACK_FRAMES as u64 { STACK_FRAMES as u64 } else { count };
+    let count = if read_words(words, sp, count) { count } else { 0 };
+    Ahead { words: Some(words), sp, count }
 }
 
 /// One frame of the walk of the thread that `context` names. 1 ends the loop.

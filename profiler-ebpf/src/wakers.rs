@@ -9,11 +9,11 @@ use profiler_common::awaits::end::AwaitEnd;
 use profiler_common::awaits::word::{WordKind, address_word};
 use profiler_common::gate::{AWAITS_ALL, AWAITS_OFF, Gate};
 use profiler_common::limits::{AWAIT_WORDS, STACK_FRAMES};
-use profiler_common::unwind::Cursor;
+use profiler_common::unwind::{Cursor, Memory as _};
 
 use crate::maps::{TASKS, WAKER_SHAPES};
-use crate::memory::{User, read_user};
 use crate::registers::Hit;
+use crate::unwind::Ahead;
 use crate::{awaits, threads, unwind};
 
 /// A waker is cloned.
@@ -32,12 +32,15 @@ pub fn stored(hit: &Hit) {
         return;
     }
     let cursor = hit.cursor();
-    let caller = read_user(hit.entry_stack_pointer()).unwrap_or(0);
-    let key = WakerKey { caller, depth: top.sp.wrapping_sub(cursor.sp) };
+    let depth = top.sp.wrapping_sub(cursor.sp);
+    // All return addresses lie up to the poll's own. What is near is read at once: each reading is a call.
+    let stack = unwind::ahead(tid, cursor.sp, depth / 8 + 1);
+    let caller = stack.word(hit.entry_stack_pointer()).unwrap_or(0);
+    let key = WakerKey { caller, depth };
     let Some(task) = TASKS.get_ptr_mut(header) else { return };
     // SAFETY: a map value lives as long as the program runs; the task is being polled on this very thread.
     let last = unsafe { (*task).last_stack };
-    let id = match known(&key, &cursor, last) {
+    let id = match known(&key, &cursor, &stack, last) {
         Some(id) => id,
         None => walked(tid, key, cursor, top.sp, gate),
     };
@@ -47,11 +50,11 @@ pub fn stored(hit: &Hit) {
 
 /// The id of the stack, if one of its shape was walked before and it is known, as `last` is: 0 or the id of a stack that is kept.
 #[inline(always)]
-fn known(key: &WakerKey, cursor: &Cursor, last: u64) -> Option<u64> {
+fn known(key: &WakerKey, cursor: &Cursor, stack: &Ahead<'_>, last: u64) -> Option<u64> {
     // SAFETY: a map value lives as long as the program runs. Another thread may be writing another shape of this key: then what is read is of
     // neither, and no stack that is kept.
     let shape = unsafe { WAKER_SHAPES.get(key) }?;
-    let id = shape.id(cursor.pc, cursor.sp, &User)?;
+    let id = shape.id(cursor.pc, cursor.sp, stack)?;
     if id == last || awaits::is_kept(id) { Some(id) } else { None }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use profiler_common::limits::SCOPE_SLOTS;
 use profiler_tests::daemon::Daemon;
 use profiler_tests::report::{Report, Request};
 use profiler_tests::serial::turn;
@@ -111,9 +112,9 @@ fn what_does_not_fit_is_counted() -> Result<()> {
     let missing = verdict.missing.len() as u64;
     eprintln!("{} whole, {} late, {missing} missing; scope_map_full {full}", verdict.compared, verdict.late);
     assert!(verdict.wrong.is_empty(), "{} are wrong, among them {:#?}", verdict.wrong.len(), verdict.wrong.get(..5));
-    // A scope that found no room is tried again at its next poll, by when others may have ended: it then has a row that says so. Each try
+    // There are some places more than were asked for. A scope that found no room is tried again at its next poll, by when others may have ended: it then has a row that says so. Each try
     // is counted. Ends free rows of the map a little late (kernel/bpf/hashtab.c keeps freed elements in lists of each CPU).
-    assert!(verdict.late + missing >= MORE && verdict.late + missing <= full, "{verdict:#?}");
+    assert!(verdict.late + missing >= MORE - u64::from(SCOPE_SLOTS) && verdict.late + missing <= full, "{verdict:#?}");
     assert!(verdict.compared + verdict.late + missing == requests && verdict.compared + 2 * MORE >= requests, "{verdict:#?}");
     assert_eq!(report.lost["request_dropped"], 0);
     service.end()

@@ -2,11 +2,11 @@
 
 use std::sync::mpsc::channel;
 
-use aya::maps::HashMap;
+use aya::maps::Array;
 use profiler_common::loss::Loss;
 use profiler_common::site::{Site, SiteRole};
 use profiler_common::task::{POLLED, READY};
-use profiler_common::thread::ThreadRow;
+use profiler_common::thread::ThreadPlaces;
 use profiler_daemon::attach::Probe;
 use profiler_tests::serial::turn;
 use profiler_tests::{Result, needs_root};
@@ -215,9 +215,9 @@ fn a_thread_takes_its_row_along() -> Result<()> {
 }
 
 fn threads(session: &mut Session) -> Vec<u32> {
-    let map = session.attached.ebpf().map_mut("THREADS").unwrap();
-    let map: HashMap<_, u32, ThreadRow> = map.try_into().unwrap();
-    map.keys().map(std::result::Result::unwrap).collect()
+    let map = session.attached.ebpf().map_mut("THREAD_PLACES").unwrap();
+    let places: Array<_, ThreadPlaces> = map.try_into().unwrap();
+    places.get(&0, 0).unwrap().made().map(|(_, tid)| tid).collect()
 }
 
 /// Check that a wake and a spawn come from a thread that has never polled, and that neither makes a row of it.

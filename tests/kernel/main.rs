@@ -36,6 +36,8 @@ mod sampling;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod slots;
+#[cfg(test)]
 mod states;
 #[cfg(test)]
 mod stopped;

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use aya::maps::HashMap;
+use aya::maps::Array;
 use profiler_common::awaits::RequestKey;
 use profiler_common::gate::{TELL_BEGIN, TELL_END};
 use profiler_common::loss::Loss;
-use profiler_common::scope::ScopeRow;
+use profiler_common::scope::{ScopeRow, ScopeSlot};
 use profiler_common::site::{NO_TYPE, Register, Site, SiteRole, more_registers};
 use profiler_common::states::States;
 use profiler_common::task::TaskRow;
@@ -204,9 +204,12 @@ impl Session {
 
     /// Takes the row of a scope out of the kernel's map, as its end does, without the record that an end sends.
     pub(crate) fn lose_row(&mut self, scope: &Scope) {
-        let map = self.attached.ebpf().map_mut("SCOPES").unwrap();
-        let mut map: HashMap<_, u64, ScopeRow> = HashMap::try_from(map).unwrap();
-        map.remove(&scope.sequence).unwrap();
+        let map = self.attached.ebpf().map_mut("SCOPE_SLOTS").unwrap();
+        let mut slots: Array<_, ScopeSlot> = Array::try_from(map).unwrap();
+        let place = ScopeSlot::place(scope.sequence);
+        let slot = slots.get(&place, 0).unwrap();
+        assert_eq!(slot.scope, scope.sequence);
+        slots.set(place, ScopeSlot { scope: 0, ..slot }, 0).unwrap();
     }
 
     /// Every row, divided up to the window's end or to now.

@@ -2,7 +2,8 @@
 //!
 //! Neither map is allocated before use, so a row costs memory only while there is something to be in it. What room costs at once is a list head of
 //! 16 bytes for each row that there may be (`htab_map_alloc`, kernel/bpf/hashtab.c: as many buckets as entries, rounded up to a power of two):
-//! 4 MB for the tasks that there is room for where nobody says, 16 MB for a million.
+//! 4 MB for the tasks that there is room for where nobody says, 16 MB for a million. Requests have 64 slots besides, in 20 kB
+//! (`profiler_common::limits::SCOPE_SLOTS`).
 
 use profiler_common::limits::{SCOPES, TASKS, TIMED};
 

@@ -12,7 +12,7 @@ use profiler_common::scope::{ENDED, ScopeRow, TIMED};
 use super::losses::kernel_count;
 use super::records::Record;
 use super::sampled::Sampled;
-use super::{Collector, Off, SampledOwner, Stack, rows};
+use super::{Collector, Off, SampledOwner, Stack, rows, scopes};
 use crate::attach::{AttachError, Attached, keys, typed};
 use crate::text::hex;
 
@@ -32,10 +32,7 @@ impl Collector {
 
     /// Forgets requests in flight whose rows are gone or ended although no record of their end came.
     fn prune_in_flight(&mut self, attached: &mut Attached) -> Result<(), AttachError> {
-        let goes_on = |scope| {
-            let map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
-            Ok(map.get(&scope, 0).is_ok_and(|row| row.flags & ENDED == 0))
-        };
+        let goes_on = |scope| scopes::goes_on(attached, scope);
         self.in_flight.prune(Instant::now(), goes_on).map(drop)
     }
 
@@ -135,6 +132,9 @@ impl Collector {
         if self.threshold.is_too_fast(scope, row.states.wall_ns()) {
             self.lose(Loss::RequestTooFast);
             return false;
+        }
+        if let Some(poll) = row.only_poll(scope) {
+            self.polls.push(poll);
         }
         self.ended_ids.push(row.id().to_vec());
         if row.trace_id != [0; TRACE_ID_BYTES] {

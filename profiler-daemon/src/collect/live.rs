@@ -4,14 +4,15 @@ use std::collections::{HashMap as StdHashMap, HashSet};
 
 use aya::maps::{Array, HashMap};
 use profiler_common::loss::Loss;
+use profiler_common::record::PollRecord;
 use profiler_common::scope::{ENDED, ScopeRow};
 use profiler_common::task::TaskRow;
-use profiler_common::thread::ThreadRow;
+use profiler_common::thread::{ThreadPlaces, ThreadRow};
 use profiler_common::totals::TypeTotals;
 
 use super::losses::walks;
 use super::open::{self, Open};
-use super::{Collected, Collector, LiveRow, SampledTask, awaits, rows};
+use super::{Collected, Collector, LiveRow, SampledTask, awaits, rows, scopes};
 use crate::attach::{AttachError, Attached, keys, typed};
 
 impl Collector {
@@ -47,11 +48,13 @@ impl Collector {
         // A row seen in the map may have come by its record, or have been swept, meanwhile.
         let kept: HashSet<u64> = self.requests.iter().map(|(scope, _)| *scope).collect();
         collected.ended_requests.retain(|(scope, _)| !kept.contains(scope));
+        collected.polls.extend(only_polls(&collected.ended_requests));
         collected.ended_requests.extend(self.requests.iter().copied());
         collected.ended_requests.extend(self.routes.kept());
         collected.routes = self.routes.told();
         let ended: HashSet<u64> = collected.ended_requests.iter().map(|(scope, _)| *scope).collect();
         collected.live_requests.retain(|(scope, _)| !ended.contains(scope));
+        collected.polls.extend(only_polls(&collected.live_requests));
         collected.ended_children.extend(self.children.iter().copied());
         let ended: HashSet<(u64, u64)> = collected.ended_children.iter().map(|row| (row.id, row.first_ns)).collect();
         collected.tasks.retain(|live| live.row.request == 0 || !ended.contains(&(live.row.id, live.row.first_ns)));
@@ -116,15 +119,13 @@ impl Collector {
         threads: &StdHashMap<u32, ThreadRow>,
         tasks: &StdHashMap<u64, TaskRow>,
     ) -> Result<(), AttachError> {
-        let scopes: Vec<u64> = keys::<_, ScopeRow>(attached.ebpf(), "SCOPES")?;
-        let map: HashMap<_, u64, ScopeRow> = typed(attached.ebpf(), "SCOPES")?;
-        for scope in scopes {
-            match rows::whole(|| map.get(&scope, 0).ok(), |row| row.sequence) {
+        for read in scopes::all(attached)? {
+            match read {
                 // Ended just now, or left here because the ring buffer was full: taken out at the next look.
-                rows::Read::Whole(row) if row.flags & ENDED != 0 => {
+                rows::Read::Whole((scope, row)) if row.flags & ENDED != 0 => {
                     collected.ended_requests.push((scope, row));
                 }
-                rows::Read::Whole(row) => {
+                rows::Read::Whole((scope, row)) => {
                     let projected = row.projected(threads.get(&row.tid), tasks.get(&row.task), collected.at_ns);
                     waits.add_scope(scope, &row, &projected);
                     collected.live_requests.push((scope, projected));
@@ -137,18 +138,32 @@ impl Collector {
     }
 }
 
+/// The polls that are told by these rows and by no record.
+fn only_polls(rows: &[(u64, ScopeRow)]) -> Vec<PollRecord> {
+    rows.iter().filter_map(|(scope, row)| row.only_poll(*scope)).collect()
+}
+
 /// The rows of all threads, and how many were being written at every try.
 fn read_threads(attached: &mut Attached) -> Result<(StdHashMap<u32, ThreadRow>, u64), AttachError> {
-    let tids: Vec<u32> = keys::<_, ThreadRow>(attached.ebpf(), "THREADS")?;
-    let map: HashMap<_, u32, ThreadRow> = typed(attached.ebpf(), "THREADS")?;
-    let mut threads = StdHashMap::with_capacity(tids.len());
-    let mut torn = 0;
-    for tid in tids {
-        match rows::whole(|| map.get(&tid, 0).ok().map(rows::Switches), |_| 0) {
+    let before = thread_places(attached)?;
+    let map: Array<_, ThreadRow> = typed(attached.ebpf(), "THREADS")?;
+    let (mut threads, mut torn) = (StdHashMap::new(), 0);
+    for (place, tid) in before.made() {
+        match rows::whole(|| map.get(&place, 0).ok().map(rows::Switches), |_| 0) {
             rows::Read::Whole(row) => drop(threads.insert(tid, row.0)),
             rows::Read::Torn => torn += 1,
             rows::Read::Gone => {}
         }
     }
+    // Another thread may have got the place meanwhile, and the row is then that one's.
+    let after = thread_places(attached)?;
+    for (_, tid) in before.made().filter(|(place, tid)| after.tids.get(*place as usize) != Some(tid)) {
+        threads.remove(&tid);
+    }
     Ok((threads, torn))
+}
+
+fn thread_places(attached: &mut Attached) -> Result<Box<ThreadPlaces>, AttachError> {
+    let places: Array<_, ThreadPlaces> = typed(attached.ebpf(), "THREAD_PLACES")?;
+    places.get(&0, 0).map(Box::new).map_err(|source| AttachError::Map { map: "THREAD_PLACES", source })
 }

@@ -14,6 +14,7 @@ mod records;
 mod routes;
 mod rows;
 mod sampled;
+mod scopes;
 mod sightings;
 mod slow;
 mod spawned;
