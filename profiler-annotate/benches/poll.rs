@@ -196,9 +196,7 @@ fn main() {
     println!("\nwhile every scope keeps its own times");
     println!("two readings of the clock               {clocks:6.2} ns");
     println!("in a scope                              {one:6.2} ns   adds {added:.2} ns, {:.2} beyond the clock", added - clocks);
-    println!(
-        "in a scope, with a wake                 {one_woken:6.2} ns   adds {added_woken:.2} ns, with a third reading of the clock"
-    );
+    println!("in a scope, with a wake                 {one_woken:6.2} ns   adds {added_woken:.2} ns, itself inside of the poll");
     let more = made_kept - made;
     println!("a request: made, polled, dropped        {made_kept:6.2} ns   adds {more:.2} ns, without the trap at its end");
 }

@@ -14,6 +14,10 @@ use crate::abi;
 /// `Times::magic`.
 const MAGIC: u64 = u64::from_ne_bytes(*b"PRFTIMES");
 
+/// A wake's time where the scope is woken inside of its own poll, by the thread that polls it: it is ready as soon as that poll ends, so when it
+/// was woken makes no difference, and the clock need not be read.
+const IN_POLL: u64 = 1;
+
 /// The scope's first poll is in its times.
 const START_SEEN: u64 = 1;
 
@@ -145,8 +149,11 @@ impl Times {
     /// The scope is woken. Before its task is: behind that it may be entered already.
     #[inline]
     pub(crate) fn woken(&self) {
-        // A wake that is noted already keeps its place, at the price of a load.
-        if self.first_wake_ns.load(Ordering::Relaxed) == 0 {
+        if ptr::eq(abi::current_times(), self) {
+            // Any other that is noted came in this poll too, since its start took what was there: the same of it.
+            self.first_wake_ns.store(IN_POLL, Ordering::Relaxed);
+        } else if self.first_wake_ns.load(Ordering::Relaxed) == 0 {
+            // One that is noted already keeps its place, at the price of a load.
             let _ = self.first_wake_ns.compare_exchange(0, abi::now_ns(), Ordering::Relaxed, Ordering::Relaxed);
         }
     }

@@ -24,3 +24,5 @@ mod sums;
 mod unknown;
 #[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod yields;

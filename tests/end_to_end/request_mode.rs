@@ -8,7 +8,7 @@ use profiler_tests::expect::Attempts;
 use profiler_tests::fixture::Fixture;
 use profiler_tests::report::Report;
 use profiler_tests::serial::turn;
-use profiler_tests::{Result, needs_root};
+use profiler_tests::{Failure, Result, needs_root};
 
 use crate::compare::{self, ATTEMPTS, only, record};
 
@@ -47,19 +47,23 @@ fn a_request_and_its_child_agree_with_the_fixture() -> Result<()> {
     fixture.end()
 }
 
-/// A child that Tokio's own spawn made is not followed; asked to, it is.
+/// A child that Tokio's own spawn made is not followed, which is said with how many there may be; asked to, it is.
 #[test]
 fn a_child_of_tokios_own_spawn_is_followed_on_demand() -> Result<()> {
     const WANTED: &str = "req-10";
     needs_root!();
     let _turn = turn();
-    let mut fixture = Fixture::start("requests --concurrent 16")?;
+    let mut fixture = Fixture::start_with_types("requests --concurrent 16")?;
     let (report, _) = record(&mut fixture, &["--request", WANTED])?;
     let request = only(&report.instances(WANTED))?;
     assert_eq!(request.children.len(), 0);
+    let unfollowed = request.unfollowed.ok_or_else(|| Failure::Wrong(vec!["nothing is said of children".to_owned()]))?;
+    // It awaits its child; and other threads of the service spawn too.
+    assert!(unfollowed.awaited == 1 && unfollowed.at_most.is_some_and(|most| most >= 1), "{unfollowed:?}");
     let (report, _) = record(&mut fixture, &["--request", WANTED, "--follow-spawns"])?;
     let request = only(&report.instances(WANTED))?;
     assert_eq!((request.children.len(), report.lost.get("child_unfollowed")), (1, Some(&0)), "{:?}", report.lost);
+    assert_eq!(request.unfollowed, None, "every spawn is seen");
     assert_eq!(ids(&report), [WANTED]);
     fixture.ping()?;
     fixture.end()

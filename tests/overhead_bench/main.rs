@@ -104,7 +104,7 @@ fn build(only_service: bool) -> Result<()> {
         return Ok(());
     }
     limits::program()?;
-    for rival in inside::ALL {
+    for rival in rig::rival::ALL {
         if let Err(failure) = rival.program() {
             eprintln!("{}: {failure}", rival.name);
         }

@@ -17,6 +17,7 @@ pub(crate) struct Plain {
     pub(crate) service: Service,
     pub(crate) load: Load,
     pub(crate) length: Duration,
+    aftermath: Duration,
     /// The last bare slice.
     bare: Option<Slice>,
     /// How long the last observer took to come: nobody takes as long.
@@ -33,9 +34,10 @@ pub(crate) struct Turn {
 }
 
 impl Plain {
-    pub(crate) fn new(service: Service, length: Duration) -> Self {
+    /// Slices of `length`, so long behind each coming and going.
+    pub(crate) fn new(service: Service, length: Duration, aftermath: Duration) -> Self {
         let load = Load::start(service.port);
-        Self { service, load, length, bare: None, gap: Duration::ZERO }
+        Self { service, load, length, aftermath, bare: None, gap: Duration::ZERO }
     }
 
     /// A bare slice, to be held against what comes next.
@@ -55,11 +57,13 @@ impl Plain {
             None if observer.instead().is_none() => std::thread::sleep(self.gap),
             None => {}
         }
+        self.settle(observer);
         let measured = self.with(observer);
         // Whatever went wrong, nobody stays.
         let peak_bytes = observer.peak_bytes(&self.service);
         let ended = observer.end();
         self.load.pause(false);
+        self.settle(observer);
         let ((with, observer_cpu), sight) = (measured?, ended?);
         let pair = Pair { bare: Slice::between(before, self.bare()?), with };
         Ok(Turn { pair, observer_cpu, sight, peak_bytes })
@@ -76,6 +80,13 @@ impl Plain {
         let slice = slice(&mut self.service, &self.load, self.length)?;
         let took = begun.elapsed().as_nanos() as f64;
         Ok((slice, pid.zip(used).map(|(pid, used)| cpu_ns(pid).saturating_sub(used) as f64 / took)))
+    }
+
+    /// Until what coming or going leaves behind is over. A profiler inside of another service leaves nothing in this one.
+    fn settle(&self, observer: &mut dyn Observer) {
+        if observer.instead().is_none() {
+            std::thread::sleep(self.aftermath);
+        }
     }
 
     pub(crate) fn end(self) -> Result<()> {

@@ -7,23 +7,27 @@ use std::time::{Duration, Instant};
 use profiler_tests::rig::attached::{Sight, What};
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
+use profiler_tests::rig::rival::{self, Rival};
 use profiler_tests::rig::service::{self, Service};
-use profiler_tests::rig::slice::Slice;
+use profiler_tests::rig::slice::{AFTERMATH, Slice};
 use profiler_tests::{Failure, Result};
 
 use crate::bpftrace::Bpftrace;
+use crate::checks;
+use crate::inside::Inside;
 use crate::observer::{Nobody, Observer};
 use crate::ours::Ours;
 use crate::perf::Perf;
 use crate::report::{Claims, Measured, Report, Row};
 use crate::rotation::{Plain, Turn};
-use crate::{checks, inside};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Length {
     /// One slice. Short, because the speed of a shared machine drifts within seconds.
     pub(crate) slice: Duration,
+    /// Behind each coming and going, before a slice.
+    pub(crate) aftermath: Duration,
     /// Pairs of each row that is ours.
     pub(crate) pairs: usize,
     /// Pairs of each other.
@@ -34,11 +38,16 @@ pub(crate) struct Length {
 
 impl Length {
     /// For the document.
-    pub(crate) const FULL: Self =
-        Self { slice: Duration::from_millis(200), pairs: 40, other_pairs: 40, within: Duration::from_secs(560) };
-    /// For a minute.
+    pub(crate) const FULL: Self = Self {
+        slice: Duration::from_millis(200),
+        aftermath: AFTERMATH,
+        pairs: 40,
+        other_pairs: 40,
+        within: Duration::from_secs(560),
+    };
+    /// For a minute, which has no time to wait.
     pub(crate) const QUICK: Self =
-        Self { slice: Duration::from_millis(200), pairs: 5, other_pairs: 1, within: Duration::from_secs(38) };
+        Self { aftermath: Duration::ZERO, pairs: 5, other_pairs: 1, within: Duration::from_secs(30), ..Self::FULL };
 }
 
 /// Before the first slice, so that connections are open and caches full.
@@ -49,7 +58,7 @@ enum Who {
     Ours(What),
     Perf(&'static str),
     Bpftrace,
-    Inside(&'static inside::Rival),
+    Inside(&'static Rival),
 }
 
 /// Name, what one gets, and who.
@@ -57,7 +66,7 @@ type Entry = (&'static str, &'static str, Who);
 
 /// All rows.
 fn entries() -> Vec<Entry> {
-    let [console, dial9, flame, metrics, pprof] = &inside::ALL;
+    let [console, dial9, flame, metrics, pprof] = &rival::ALL;
     vec![
         ("aa", "nothing: the rig's own error", Who::Ours(What::Nothing)),
         ("floor", "nothing: empty programs on the sites of `exact`", Who::Ours(What::Floor)),
@@ -95,7 +104,7 @@ impl Growing {
             Who::Ours(what) => Ok(Box::new(Ours::start(what)?)),
             Who::Perf(call_graph) => Perf::found(call_graph, folder).map(|perf| Box::new(perf) as _),
             Who::Bpftrace => Bpftrace::found(service, folder).map(|bpftrace| Box::new(bpftrace) as _),
-            Who::Inside(rival) => rival.start(folder).map(|inside| Box::new(inside) as _),
+            Who::Inside(rival) => Inside::start(rival, folder).map(|inside| Box::new(inside) as _),
         };
         Ok(Self { name, reports, observer: observer.map_err(|failure| failure.to_string()), is_ours, turns: Vec::new() })
     }
@@ -148,7 +157,7 @@ pub(crate) fn measure(length: Length, quick: bool, only: &[String]) -> Result<Re
     let begun = Instant::now();
     let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
     let service = Service::start(&mut Command::new(service::program()?))?;
-    let mut plain = Plain::new(service, length.slice);
+    let mut plain = Plain::new(service, length.slice, length.aftermath);
     std::thread::sleep(WARM);
     let wanted = |name: &str| name == "aa" || only.is_empty() || only.iter().any(|wanted| wanted == name);
     let entries = entries().into_iter().filter(|(name, ..)| wanted(name));

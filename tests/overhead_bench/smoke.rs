@@ -26,7 +26,8 @@ use serde_json::Value;
 /// How this program is made a profiler that is told when to come and go.
 pub(crate) const OBSERVE: &[&str] = &["be_a_profiler", "--exact", "--ignored", "--nocapture"];
 
-const SHORT: Length = Length { slice: Duration::from_millis(100), pairs: 1, other_pairs: 1, within: Duration::MAX };
+const SHORT: Length =
+    Length { slice: Duration::from_millis(100), pairs: 1, other_pairs: 1, within: Duration::MAX, ..Length::QUICK };
 
 /// Not a test: what the tests here start.
 #[test]

@@ -8,17 +8,29 @@ mod wanted;
 use std::process::ExitCode;
 
 use profiler_tests::answer::answer;
+use profiler_tests::rig::{rival, service};
 use profiler_tests::{Failure, Result};
 
 fn main() -> ExitCode {
     answer(|words| {
         Some(match *words {
-            ["--build"] => profiler_tests::rig::service::program().map(|_| String::new()),
+            ["--build"] => build(),
             [] => run(rows::WHOLE),
             ["--quick"] => run(rows::QUICK),
             _ => return None,
         })
     })
+}
+
+/// The service, and the same with others inside, of which one that cannot be built is not measured.
+fn build() -> Result<String> {
+    service::program()?;
+    for rival in rival::TRACERS {
+        if let Err(failure) = rival.program() {
+            eprintln!("{}: {failure}", rival.name);
+        }
+    }
+    Ok(String::new())
 }
 
 fn run(length: rows::Length) -> Result<String> {

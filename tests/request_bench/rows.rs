@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use profiler_tests::Result;
 use profiler_tests::rig::attached::{Attached, What};
 use profiler_tests::rig::load::Load;
 use profiler_tests::rig::quartiles::Quartiles;
 use profiler_tests::rig::ratios::{Pair, Ratios};
+use profiler_tests::rig::rival;
 use profiler_tests::rig::service::{Service, program};
-use profiler_tests::rig::slice::{Slice, slice};
+use profiler_tests::rig::slice::{AFTERMATH, Slice, slice};
+use profiler_tests::{Failure, Result};
 
 use crate::wanted;
 
@@ -32,10 +33,10 @@ pub(crate) struct Length {
 pub(crate) const WHOLE: Length = Length { slice: Duration::from_millis(250), rounds: 60, idle_rounds: 15 };
 /// Enough to look.
 pub(crate) const QUICK: Length = Length { rounds: 9, idle_rounds: 3, ..WHOLE };
-/// After an attach or a detach: what these leave behind (caches, memory that is given back) is no cost of being attached.
-const AFTERMATH: Duration = Duration::from_millis(200);
 /// Of how many rounds one has the other rows too: what they show is large.
 const LARGE_EVERY: usize = 3;
+/// So many rounds that follow one another are one number: what a shared machine does for a second or two is then a small part of each.
+const TOGETHER: usize = 4;
 /// A rig whose own quartiles lie further apart claims nothing.
 const MOST_SPREAD: f64 = 0.03;
 
@@ -48,6 +49,8 @@ pub(crate) struct Report {
     process_mode: Ratios,
     /// Rounds of each row, in the order of the report.
     rounds: [usize; 4],
+    /// How many of them are one number.
+    rounds_together: usize,
     slice_ms: u64,
     /// Between the answer to a wanted request and the next one.
     wanted_every_ms: u64,
@@ -80,6 +83,8 @@ struct AllRequestsMode {
     ns_per_poll: Quartiles,
     /// What a request of one poll pays in all, at full load.
     ns_per_request: Quartiles,
+    /// What each poll pays with others inside of the service, measured in the same way; those that could be built.
+    rivals: Vec<(&'static str, Quartiles)>,
     requests_seen: u64,
 }
 
@@ -108,6 +113,7 @@ pub(crate) fn measure(length: Length) -> Result<Report> {
         wanted_cost_us: wanted::cost_us(&mut service, idle_rounds)?,
         ns_per_poll: wanted::times_ns_per_poll(&mut service, idle_rounds)?,
         two_clock_reads_ns: wanted::two_clock_reads_ns(),
+        rivals: rivals(&mut service, idle_rounds)?,
     };
     let load = Load::wanting(service.port, WANTED_EVERY);
     std::thread::sleep(slice * 2);
@@ -152,34 +158,41 @@ impl Row {
     }
 }
 
+/// Those that were built (`--build`).
+fn rivals(service: &mut Service, rounds: usize) -> Result<Vec<(&'static str, Quartiles)>> {
+    let folder = tempfile::tempdir().map_err(Failure::io("a temporary folder"))?;
+    let mut found = Vec::new();
+    for rival in rival::TRACERS.iter().filter(|rival| rival.is_built()) {
+        found.push((rival.name, wanted::rival_ns_per_poll(rival, service, folder.path(), rounds)?));
+    }
+    Ok(found)
+}
+
 /// What was measured without load.
-#[derive(Clone, Copy)]
 struct Idle {
+    rivals: Vec<(&'static str, Quartiles)>,
     wanted_cost_us: Quartiles,
     ns_per_poll: Quartiles,
     two_clock_reads_ns: f64,
 }
 
 fn report(rows: &[Row; 4], idle: Idle, slice: Duration) -> Report {
-    let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns } = idle;
+    let Idle { wanted_cost_us, ns_per_poll, two_clock_reads_ns, rivals } = idle;
     let rounds = rows.each_ref().map(|row| row.pairs.len());
     let [aa, request, all, process] = rows;
     let bare = || rows.iter().flat_map(|row| row.pairs.iter().map(|pair| pair.bare));
+    let ratios = |row: &Row| Ratios::of(&Pair::together(&row.pairs, TOGETHER));
     let ns_per_request = Quartiles::of(all.pairs.iter().map(|pair| pair.with.cpu_ns - pair.bare.cpu_ns));
-    let aa = Ratios::of(&aa.pairs);
+    let aa = ratios(aa);
     let claims = aa.throughput_ratio.spread() <= MOST_SPREAD && aa.cpu_per_request_ratio.spread() <= MOST_SPREAD;
     let claims_p99 = aa.p99_ratio.spread() <= MOST_SPREAD;
     Report {
-        request_mode: RequestMode { ratios: Ratios::of(&request.pairs), wanted_cost_us, wanted_seen: request.seen },
-        all_requests_mode: AllRequestsMode {
-            ratios: Ratios::of(&all.pairs),
-            ns_per_poll,
-            ns_per_request,
-            requests_seen: all.seen,
-        },
-        process_mode: Ratios::of(&process.pairs),
+        request_mode: RequestMode { ratios: ratios(request), wanted_cost_us, wanted_seen: request.seen },
+        all_requests_mode: AllRequestsMode { ratios: ratios(all), ns_per_poll, ns_per_request, rivals, requests_seen: all.seen },
+        process_mode: ratios(process),
         aa,
         rounds,
+        rounds_together: TOGETHER,
         slice_ms: milliseconds(slice),
         wanted_every_ms: milliseconds(WANTED_EVERY),
         requests_per_second: Quartiles::of(bare().map(|slice| slice.per_second)).median,

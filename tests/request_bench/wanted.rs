@@ -1,10 +1,12 @@
 //! What one request itself pays: CPU time of a service that has nothing else to do, detached, attached, attached and detached.
 
+use std::path::Path;
 use std::time::Instant;
 
 use profiler_tests::rig::attached::{Attached, What};
 use profiler_tests::rig::load::{Connection, WANTED};
 use profiler_tests::rig::quartiles::Quartiles;
+use profiler_tests::rig::rival::Rival;
 use profiler_tests::rig::service::Service;
 use profiler_tests::{Failure, Result};
 
@@ -14,13 +16,15 @@ const TURNS: usize = 8;
 const IN_TURN: u32 = 400;
 /// The same of `/polls`.
 const LONG_IN_TURN: u32 = 100;
+/// A request of many polls, and one of a single poll.
+const POLLS: [Ask; 2] = [("/polls", LONG_IN_TURN), ("/", IN_TURN)];
 /// How many polls more `/polls` has than `/`.
 const MORE_POLLS: f64 = 100.0;
 /// Pairs of clock reads.
 const READS: u32 = 100_000;
 
 /// What is asked, and how often in a turn.
-type Path = (&'static str, u32);
+type Ask = (&'static str, u32);
 
 /// CPU time that a wanted request of four polls and three wakes takes more (µs), one number a round.
 pub(crate) fn cost_us(service: &mut Service, rounds: usize) -> Result<Quartiles> {
@@ -35,10 +39,27 @@ pub(crate) fn cost_us(service: &mut Service, rounds: usize) -> Result<Quartiles>
 /// poll, so that what a request pays once is in neither.
 pub(crate) fn times_ns_per_poll(service: &mut Service, rounds: usize) -> Result<Quartiles> {
     let more = |service: &mut Service| {
-        let [many, one] = round(service, What::AllRequests, [("/polls", LONG_IN_TURN), ("/", IN_TURN)])?;
+        let [many, one] = round(service, What::AllRequests, POLLS)?;
         Ok((many - one) / MORE_POLLS)
     };
     quartiles_of(service, rounds, more)
+}
+
+/// CPU time that a poll takes more in the service with `rival` inside than in the plain one (ns), in the same way; `folder` is for what it writes.
+pub(crate) fn rival_ns_per_poll(rival: &Rival, plain: &mut Service, folder: &Path, rounds: usize) -> Result<Quartiles> {
+    let mut inside = rival.start(folder)?;
+    let a_poll = |service: &mut Service| {
+        let [many, one] = turns(service, POLLS, TURNS / 2)?.map(|values| Quartiles::of(values).median);
+        Ok::<_, Failure>((many - one) / MORE_POLLS)
+    };
+    let mut round = || {
+        let before = a_poll(plain)?;
+        let with = f64::midpoint(a_poll(&mut inside)?, a_poll(&mut inside)?);
+        Ok(with - f64::midpoint(before, a_poll(plain)?))
+    };
+    let found = Quartiles::of((0..rounds).map(|_| round()).collect::<Result<Vec<f64>>>()?);
+    inside.end()?;
+    Ok(found)
 }
 
 fn quartiles_of(service: &mut Service, rounds: usize, round: impl Fn(&mut Service) -> Result<f64>) -> Result<Quartiles> {
@@ -56,7 +77,7 @@ pub(crate) fn two_clock_reads_ns() -> f64 {
 }
 
 /// CPU time that one request of each path takes more while `what` is attached (ns): the medians of its turns.
-fn round<const N: usize>(service: &mut Service, what: What, paths: [Path; N]) -> Result<[f64; N]> {
+fn round<const N: usize>(service: &mut Service, what: What, paths: [Ask; N]) -> Result<[f64; N]> {
     let before = turns(service, paths, TURNS / 2)?;
     let attached = Attached::start(service.pid(), what)?;
     let with = turns(service, paths, TURNS);
@@ -70,7 +91,7 @@ fn round<const N: usize>(service: &mut Service, what: What, paths: [Path; N]) ->
 }
 
 /// The numbers of so many turns, by path.
-fn turns<const N: usize>(service: &mut Service, paths: [Path; N], count: usize) -> Result<[Vec<f64>; N]> {
+fn turns<const N: usize>(service: &mut Service, paths: [Ask; N], count: usize) -> Result<[Vec<f64>; N]> {
     let mut found = [const { Vec::new() }; N];
     let mut connection = Connection::open(service.port).map_err(Failure::io("a connection"))?;
     for _ in 0..count {
@@ -82,7 +103,7 @@ fn turns<const N: usize>(service: &mut Service, paths: [Path; N], count: usize) 
 }
 
 /// CPU time of one request (ns), the mean of many that follow one another.
-fn one_turn(service: &mut Service, connection: &mut Connection, (path, count): Path) -> Result<f64> {
+fn one_turn(service: &mut Service, connection: &mut Connection, (path, count): Ask) -> Result<f64> {
     let before = service.usage()?.cpu_ns;
     for _ in 0..count {
         connection.ask(path, Some(WANTED)).map_err(Failure::io("a request"))?;

@@ -156,8 +156,19 @@ pub struct Request {
     pub scheduled_unrecorded_ns: u64,
     /// Tasks that it spawned.
     pub children: Vec<Child>,
+    /// Those that are not among them, within bounds.
+    pub unfollowed: Option<Unfollowed>,
     /// What its wall time consisted of.
     pub critical_path: CriticalPath,
+}
+
+/// How many tasks a request spawned that are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Unfollowed {
+    /// It waited for so many.
+    pub awaited: u64,
+    /// There are no more; `None`: Tokio's counter of ids was not found.
+    pub at_most: Option<u64>,
 }
 
 /// A task that a request spawned.

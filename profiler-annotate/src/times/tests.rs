@@ -118,6 +118,30 @@ fn the_first_wake_counts_and_is_taken_once() {
     assert_eq!((times.take_wake(), times.take_wake()), (first, 0));
 }
 
+/// Check that a wake inside of the scope's own poll makes it ready from that poll's end on, whoever else wakes it, and that only this thread is inside.
+#[cfg(all(target_os = "linux", not(miri)))]
+#[test]
+fn a_wake_inside_of_its_poll_makes_it_ready_at_once() {
+    let times = Times::new(1, true);
+    let noted = || times.first_wake_ns.load(Ordering::Relaxed);
+    // SAFETY: this test's alone.
+    let kept = || unsafe { Kept::new(&times) };
+    let poll = kept().enter();
+    std::thread::scope(|scope| scope.spawn(|| times.woken()).join()).unwrap();
+    assert!(noted() > IN_POLL, "another thread is not inside");
+    times.woken();
+    assert_eq!(noted(), IN_POLL);
+    drop(poll);
+    let waited = std::time::Duration::from_millis(1);
+    std::thread::sleep(waited);
+    drop(kept().enter());
+    let sums = kept().sums();
+    assert_eq!((sums.wakes, sums.suspended_ns), (1, 0));
+    assert!(u128::from(sums.scheduled_ns) >= waited.as_nanos());
+    times.woken();
+    assert!(noted() > IN_POLL, "it is not polled");
+}
+
 /// Check that a scope's block names the one around it from the moment at which the thread's word points to it, and nobody afterwards.
 #[cfg(all(target_os = "linux", not(miri)))]
 #[test]

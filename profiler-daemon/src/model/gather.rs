@@ -6,6 +6,7 @@ mod inside;
 mod keys;
 mod sampled;
 mod unfollowed;
+mod yields;
 
 use std::collections::HashMap;
 
@@ -120,6 +121,7 @@ pub fn gather(setting: &Setting, collected: &Collected) -> Capture {
         cost: None,
         refused_sites: Vec::new(),
     };
+    yields::tell(&mut capture, setting, collected);
     if setting.key.is_some() {
         keys::tie(&mut capture);
         inside::only_others(&mut capture);

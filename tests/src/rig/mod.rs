@@ -9,5 +9,6 @@ pub mod load;
 pub mod pinned;
 pub mod quartiles;
 pub mod ratios;
+pub mod rival;
 pub mod service;
 pub mod slice;

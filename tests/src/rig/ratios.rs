@@ -15,6 +15,15 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Each `count` that follow one another as one, which is as long as all of them: the rest of these is left out only where there are as many
+    /// before it.
+    #[must_use]
+    pub fn together(pairs: &[Self], count: usize) -> Vec<Self> {
+        let all = |part: &[Self], of: fn(&Self) -> Slice| Slice::mean(&part.iter().map(of).collect::<Vec<_>>());
+        let one = |part: &[Self]| Self { bare: all(part, |pair| pair.bare), with: all(part, |pair| pair.with) };
+        if pairs.len() < count { vec![one(pairs)] } else { pairs.chunks_exact(count).map(one).collect() }
+    }
+
     /// CPU time that a poll takes more (ns).
     #[must_use]
     pub fn ns_per_poll(&self) -> f64 {
@@ -52,6 +61,19 @@ impl Ratios {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Check that pairs are put together by their means, and that a few are one.
+    #[test]
+    fn pairs_together_are_their_means() {
+        let pair = |with: f64| {
+            let bare = Slice { per_second: 100.0, ..Slice::default() };
+            Pair { bare, with: Slice { per_second: with, ..bare } }
+        };
+        let with = |pairs: &[Pair]| pairs.iter().map(|pair| pair.with.per_second).collect::<Vec<_>>();
+        let five = [80.0, 100.0, 60.0, 80.0, 7.0].map(pair);
+        assert_eq!(with(&Pair::together(&five, 2)), [90.0, 70.0]);
+        assert_eq!(with(&Pair::together(&five[..2], 4)), [90.0]);
+    }
 
     #[test]
     fn ratios_are_with_against_without() {

@@ -6,7 +6,10 @@ use super::load::Load;
 use super::service::Service;
 use crate::{Failure, Result};
 
-/// After an attach or a detach, before a slice.
+/// After an attach or a detach, and before the slice that follows it: what these leave behind (cold caches, maps that are filled, memory that is given back)
+/// is no cost of being attached.
+pub const AFTERMATH: Duration = Duration::from_millis(500);
+/// Before a slice, in which the load finds its pace.
 const SETTLE: Duration = Duration::from_millis(60);
 
 /// What one slice came to.
@@ -28,13 +31,20 @@ impl Slice {
     /// What lies in the middle of two slices, to be compared with one between them: what drifts steadily is in neither.
     #[must_use]
     pub fn between(before: Self, after: Self) -> Self {
-        let middle = |part: fn(&Self) -> f64| f64::midpoint(part(&before), part(&after));
+        Self::mean(&[before, after])
+    }
+
+    /// The mean of slices that are as long; of none, no numbers.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a handful of slices")]
+    pub fn mean(slices: &[Self]) -> Self {
+        let mean = |part: fn(&Self) -> f64| slices.iter().map(part).sum::<f64>() / slices.len() as f64;
         Self {
-            per_second: middle(|slice| slice.per_second),
-            cpu_ns: middle(|slice| slice.cpu_ns),
-            polls: middle(|slice| slice.polls),
-            p50_ns: middle(|slice| slice.p50_ns),
-            p99_ns: middle(|slice| slice.p99_ns),
+            per_second: mean(|slice| slice.per_second),
+            cpu_ns: mean(|slice| slice.cpu_ns),
+            polls: mean(|slice| slice.polls),
+            p50_ns: mean(|slice| slice.p50_ns),
+            p99_ns: mean(|slice| slice.p99_ns),
         }
     }
 }

@@ -15,6 +15,7 @@ mod requests;
 mod routes;
 mod sampled;
 mod tasks;
+mod unfollowed;
 mod waits;
 
 pub use awaits::awaits;

@@ -4,11 +4,12 @@ use super::foreign;
 use super::grid::{Cell, Colours, Grid, Look, beginning, end};
 use super::routes::routes;
 use super::tasks::time_in;
+use super::unfollowed;
 use super::waits::{worst, worst_points};
 use crate::export::numbers::{ms, ms_number, percent, plural};
 use crate::model::report::{Child, Foreign, Request, TaskRef, Times};
 use crate::model::text::printable;
-use crate::model::{ForeignSource, Report, State, Unfollowed};
+use crate::model::{ForeignSource, Report, State};
 
 /// Columns of a request id that are shown.
 const ID_WIDTH: usize = 40;
@@ -169,22 +170,8 @@ fn remarks(row: &Request) -> Vec<String> {
     if !row.start_seen {
         lines.push("the first poll was not seen: wall starts at the first that was".to_owned());
     }
-    lines.extend(unfollowed(row));
+    lines.extend(row.unfollowed.and_then(unfollowed::sentence));
     lines
-}
-
-/// Tasks that it spawned and that are not shown, if there may be any.
-fn unfollowed(row: &Request) -> Option<String> {
-    let Unfollowed { awaited, at_most } = row.unfollowed?;
-    let most = at_most.map(|most| most.max(awaited));
-    let count = match (awaited, most) {
-        (_, Some(0)) | (0, None) => return None,
-        (0, Some(most)) => format!("at most {}", plural(most, "task")),
-        (awaited, Some(most)) if awaited == most => plural(awaited, "task"),
-        (awaited, Some(most)) => format!("{awaited} to {}", plural(most, "task")),
-        (awaited, None) => format!("at least {}", plural(awaited, "task")),
-    };
-    Some(format!("{count} spawned otherwise than by the annotation, not followed: --follow-spawns does"))
 }
 
 /// The same of a request that has kept its times itself.

@@ -10,7 +10,7 @@ use crate::model::capture::TaskKind;
 use crate::model::{Filter, report};
 use profiler_common::clock::OffCpu as Clocks;
 
-fn setting() -> Setting {
+pub(super) fn setting() -> Setting {
     Setting {
         target: Target { pid: 7, exe: "/srv/orders".to_owned(), build_id: None, tokio: None },
         window: Window { clock: "CLOCK_MONOTONIC".to_owned(), start_ns: 100, end_ns: 900, start_unix_ns: 1 },

@@ -12,7 +12,7 @@ Written by `cargo xtask bench overhead`. Take ratios from it, not absolute times
 
 An axum service with one worker has a CPU of its own and answers as fast as it can; 32 connections on the other CPUs, where the profilers run
 too, ask for a route of one poll, and one more asks for the one wanted request every ten milliseconds. Short slices alternate: bare,
-somebody attached, bare, somebody else attached, bare. Each number is a slice with a profiler against the bare slices on both sides of it, the median of all
+somebody attached, bare, somebody else attached, bare, half a second behind each coming and going. Each number is a slice with a profiler against the bare slices on both sides of it, the median of all
 with the quartiles, of the throughput also the ends.
 ";
 

@@ -12,9 +12,10 @@ Written by `cargo xtask bench request`. Take ratios from it, not absolute times:
 
 An axum service with one worker has a CPU of its own and answers as fast as it can; 32 connections ask for a route of one poll, and one more
 asks for the wanted request, which has four polls, again and again with a pause between. The load and the profiler share the other CPU. The rows say
-what is attached. A round is four slices, without it, with it, with it and without; each number is what the two with it come to against the two
-without, the median of all rounds with its quartiles. `nothing` attaches nothing: what its quartiles span, the rig cannot tell apart from no
-difference at all. Throughput, CPU time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
+what is attached. A round is four slices, without it, with it, with it and without, half a second behind each coming and going. Rounds that follow
+one another are put together, so many as is said below the table; each number is what the slices with it come to against those without, the median of
+all with its quartiles. `nothing` attaches nothing: what its quartiles span, the rig cannot tell apart from no difference at all. Throughput, CPU
+time and p99 are those of the unwanted requests (CPU time: of all, of which the wanted are one in some ten thousand).
 ";
 
 /// What stands after the tables.
@@ -22,7 +23,8 @@ const TAIL: &str = "\
 The wanted request's own cost is CPU time of the service while it answers nothing but such requests, one after another, attached less detached: a
 request of four polls and three wakes, on warm caches, 12 traps. In `all requests` a scope keeps its own times: what a poll pays is what a
 request of 101 polls pays more than one of a single poll, divided by a hundred; what a request pays once (memory, the trap at its end, the
-daemon's part in the scheduler's events) is in the other number.
+daemon's part in the scheduler's events) is in the other number. These polls wake themselves, which needs no clock; the first wake from elsewhere
+between two polls reads it once more, half of what two readings take.
 ";
 
 pub(super) fn document(report: &Report, setting: &str) -> String {
@@ -43,10 +45,11 @@ pub(super) fn tables(report: &Report) -> String {
     .collect::<Vec<_>>();
     let claim = claim(report).map(|sentence| format!("\n{sentence}\n")).unwrap_or_default();
     format!(
-        "{}\nSlices of {} ms; a pause of {} ms behind each wanted request; {:.0} requests/s and {:.2} µs of CPU a request without \
-         the profiler.\n{claim}\n{}",
+        "{}\nSlices of {} ms, {} rounds together; a pause of {} ms behind each wanted request; {:.0} requests/s and {:.2} µs of CPU a \
+         request without the profiler.\n{claim}\n{}",
         grid(&head, &rows),
         report.slice_ms,
+        report.rounds_together,
         report.wanted_every_ms,
         report.requests_per_second,
         report.cpu_per_request_ns.median / 1000.0,
@@ -92,7 +95,19 @@ fn sentences(report: &Report) -> String {
         request.q1,
         request.q3,
         report.all_requests_mode.requests_seen,
-    )
+    ) + &rivals(&report.all_requests_mode.rivals)
+}
+
+/// What others pay for the same, where they could be built.
+fn rivals(rivals: &[(String, Quartiles)]) -> String {
+    let of = |(name, poll): &(String, Quartiles)| format!("{name} {:.0} ns ({:.0} to {:.0})", poll.median, poll.q1, poll.q3);
+    match rivals {
+        [] => String::new(),
+        some => format!(
+            "The same poll, of the service with a profiler inside: {}.\n",
+            some.iter().map(of).collect::<Vec<_>>().join(", ")
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +121,10 @@ mod tests {
         for name in ["nothing", "one request", "all requests", "every poll", "claims nothing"] {
             assert!(text.contains(name), "{name} in {text}");
         }
+        assert!(!text.contains("inside"));
+        let mut with = Report::default();
+        with.all_requests_mode.rivals = vec![("dial9".to_owned(), Quartiles::default())];
+        assert!(tables(&with).contains("inside: dial9 0 ns"), "{}", tables(&with));
         assert!(!tables(&Report { claims: true, claims_p99: true, ..Report::default() }).contains("claims nothing"));
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct AllRequestsMode {
     pub(super) ratios: Ratios,
     pub(super) ns_per_poll: Quartiles,
     pub(super) ns_per_request: Quartiles,
+    /// By name.
+    pub(super) rivals: Vec<(String, Quartiles)>,
     pub(super) requests_seen: u64,
 }
 
@@ -39,6 +41,7 @@ pub(super) struct Report {
     pub(super) process_mode: Ratios,
     /// Of each row, in this order.
     pub(super) rounds: [usize; 4],
+    pub(super) rounds_together: usize,
     pub(super) slice_ms: u64,
     pub(super) wanted_every_ms: u64,
     pub(super) requests_per_second: f64,
