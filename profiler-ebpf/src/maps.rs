@@ -231,6 +231,8 @@ pub struct SharedTypes {
     foreign_look: ForeignLook,
     foreign_record: ForeignRecord,
     outside: OutsideSum,
+    slot: ScopeSlot,
+    hits: SiteHits,
 }
 
 /// See [`SharedTypes`]; never read.

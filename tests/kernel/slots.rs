@@ -42,7 +42,9 @@ fn requests_that_share_a_slot_are_kept_apart() -> Result<()> {
     second.end();
     fifth.polled(|| ());
     third.polled(|| ());
-    [fourth, third, fifth].map(Scope::end);
+    for scope in [fourth, third, fifth] {
+        scope.end();
+    }
     let view = session.collect();
     assert_eq!([first, second, third, fourth, fifth].map(|scope| view.ended(scope).polls), [1, 3, 2, 1, 1]);
     assert_eq!((view.0.live_requests.len(), view.0.ended_requests.len()), (0, 5));
@@ -58,7 +60,9 @@ fn all_slots_and_the_map_are_used_at_once() -> Result<()> {
     let mut session = Session::open_for_requests();
     let record = Record::new(b"order-42");
     let scopes: Vec<Scope> = (1..=3 * u64::from(SCOPE_SLOTS)).map(|sequence| Scope::new(&record, sequence)).collect();
-    scopes.iter().for_each(|scope| _ = scope.polled(|| ()));
+    for scope in &scopes {
+        scope.polled(|| ());
+    }
     assert_eq!(session.collect().0.live_requests.len(), scopes.len());
     scopes.iter().rev().for_each(|scope| _ = scope.polled(|| ()));
     scopes.iter().step_by(2).chain(scopes.iter().skip(1).step_by(2)).for_each(|scope| _ = scope.end());
