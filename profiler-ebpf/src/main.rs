@@ -24,6 +24,7 @@ mod keys;
 mod losses;
 mod maps;
 mod memory;
+mod named;
 mod places;
 mod poll;
 mod registers;

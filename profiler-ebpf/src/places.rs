@@ -2,9 +2,11 @@
 
 use core::ptr::{read_volatile, write_volatile};
 
+use profiler_common::loss::Loss;
 use profiler_common::thread::{MAKING, NEARBY, ThreadPlaces, ThreadRow};
 
 use crate::atomics;
+use crate::losses::lose;
 use crate::maps::{NEW_THREAD, THREAD_PLACES, THREADS};
 use crate::memory::copy;
 
@@ -54,7 +56,7 @@ fn farther(places: &ThreadPlaces, tid: u32) -> u32 {
     NOWHERE
 }
 
-/// Makes a row for thread `tid`, which has none, and which is the current one: nobody else makes it. False: there is no room.
+/// Makes a row for thread `tid`, which has none, and which is the current one: nobody else makes it. False: there is no room, which is counted.
 #[inline(never)]
 pub fn make(tid: u32) -> bool {
     let Some(places) = places() else { return false };
@@ -71,6 +73,7 @@ pub fn make(tid: u32) -> bool {
             return true;
         }
     }
+    lose(Loss::ThreadMapFull);
     false
 }
 

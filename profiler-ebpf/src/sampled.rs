@@ -15,7 +15,7 @@ use profiler_common::thread::ThreadRow;
 use crate::losses::lose;
 use crate::maps::{OUTSIDE, WORKER_TASKS};
 use crate::memory::{read_kernel, read_user};
-use crate::{foreign, globals, keys, places, threads};
+use crate::{foreign, globals, keys};
 
 /// What the current thread, whose row is `thread`, is in by its own word: a task's id, in the mode without probes alone, and a request's number.
 /// 0 for none that is known.
@@ -63,15 +63,6 @@ fn task_id(offset: u64, tag_offset: u64) -> u64 {
 fn unreadable() -> u64 {
     lose(Loss::TaskIdUnreadable);
     0
-}
-
-/// The row of the current thread `tid`, which leaves its CPU; made now if it has none.
-#[inline(always)]
-pub fn leaving(tid: u32) -> Option<&'static mut ThreadRow> {
-    if threads::known(tid).is_none() && !places::make(tid) {
-        lose(Loss::ThreadMapFull);
-    }
-    threads::known(tid)
 }
 
 /// The thread of `row` has a CPU again after `off`.

@@ -36,7 +36,9 @@ pub fn switch(preempt: bool, prev: *const c_void, next: *const c_void, prev_stat
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
     let timed = if leaving { times::inside(gate) } else { [0; TIMED_DEPTH] };
-    if leaving && let Some(row) = if gate.sample_only == 0 { times::leaving(tid, &timed) } else { sampled::leaving(tid) } {
+    // Without a probe in the target no event but this one makes a row, and none for a request that keeps its own times.
+    let is_made = gate.sample_only != 0 || timed[0] != 0;
+    if leaving && let Some(row) = if is_made { threads::leaving(tid) } else { threads::known(tid) } {
         // The kernel brings it up to date when it picks the next thread, before this tracepoint (kernel/sched/fair.c, `update_curr`).
         let cpu_ns = threads::cpu_time();
         if row.is_off() {

@@ -4,7 +4,7 @@ use profiler_common::awaits::{Awaiting, Gap};
 use profiler_common::clock::Snapshot;
 use profiler_common::frame::{Frame, FrameKind};
 use profiler_common::gate::{AWAITS_OFF, Gate, TELL_END};
-use profiler_common::limits::{REQUEST_ID_BYTES, TRACE_ID_BYTES};
+use profiler_common::limits::TRACE_ID_BYTES;
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
 use profiler_common::scope::{INSIDE, LEFT_PENDING, OWN_WAKER, POLL_IN_ROW, ScopeRow, TURNED_AWAY};
@@ -14,29 +14,12 @@ use profiler_common::totals::SharedWord as _;
 use crate::atomics::Shared;
 use crate::losses::{lose, lose_many};
 use crate::maps::{RECORDS, TASKS, WANTED};
-use crate::memory::{copy, read_user};
+use crate::memory::copy;
+use crate::named::{ID_WORDS, Named};
 use crate::registers::Hit;
 use crate::rows::{writing, written};
 use crate::slots::{self, find};
 use crate::{atomics, awaits, children, maps, spans, threads, unfollowed};
-
-/// Where the request id stands in the annotation's record: the first attribute of an OTEP 4947 record, behind 28 bytes of head
-/// (16 trace id, 8 span id, 1 valid, 1 flags, 2 size): key index, length, bytes.
-pub const ID_LENGTH_OFFSET: u64 = 29;
-/// See [`ID_LENGTH_OFFSET`].
-pub const ID_OFFSET: u64 = 30;
-/// The trace id comes first; zeros for none.
-pub const TRACE_ID_OFFSET: u64 = 0;
-
-/// Words of the record, which has one size: all 64 bytes of the id are there whatever its length, with zeros at the end.
-const RECORD_WORDS: usize = 12;
-/// The word in which the id begins, and the bits before it there.
-const ID_WORD: (usize, u64) = (ID_OFFSET as usize / 8, ID_OFFSET % 8 * 8);
-const _: () = assert!(TRACE_ID_OFFSET == 0 && ID_OFFSET as usize + REQUEST_ID_BYTES <= 8 * RECORD_WORDS);
-const _: () = assert!(ID_WORD.1 != 0 && ID_WORD.0 + ID_WORDS < RECORD_WORDS);
-const ID_WORDS: usize = REQUEST_ID_BYTES / 8;
-const _: () = assert!(core::mem::offset_of!(ScopeRow, id).is_multiple_of(8));
-const _: () = assert!(core::mem::offset_of!(ScopeRow, trace_id).is_multiple_of(8));
 
 /// What [`WANTED`] says of a key: a request id.
 pub const WANTED_ID: u32 = 1;
@@ -129,18 +112,14 @@ fn describe(gate: &Gate, hit: &Hit, row: &mut ScopeRow) {
 /// Makes the row of a scope entered for the first time, if its request is wanted.
 #[inline(always)]
 fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'static mut ScopeRow> {
-    // All of it at once, as words.
-    let Some(words) = read_user::<[u64; RECORD_WORDS]>(record) else {
-        lose(Loss::RecordUnreadable);
-        return None;
+    let named = match Named::read(record) {
+        Ok(named) => named,
+        Err(loss) => {
+            lose(loss);
+            return None;
+        }
     };
-    let length = (words[ID_LENGTH_OFFSET as usize / 8] >> (ID_LENGTH_OFFSET % 8 * 8)) as u8;
-    if length == 0 || usize::from(length) > REQUEST_ID_BYTES {
-        lose(Loss::RecordMalformed);
-        return None;
-    }
-    let trace_id = [words[0], words[1]];
-    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(id_of(&words), trace_id) {
+    if gate.all_requests == 0 && gate.chosen_there == 0 && !is_wanted(named.id(), named.trace_id()) {
         return None;
     }
     let Some(row) = slots::make(sequence) else {
@@ -153,14 +132,10 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     if gate.all_requests == 0 {
         spans::begin(gate, sequence);
     }
-    // SAFETY: a value of the map, whose words are aligned as the row is; bytes of words.
-    unsafe { (&raw mut row.id).cast::<[u64; ID_WORDS]>().write(id_of(&words)) };
-    row.id_len = u32::from(length);
+    named.write(row);
     if turned_away().is_some_and(|highest| sequence <= *highest) {
         row.flags |= TURNED_AWAY;
     }
-    // SAFETY: a value of the map, whose words are aligned as the row is; bytes of words.
-    unsafe { (&raw mut row.trace_id).cast::<[u64; 2]>().write(trace_id) };
     if gate.requests_only != 0 {
         row.flags |= OWN_WAKER;
     }
@@ -173,13 +148,6 @@ fn begin(gate: &Gate, record: u64, sequence: u64, outer: &Frame) -> Option<&'sta
     }
     written(row);
     Some(row)
-}
-
-/// The id as it stands in the record, which is not aligned there.
-#[inline(always)]
-fn id_of(words: &[u64; RECORD_WORDS]) -> [u64; ID_WORDS] {
-    let (first, bits) = ID_WORD;
-    core::array::from_fn(|place| words[first + place] >> bits | words[first + place + 1] << (64 - bits))
 }
 
 #[inline(always)]

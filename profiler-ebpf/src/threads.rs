@@ -74,9 +74,7 @@ pub fn row(hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
     if let Some(row) = known(tid) {
         return Some(row);
     }
-    // Nobody else makes this thread's row, so a failure means a full map.
     if !places::make(tid) {
-        lose(Loss::ThreadMapFull);
         warn!(hit, "no row for thread {}: the map of threads is full", tid);
         return None;
     }
@@ -85,6 +83,12 @@ pub fn row(hit: &Hit, tid: u32) -> Option<&'static mut ThreadRow> {
     }
     info!(hit, "thread {} polls tasks", tid);
     known(tid)
+}
+
+/// The row of the current thread `tid`, which leaves its CPU; made now if it has none.
+#[inline(always)]
+pub fn leaving(tid: u32) -> Option<&'static mut ThreadRow> {
+    known(tid).or_else(|| if places::make(tid) { known(tid) } else { None })
 }
 
 /// Reads the row of the thread that runs this very program.

@@ -9,7 +9,7 @@ use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_get_current_task;
 use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
-use profiler_common::limits::{REQUEST_ID_BYTES, TIMED_DEPTH};
+use profiler_common::limits::TIMED_DEPTH;
 use profiler_common::loss::Loss;
 use profiler_common::record::{RecordKind, RequestRecord};
 use profiler_common::thread::ThreadRow;
@@ -18,9 +18,9 @@ use profiler_common::times::{KeptTimes, MAGIC, Taken};
 use crate::losses::lose;
 use crate::maps::{NEW_SCOPE, NO_TIME_OFF, RECORDS, TIMED};
 use crate::memory::{copy, read_kernel, read_user};
+use crate::named::Named;
 use crate::registers::Hit;
-use crate::scopes::{ID_LENGTH_OFFSET, ID_OFFSET, TRACE_ID_OFFSET};
-use crate::{globals, places, sampled, spans, threads};
+use crate::{globals, sampled, spans, threads};
 
 /// The scopes that are being polled on the current thread and keep their times, the innermost first.
 #[inline(always)]
@@ -58,15 +58,6 @@ pub fn inside(gate: &Gate) -> [u64; TIMED_DEPTH] {
         lose(Loss::TimesNested);
     }
     scopes
-}
-
-/// The row of the current thread `tid`, which leaves its CPU inside of `scopes`; made now if it has none and is in one.
-#[inline(always)]
-pub fn leaving(tid: u32, scopes: &[u64; TIMED_DEPTH]) -> Option<&'static mut ThreadRow> {
-    if scopes[0] != 0 && threads::known(tid).is_none() && !places::make(tid) {
-        lose(Loss::ThreadMapFull);
-    }
-    threads::known(tid)
 }
 
 /// Thread `tid` has a CPU again after `off`.
@@ -147,7 +138,7 @@ fn send(record: u64, scope: u64, tid: u32, times: &KeptTimes, off: OffCpu) {
         &mut (*place).row
     };
     let taken = times.fill(scope, off, row);
-    let named = name(record, row);
+    let named = Named::read(record).map(|named| named.write(row)).is_ok();
     if taken == Taken::Malformed || !named {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
         lose(if named { Loss::TimesMalformed } else { Loss::RecordUnreadable });
@@ -158,19 +149,4 @@ fn send(record: u64, scope: u64, tid: u32, times: &KeptTimes, off: OffCpu) {
     }
     row.tid = tid;
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
-}
-
-/// Takes the request's name from its record. False if there is none.
-#[inline(always)]
-fn name(record: u64, row: &mut profiler_common::scope::ScopeRow) -> bool {
-    let Some(length) = read_user::<u8>(record.wrapping_add(ID_LENGTH_OFFSET)) else { return false };
-    if length == 0 || usize::from(length) > REQUEST_ID_BYTES {
-        return false;
-    }
-    let (Some(id), Some(trace_id)) = (read_user(record.wrapping_add(ID_OFFSET)), read_user(record.wrapping_add(TRACE_ID_OFFSET)))
-    else {
-        return false;
-    };
-    (row.id, row.id_len, row.trace_id) = (id, u32::from(length), trace_id);
-    true
 }
