@@ -80,7 +80,7 @@ fn spawns_inside_a_request_are_its_children() -> Result<()> {
     ended.sort_unstable();
     assert_eq!(ended, [(3, 1, 2), (6, 1, 1)]);
     let row = view.0.ended_children.iter().find(|row| row.id == 3).unwrap();
-    assert!(row.first_ns < first.start.before && (last.end.before..=last.end.after).contains(&row.last_ns));
+    assert!(row.first_ns < first.start.before && last.end.holds(row.last_ns));
     assert!(row.states.blocked_ns >= MS && row.states.scheduled_ns > 0, "{row:?}");
     view.lost(&[]);
     Ok(())

@@ -123,7 +123,7 @@ fn a_task_with_a_value_is_a_request() -> Result<()> {
     let live = session.collect();
     let row = only(&live, 42).1;
     assert_eq!((row.flags & (ENDED | START_SEEN), row.task, row.task_id, row.polls), (START_SEEN, task.header(), 7, 2));
-    assert!((first.start.before..=first.start.after).contains(&row.first_ns), "it begins with its first poll, not at the spawn");
+    assert!(first.start.holds(row.first_ns), "it begins with its first poll, not at the spawn");
     wake(&task);
     ready(&task, || sleep(1));
     let view = session.collect();
@@ -164,8 +164,8 @@ fn a_connection_serves_one_request_after_the_other() -> Result<()> {
         let (_, row) = only(&session.collect(), value);
         assert_eq!((row.flags & (ENDED | START_SEEN), row.polls), (ENDED | START_SEEN, 3));
         let begin = begins.last().unwrap().start;
-        assert!((begin.before..=begin.after).contains(&row.first_ns), "{row:?}");
-        assert!((last.end.before..=last.end.after).contains(&row.last_ns), "{row:?}");
+        assert!(begin.holds(row.first_ns), "{row:?}");
+        assert!(last.end.holds(row.last_ns), "{row:?}");
         assert!(row.states.blocked_ns >= 2_000_000 || session.collect().hides_a_switch(), "its first poll counts: {row:?}");
     }
     // From one to the next in one poll.
@@ -177,8 +177,8 @@ fn a_connection_serves_one_request_after_the_other() -> Result<()> {
     pending(&task, || future.leave());
     let view = session.collect();
     let (third, fourth) = (only(&view, 3).1, only(&view, 4).1);
-    assert!((both.end.before..=both.end.after).contains(&third.last_ns) && third.flags & ENDED != 0);
-    assert!((both.start.before..=both.start.after).contains(&fourth.first_ns));
+    assert!(both.end.holds(third.last_ns) && third.flags & ENDED != 0);
+    assert!(both.start.holds(fourth.first_ns));
     view.lost(&[]);
     Ok(())
 }

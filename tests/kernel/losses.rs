@@ -68,7 +68,7 @@ fn a_reused_address_is_another_task() -> Result<()> {
     let view = session.collect();
     let (row, folded) = (view.task(&task), view.totals(Kind::First));
     assert_eq!((row.id, row.polls, row.task_type), (8, 1, Kind::Second as u32));
-    assert!((second.start.before..=second.start.after).contains(&row.first_ns), "{row:?}");
+    assert!(second.start.holds(row.first_ns), "{row:?}");
     assert_eq!((folded.count, folded.polls, folded.longest_poll_ns), (1, 1, old.longest_poll_ns));
     // Its time is what was divided, up to its last event.
     assert!(first.start.until(first.end).contains(&folded.states.wall_ns()), "{folded:?}");

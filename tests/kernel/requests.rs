@@ -60,7 +60,7 @@ fn a_request_is_divided_like_a_task() -> Result<()> {
     let row = view.ended(&scope);
     let (first, second, ended) = (first.unwrap(), second.unwrap(), ended.unwrap());
     assert_eq!(row.id(), b"order-42");
-    assert!((first.0.before..=first.0.after).contains(&row.first_ns) && (ended.before..=ended.after).contains(&row.last_ns));
+    assert!(first.0.holds(row.first_ns) && ended.holds(row.last_ns));
     let (one, two) = (first.0.until(first.1), second.0.until(second.1));
     assert!((one.start() + two.start()..=one.end() + two.end()).contains(&polled(&row.states)), "{row:?}");
     assert!(row.states.blocked_ns >= 3 * MS && row.states.running_ns >= 19 * MS / 10, "{row:?}");

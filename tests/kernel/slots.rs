@@ -102,11 +102,8 @@ fn a_request_that_is_done_at_once_has_its_poll() -> Result<()> {
             (poll.task, poll.task_id, poll.task_type, poll.request, poll.tid),
             (task.header(), 7, Kind::First as u32, 3, row.tid)
         );
-        assert!(
-            (entered.before..=entered.after).contains(&poll.start_ns) && (left.before..=left.after).contains(&poll.end_ns),
-            "{poll:?}"
-        );
-        assert!((woken.before..=woken.after).contains(&poll.ready_ns), "{poll:?}");
+        assert!(entered.holds(poll.start_ns) && left.holds(poll.end_ns), "{poll:?}");
+        assert!(woken.holds(poll.ready_ns), "{poll:?}");
         let states = row.states;
         let off = (poll.off.preempted_ns, poll.off.blocked_ns, poll.off.stopped_ns);
         assert_eq!(off, (states.preempted_ns, states.blocked_ns, states.stopped_ns));
@@ -132,10 +129,7 @@ fn a_request_that_goes_on_after_it_was_done_has_all_polls() -> Result<()> {
     let polls = polls(&view);
     assert_eq!(polls.len(), 2, "{polls:?}");
     for (poll, (entered, left)) in polls.iter().zip([first, second]) {
-        assert!(
-            (entered.before..=entered.after).contains(&poll.start_ns) && (left.before..=left.after).contains(&poll.end_ns),
-            "{poll:?}"
-        );
+        assert!(entered.holds(poll.start_ns) && left.holds(poll.end_ns), "{poll:?}");
     }
     view.lost(&[]);
     Ok(())

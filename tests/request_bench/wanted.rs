@@ -52,17 +52,17 @@ pub(crate) fn rival_ns_per_poll(rival: &Rival, plain: &mut Service, folder: &Pat
         let [many, one] = turns(service, POLLS, TURNS / 2)?.map(|values| Quartiles::of(values).median);
         Ok::<_, Failure>((many - one) / MORE_POLLS)
     };
-    let mut round = || {
+    let more = |plain: &mut Service| {
         let before = a_poll(plain)?;
         let with = f64::midpoint(a_poll(&mut inside)?, a_poll(&mut inside)?);
         Ok(with - f64::midpoint(before, a_poll(plain)?))
     };
-    let found = Quartiles::of((0..rounds).map(|_| round()).collect::<Result<Vec<f64>>>()?);
+    let found = quartiles_of(plain, rounds, more)?;
     inside.end()?;
     Ok(found)
 }
 
-fn quartiles_of(service: &mut Service, rounds: usize, round: impl Fn(&mut Service) -> Result<f64>) -> Result<Quartiles> {
+fn quartiles_of(service: &mut Service, rounds: usize, mut round: impl FnMut(&mut Service) -> Result<f64>) -> Result<Quartiles> {
     Ok(Quartiles::of((0..rounds).map(|_| round(service)).collect::<Result<Vec<f64>>>()?))
 }
 

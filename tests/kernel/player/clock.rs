@@ -38,6 +38,11 @@ impl Move {
         Self { before, after: now() }
     }
 
+    /// Whether the kernel side's reading can be `at_ns`.
+    pub(crate) fn holds(self, at_ns: u64) -> bool {
+        (self.before..=self.after).contains(&at_ns)
+    }
+
     /// What can have passed from this move to a later one (ns).
     pub(crate) fn until(self, later: Self) -> RangeInclusive<u64> {
         later.before.saturating_sub(self.after)..=later.after - self.before
