@@ -1,6 +1,6 @@
 //! What an application links to name its requests.
 //!
-//! A profiler outside the process ([`profiler-daemon`]) sees tasks, polls and wakes by itself. What it cannot know is which of
+//! A profiler outside the process (`profiler-daemon`) sees tasks, polls and wakes by itself. What it cannot know is which of
 //! them belong to *the* request: in an async service one thread serves hundreds in turn. So the application wraps the future
 //! that handles a request, once:
 //!
@@ -47,8 +47,6 @@
 //! # Platforms
 //!
 //! Linux on x86-64 and aarch64. Elsewhere it compiles, [`current_request_id`] works, and nothing is visible from outside.
-//!
-//! [`profiler-daemon`]: https://docs.rs/profiler-daemon
 
 mod abi;
 #[cfg(feature = "actix")]

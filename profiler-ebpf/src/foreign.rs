@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_loop};
+use aya_ebpf::helpers::generated::bpf_loop;
 use profiler_common::awaits::key::{KeyWords, key_hash};
 use profiler_common::foreign::{
     CUT, ForeignLook, ForeignRecord, Looked, MALFORMED, SLOT_KEY, SLOT_LABELS, SLOT_NONE, SLOT_SCOPE, SLOTS, STEPS, TRACE_TEXT,
@@ -17,17 +17,17 @@ use profiler_common::limits::REQUEST_ID_BYTES;
 use profiler_common::loss::Loss;
 use profiler_common::record::RecordKind;
 
-use crate::globals;
 use crate::losses::lose;
 use crate::maps::{FOREIGN_LOOK, FOREIGN_SEEN, FOREIGN_SLOTS, FOREIGN_UNKNOWN, RECORDS, REQUEST_KEY, WANTED};
-use crate::memory::{User, read_kernel};
+use crate::memory::User;
 use crate::scopes::{WANTED_ID, WANTED_TRACE};
+use crate::threads;
 
 /// The number of the wanted id that the current thread has in one of its slots, 0 for none. In a poll only.
 #[inline(always)]
 pub fn current(gate: &Gate, tid: u32, now_ns: u64) -> u64 {
     let count = FOREIGN_SLOTS.get(0).map_or(0, |slots| slots.count);
-    if count == 0 || globals::task_fsbase_offset() == 0 {
+    if count == 0 {
         return 0;
     }
     find(u64::from(gate.all_requests), u64::from(count), u64::from(tid), now_ns)
@@ -36,10 +36,11 @@ pub fn current(gate: &Gate, tid: u32, now_ns: u64) -> u64 {
 /// See [`current`]. A function of its own, so that its variables are on no other's stack.
 #[inline(never)]
 fn find(all: u64, count: u64, tid: u64, now_ns: u64) -> u64 {
-    // SAFETY: no arguments.
-    let task = unsafe { bpf_get_current_task() } as *const c_void;
-    // The kernel keeps it here while the thread runs too: it is written by arch_prctl(2) and clone(2), and a C library does that once.
-    let Some(thread_pointer) = read_kernel::<u64>(task, globals::task_fsbase_offset()) else { return 0 };
+    // The kernel keeps it while the thread runs too: it is written by arch_prctl(2) and clone(2), and a C library does that once.
+    let thread_pointer = threads::thread_pointer();
+    if thread_pointer == 0 {
+        return 0;
+    }
     for place in 0..SLOTS {
         if place as u64 >= count {
             break;

@@ -38,6 +38,9 @@ static UTASK_COPY_OFFSET: u32 = 0;
 /// Offset of `vaddr` in `struct uprobe_task` (bytes).
 #[unsafe(no_mangle)]
 static UTASK_ORIGINAL_OFFSET: u32 = 0;
+/// Offset of `flags` in `struct task_struct` (bytes).
+#[unsafe(no_mangle)]
+static TASK_FLAGS_OFFSET: u32 = 0;
 /// Offset of `thread.fsbase` in `struct task_struct` (bytes): the thread pointer. 0 where it is not known.
 #[unsafe(no_mangle)]
 static TASK_FSBASE_OFFSET: u32 = 0;
@@ -57,6 +60,7 @@ getter!(target_tgid, TARGET_TGID);
 getter!(task_pid_offset, TASK_PID_OFFSET);
 getter!(task_tgid_offset, TASK_TGID_OFFSET);
 getter!(task_cpu_time_offset, TASK_CPU_TIME_OFFSET);
+getter!(task_flags_offset, TASK_FLAGS_OFFSET);
 getter!(task_fsbase_offset, TASK_FSBASE_OFFSET);
 getter!(header_vtable_offset, HEADER_VTABLE_OFFSET);
 getter!(task_utask_offset, TASK_UTASK_OFFSET);

@@ -77,8 +77,8 @@ pub fn make(tid: u32) -> bool {
     false
 }
 
-/// Thread `tid` ends.
-#[inline(always)]
+/// Thread `tid` ends. A function of its own, for it is rare and called in two places.
+#[inline(never)]
 pub fn forget(tid: u32) {
     let Some(places) = places() else { return };
     let place = place_of(places, tid) as usize;

@@ -4,9 +4,6 @@
 //! Tokio keeps the id of the task that a thread polls in a thread-local (`CONTEXT`, tokio `runtime/context.rs`), set right around the poll of
 //! the task's future (`runtime/task/core.rs`, `TaskIdGuard`). The request's name stands in the slot of the annotation, or of another library.
 
-use core::ffi::c_void;
-
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
 use profiler_common::loss::Loss;
@@ -14,8 +11,8 @@ use profiler_common::thread::ThreadRow;
 
 use crate::losses::lose;
 use crate::maps::{OUTSIDE, WORKER_TASKS};
-use crate::memory::{read_kernel, read_user};
-use crate::{foreign, globals, keys};
+use crate::memory::read_user;
+use crate::{foreign, keys, threads};
 
 /// What the current thread, whose row is `thread`, is in by its own word: a task's id, in the mode without probes alone, and a request's number.
 /// 0 for none that is known.
@@ -36,13 +33,10 @@ pub fn inside(gate: &Gate, thread: Option<&ThreadRow>, tid: u32, now_ns: u64) ->
 /// The id of the task that the current thread polls.
 #[inline(never)]
 fn task_id(offset: u64, tag_offset: u64) -> u64 {
-    if offset == 0 || globals::task_fsbase_offset() == 0 {
+    if offset == 0 {
         return 0;
     }
-    // SAFETY: no arguments.
-    let task = unsafe { bpf_get_current_task() } as *const c_void;
-    let Some(pointer) = read_kernel::<u64>(task, globals::task_fsbase_offset()) else { return 0 };
-    // A thread that is being made has none yet.
+    let pointer = threads::thread_pointer();
     if pointer == 0 {
         return 0;
     }

@@ -13,6 +13,9 @@ use crate::memory::read_task;
 use crate::stack::{self, Event};
 use crate::{awaits, globals, places, sampled, threads, times};
 
+/// `TASK_DEAD` (include/linux/sched.h, 6.1 to 6.18): the thread leaves its CPU for the last time, behind `sched_process_exit`.
+const DEAD: u64 = 0x80;
+
 /// The thread id of `task` if it belongs to the target.
 #[inline(always)]
 fn of_target(task: *const c_void) -> Option<u32> {
@@ -32,7 +35,12 @@ pub fn switch(preempt: bool, prev: *const c_void, next: *const c_void, prev_stat
     if left.is_none() && arriving.is_none() {
         return;
     }
-    let (leaving, tid) = (left.is_some(), left.unwrap_or(0));
+    let (ends, tid) = (left.is_some() && prev_state & DEAD != 0, left.unwrap_or(0));
+    if ends {
+        // It has a row again where it was preempted on its way here, and nobody would take that one out.
+        places::forget(tid);
+    }
+    let leaving = left.is_some() && !ends;
     let now_ns = threads::now_ns();
     let Some(gate) = threads::gate(now_ns) else { return };
     let timed = if leaving { times::inside(gate) } else { [0; TIMED_DEPTH] };

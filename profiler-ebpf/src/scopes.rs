@@ -183,8 +183,14 @@ pub fn wake(hit: &Hit) {
     if children::is_child(sequence) {
         children::wake(sequence, now_ns);
     } else if let Some(row) = find(sequence) {
+        let first = &raw mut row.first_wake_ns;
         // SAFETY: a live word of a map value, changed atomically by everyone.
-        unsafe { atomics::compare_exchange(&raw mut row.first_wake_ns, 0, now_ns) };
+        let is_first = unsafe { atomics::compare_exchange(first, 0, now_ns) } == 0;
+        // It has ended meanwhile, woken by somebody else: the place may be another request's, which nobody has woken.
+        if is_first && find(sequence).is_none() {
+            // SAFETY: as above.
+            unsafe { atomics::compare_exchange(first, now_ns, 0) };
+        }
     }
 }
 

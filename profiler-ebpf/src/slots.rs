@@ -19,6 +19,7 @@ use crate::atomics;
 use crate::losses::lose;
 use crate::maps::{NEW_SCOPE, SCOPE_SLOTS, SCOPES};
 use crate::memory::copy;
+use crate::rows::number;
 
 /// The slot of this number, whoever has it.
 #[inline(always)]
@@ -98,16 +99,19 @@ pub fn make(sequence: u64) -> Option<&'static mut ScopeRow> {
 pub fn remove(sequence: u64) {
     match own(sequence) {
         Some(slot) => leave(slot),
-        None if SCOPES.remove(sequence).is_ok() => count_by_hash(sequence, LESS),
-        None => {}
+        // Whether or not the daemon has taken it out already: it was counted when it was put in.
+        None => {
+            let _ = SCOPES.remove(sequence);
+            count_by_hash(sequence, LESS);
+        }
     }
 }
 
 #[inline(always)]
 fn leave(slot: &mut ScopeSlot) {
-    // SAFETY: references to words of a map value; volatile keeps their order, and whoever takes the slot writes them only then.
+    // SAFETY: words of a map value, of which whoever takes the slot writes the number only then; volatile keeps their order.
     unsafe {
-        write_volatile(&raw mut slot.row.sequence, slot.row.sequence | 1);
+        number(&raw mut slot.row.sequence, slot.row.sequence | 1);
         write_volatile(&raw mut slot.scope, 0);
     }
 }

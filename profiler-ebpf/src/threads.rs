@@ -40,6 +40,26 @@ pub fn cpu_time() -> u64 {
     read_kernel(task, globals::task_cpu_time_offset()).unwrap_or(0)
 }
 
+/// `PF_IO_WORKER` (include/linux/sched.h, 6.1 to 6.18).
+const IO_WORKER: u32 = 0x10;
+
+/// The current thread's thread pointer, behind and before which its thread-locals lie; 0 where it has none of its own: a thread that is being made, and a
+/// worker that the kernel has made for io_uring. That one belongs to the process, never runs its code, and has the thread pointer of the thread that
+/// asked (arch/x86/kernel/process.c, `copy_thread`): what stands there is what the other one is in.
+#[inline(never)]
+pub fn thread_pointer() -> u64 {
+    if globals::task_fsbase_offset() == 0 {
+        return 0;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() } as *const c_void;
+    let flags = read_kernel::<u32>(task, globals::task_flags_offset()).unwrap_or(0);
+    if flags & IO_WORKER != 0 {
+        return 0;
+    }
+    read_kernel(task, globals::task_fsbase_offset()).unwrap_or(0)
+}
+
 /// The gate, if an event now is let through.
 #[inline(always)]
 pub fn gate(now_ns: u64) -> Option<&'static Gate> {

@@ -3,10 +3,7 @@
 //! While a scope that keeps its times is polled, a word of its thread's own memory points to them, and they to those of the scope around
 //! it. So a switch inside of a poll costs two readings more, a switch outside of any costs one, and a poll costs no trap.
 
-use core::ffi::c_void;
-
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use profiler_common::clock::OffCpu;
 use profiler_common::gate::Gate;
 use profiler_common::limits::TIMED_DEPTH;
@@ -17,10 +14,10 @@ use profiler_common::times::{KeptTimes, MAGIC, Taken};
 
 use crate::losses::lose;
 use crate::maps::{NEW_SCOPE, NO_TIME_OFF, RECORDS, TIMED};
-use crate::memory::{copy, read_kernel, read_user};
+use crate::memory::{copy, read_user};
 use crate::named::Named;
 use crate::registers::Hit;
-use crate::{globals, sampled, spans, threads};
+use crate::{sampled, spans, threads};
 
 /// The scopes that are being polled on the current thread and keep their times, the innermost first.
 #[inline(always)]
@@ -29,13 +26,11 @@ pub fn inside(gate: &Gate) -> [u64; TIMED_DEPTH] {
     if gate.times_offset == 0 {
         return scopes;
     }
-    // SAFETY: no arguments.
-    let task = unsafe { bpf_get_current_task() } as *const c_void;
-    if globals::task_fsbase_offset() == 0 {
+    let pointer = threads::thread_pointer();
+    if pointer == 0 {
         return scopes;
     }
-    let pointer = read_kernel::<u64>(task, globals::task_fsbase_offset());
-    let Some(mut at) = pointer.and_then(|pointer| read_user::<u64>(pointer.wrapping_add(gate.times_offset))) else {
+    let Some(mut at) = read_user::<u64>(pointer.wrapping_add(gate.times_offset)) else {
         lose(Loss::TimesUnreadable);
         return scopes;
     };

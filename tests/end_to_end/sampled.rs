@@ -15,6 +15,8 @@ use serde::Deserialize;
 use crate::compare::ATTEMPTS;
 
 const LIMIT: Duration = Duration::from_mins(1);
+/// Threads of a service: two workers, and the one that started them.
+const THREADS: u64 = 3;
 /// Samples a second.
 const RATE: &str = "997";
 
@@ -93,6 +95,10 @@ fn wrong_tasks(report: &Report, truths: &[Truth]) -> Vec<String> {
     let waited_ns = seen.outside.map_or(0, |outside| outside.blocked_ns);
     if waited_ns < 100_000_000 {
         wrong.push(format!("threads waited for work for {waited_ns} ns only"));
+    }
+    let window_ns = report.window.end_ns - report.window.start_ns;
+    if waited_ns > THREADS * window_ns {
+        wrong.push(format!("{THREADS} threads waited for {waited_ns} ns of {window_ns}: threads that have ended wait on"));
     }
     if seen.tasks.iter().any(|row| row.type_name.contains("Launch")) {
         wrong.push(format!("a worker's own loop is told as a task: {:?}", seen.tasks));

@@ -16,6 +16,8 @@ pub(super) struct TaskOffsets {
     pub(super) tgid: u32,
     /// `se.sum_exec_runtime`, which is its CPU time.
     pub(super) cpu_time: u32,
+    /// `flags`, by which workers of the kernel's own are told.
+    pub(super) flags: u32,
     /// `thread.fsbase`, which is the thread pointer (arch/x86/include/asm/processor.h). `None`: this kernel calls it otherwise, and ids of other
     /// libraries are not read.
     pub(super) thread_pointer: Option<u32>,
@@ -53,6 +55,7 @@ impl TaskOffsets {
             pid: field("task_struct", "pid")?,
             tgid: field("task_struct", "tgid")?,
             cpu_time: field("task_struct", "se")?.saturating_add(field("sched_entity", "sum_exec_runtime")?),
+            flags: field("task_struct", "flags")?,
             thread_pointer: thread_pointer(&bytes),
             probes: ProbeOffsets::find(&bytes),
         })

@@ -350,6 +350,7 @@ fn load(object: &[u8], order: &Order<'_>, offsets: TaskOffsets) -> Result<Ebpf, 
         .override_global("TASK_PID_OFFSET", &offsets.pid, true)
         .override_global("TASK_TGID_OFFSET", &offsets.tgid, true)
         .override_global("TASK_CPU_TIME_OFFSET", &offsets.cpu_time, true)
+        .override_global("TASK_FLAGS_OFFSET", &offsets.flags, true)
         .override_global("TASK_FSBASE_OFFSET", &offsets.thread_pointer.unwrap_or(0), true)
         .override_global("HEADER_VTABLE_OFFSET", &order.header_vtable_offset, true)
         .override_global("TASK_UTASK_OFFSET", &probes.map_or(0, |at| at.utask), true)

@@ -20,10 +20,10 @@ use super::{
 /// Highest pid the kernel gives out: `PID_MAX_LIMIT` on 64 bits (include/linux/threads.h).
 pub(super) const PID_MAX: i64 = 4 * 1024 * 1024;
 
-/// Profile one request of a running Tokio service, from outside, without restarting or rebuilding it.
+/// Profile one request of a running Tokio service, from outside, without stopping or restarting it.
 ///
 /// Attaches to a process by eBPF, splits the wall time of a request or task into running, preempted, blocked, scheduled
-/// and suspended, and draws flamegraphs of where the time went. When it leaves, nothing of it is left in the process.
+/// and suspended, and draws flamegraphs of where the time went. When it leaves, its probes are gone.
 #[derive(Debug, Parser)]
 #[command(
     name = "profiler-daemon",
@@ -110,7 +110,7 @@ pub struct RunArgs {
     /// Measure only these
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Listen on this socket instead of /run/profiler-daemon/PID.sock
+    /// Listen on this socket [default: /run/profiler-daemon/PID.sock as root, else $XDG_RUNTIME_DIR/profiler-daemon/PID.sock]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// How it is measured

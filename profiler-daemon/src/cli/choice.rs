@@ -41,7 +41,7 @@ pub struct ChoiceArgs {
 /// How requests are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ModeArg {
-    /// Only wanted requests reach a probe: the others lose nothing
+    /// Only wanted requests reach a probe: the others pay one compare a poll
     Request,
     /// Every poll, wake and spawn reaches a probe; needs nothing of the program
     Process,
@@ -98,11 +98,9 @@ impl ChoiceArgs {
             return Err(UsageError::ChoiceOfSamples);
         }
         if choice == Choice::default() {
-            return if all || how == How::default() || mode == Some(ModeArg::Sample) {
-                Ok((None, how))
-            } else {
-                Err(UsageError::ModeOfNoRequest)
-            };
+            // Where no request is wanted, every task is measured: by probes on every poll, or by none.
+            let of_tasks = matches!(mode, None | Some(ModeArg::Process | ModeArg::Sample)) && !follow_spawns;
+            return if all || of_tasks { Ok((None, how)) } else { Err(UsageError::ModeOfNoRequest) };
         }
         Ok((Some(choice), how))
     }

@@ -18,7 +18,7 @@ pub(super) const RUN: &str = "\
 Examples:
   # Measure everything until ctrl-c or the service's end
   sudo profiler-daemon run --pid 1234
-  # Only two requests; the others are left alone
+  # Only two requests; the others reach no probe
   sudo profiler-daemon run --pid 1234 --request order-42 --request order-43
   # Slow requests of one kind, and a sample of all
   sudo profiler-daemon run --pid 1234 --request-prefix orders/ --slower-than 200ms

@@ -18,7 +18,8 @@ pub struct Measuring {
     /// the trace id]
     #[arg(long, value_name = "NAME", conflicts_with = "request_key")]
     pub label_key: Option<String>,
-    /// Stack samples a second on each CPU (1 to 4000) [default: 99; 4000 while a request asked for by name is in flight; in request mode none, and 997 then]
+    /// Stack samples a second on each CPU (1 to 4000) [default: 99, and 4000 while a wanted request is in flight; in request mode none until
+    /// one comes, then 99 to 997]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<Rate>,
     /// Do not look where tasks wait: the ends of polls cost less, and suspended time has no await stack

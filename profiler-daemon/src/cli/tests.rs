@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::{
-    choice::Choice,
+    choice::{Choice, ModeArg},
     command::{Command, Daemon, Export, Names, Program, Selection, Subject, Wanted},
     form::{Format, Listing, Metric, SortColumn},
     launch::{Program as Started, Whom},
@@ -88,6 +88,8 @@ fn run_measures_everything_or_requests_or_the_named_ones() {
     let Command::Run(run) = command("run --pid 7 --request a --request b") else { panic!() };
     let ids = vec!["a".parse().unwrap(), "b".parse().unwrap()];
     assert_eq!(run.wanted, Wanted::Only(Choice { ids, ..Choice::default() }));
+    let Command::Run(run) = command("run --pid 7 --mode process") else { panic!() };
+    assert_eq!((run.wanted, run.how.mode), (Wanted::Everything, Some(ModeArg::Process)));
 }
 
 #[test]
@@ -115,6 +117,10 @@ fn run_refuses() {
         "error: the argument '--request <ID>' cannot be used with '--all-requests'"
     );
     assert_eq!(refusal("run --pid 7 --request a --request a"), "error: --request 'a' is given twice");
+    for how in ["--mode request", "--follow-spawns"] {
+        let refused = "error: --mode request and --follow-spawns say how wanted requests are measured, and none is named";
+        assert_eq!(refusal(&format!("run --pid 7 {how}")), refused);
+    }
     assert!(refusal("run").starts_with("error: the following required arguments were not provided"));
     for pid in ["0", "-1", "4194305", "99999999999999", "x"] {
         assert!(refusal(&format!("run --pid={pid}")).contains("invalid value"), "{pid}");

@@ -22,6 +22,7 @@ mod spawned;
 use std::collections::{HashMap as StdHashMap, HashSet};
 use std::time::Duration;
 
+use profiler_common::limits::SCOPE_SLOTS;
 use profiler_common::loss::Loss;
 use profiler_common::record::{PollRecord, WakeRecord};
 use profiler_common::scope::ScopeRow;
@@ -156,10 +157,11 @@ impl Collector {
         self
     }
 
-    /// The same, keeping no fewer finished requests than there may be in flight, for all of these can end at once.
+    /// The same, keeping no fewer finished requests than there may be in flight where the map has room for so many, for all of these can end at
+    /// once.
     #[must_use]
     pub fn with_room_for(mut self, requests: u32) -> Self {
-        self.requests = self.requests.with_room_for(requests as usize);
+        self.requests = self.requests.with_room_for(requests.saturating_add(SCOPE_SLOTS) as usize);
         self
     }
 

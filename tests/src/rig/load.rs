@@ -1,6 +1,8 @@
 //! The load: connections that ask for the next answer as soon as they have one, and one that asks for the wanted request now and then.
 //!
-//! Built on mio and as thin as it goes, a read and a write a request: the driver must not be what the service waits for.
+//! Built on mio and as thin as it goes, a read and a write a request: the driver must not be what the service waits for. It never sleeps while it
+//! asks: to wake a CPU that rests is an interrupt between CPUs, on a virtual machine some microseconds that the service pays with its answer, so that
+//! the slower it answers, the more often it would pay.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -146,7 +148,7 @@ fn drive(port: u16, seen: &Seen) -> io::Result<()> {
                 all.get_mut(number).map(|busy| busy.ask(now)).transpose()?;
             }
         }
-        poll.poll(&mut events, Some(PAUSE_STEP))?;
+        poll.poll(&mut events, Some(if Seen::is(&seen.paused) { PAUSE_STEP } else { Duration::ZERO }))?;
         for event in &events {
             let Some(busy) = all.get_mut(event.token().0) else { continue };
             if !busy.read()? {

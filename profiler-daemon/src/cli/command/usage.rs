@@ -10,8 +10,8 @@ pub enum UsageError {
     /// `--request X --request X`.
     #[error("--request '{0}' is given twice")]
     SameRequestTwice(RequestId),
-    /// `--mode` where no request is named.
-    #[error("--mode and --follow-spawns say how wanted requests are measured, and none is named")]
+    /// `--mode request` or `--follow-spawns` where no request is named.
+    #[error("--mode request and --follow-spawns say how wanted requests are measured, and none is named")]
     ModeOfNoRequest,
     /// `--mode sample --next 5`.
     #[error(

@@ -1,19 +1,31 @@
 //! Tasks that do known things and print what each did by its own clocks, with Tokio's own id of each.
 //!
-//! Each `go` runs two tasks that are busy and one that sleeps in the kernel. Between the rounds the workers wait for work.
+//! Each `go` has a worker of the kernel's wait in a read for the one that sleeps (io_uring), some threads that end at once, then runs two tasks that are busy and one that sleeps in the kernel. Between the rounds the workers wait for work.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU8;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fixture_service::clock::{block, slept, spin, thread_cpu};
+use io_uring::IoUring;
+use io_uring::opcode::Read;
+use io_uring::squeue::Flags;
+use io_uring::types::Fd;
 
 /// One turn of a busy task: CPU time, then an await.
 const SPIN: Duration = Duration::from_millis(20);
 const WAIT: Duration = Duration::from_millis(1);
 /// One call that sleeps on the worker.
 const SLEEP: Duration = Duration::from_millis(100);
+
+/// Threads that end as they begin, in each round: nobody waits in them any more.
+const THREADS: usize = 20;
+
+/// What is read from a pipe that is empty until its end: nothing, ever.
+static NOWHERE: AtomicU8 = AtomicU8::new(0);
 
 /// What a task does.
 #[derive(Clone, Copy)]
@@ -65,19 +77,34 @@ fn call_that_sleeps() {
     block(SLEEP);
 }
 
+/// Has the kernel read from a pipe into which nobody writes until it is dropped. The worker that it makes for that waits in the read. It is a thread of this process
+/// and has the thread pointer of the thread that asks, so it looks as if it were in that one's task.
+fn kernel_worker_that_waits() -> io::Result<(io::PipeWriter, io::PipeReader, IoUring)> {
+    let (reader, writer) = io::pipe()?;
+    let mut ring = IoUring::new(2)?;
+    let read = Read::new(Fd(reader.as_raw_fd()), NOWHERE.as_ptr(), 1).build().flags(Flags::ASYNC);
+    // SAFETY: the file lives as long as the ring, and the byte for ever.
+    unsafe { ring.submission().push(&read) }.map_err(io::Error::other)?;
+    ring.submit()?;
+    Ok((writer, reader, ring))
+}
+
 async fn handle(load: Load) {
     for _ in 0..load.turns {
         crunch();
         tokio::time::sleep(WAIT).await;
     }
     for _ in 0..load.sleeps {
+        // Where the kernel has no io_uring, or forbids it, there is nothing to be told apart.
+        let waiting = kernel_worker_that_waits().ok();
         call_that_sleeps();
+        drop(waiting);
         tokio::time::sleep(WAIT).await;
     }
 }
 
 fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     // Whoever reads has left: there is nobody to tell.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
@@ -87,9 +114,12 @@ pub(crate) fn serve(run: fn(Load, Work) -> Work) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else { return say(r#"{"event":"failed"}"#) };
     say(&format!(r#"{{"event":"ready","pid":{}}}"#, std::process::id()));
-    for line in std::io::stdin().lock().lines() {
+    for line in io::stdin().lock().lines() {
         if line.is_err() {
             return;
+        }
+        for thread in [(); THREADS].map(|()| std::thread::spawn(|| ())) {
+            let _ = thread.join();
         }
         let tasks = LOADS.map(|load| {
             runtime.spawn(async move {
