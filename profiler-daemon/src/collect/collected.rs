@@ -41,7 +41,7 @@ pub struct Collected {
     pub off_cpu: Vec<Off>,
     /// Where threads were blocked, every stretch so far.
     pub blocking: Vec<Place>,
-    /// Polls, in the order in which they ended.
+    /// Polls, in the order in which they were told of: that of their ends, but for those that are told with the end of their request.
     pub polls: Vec<PollRecord>,
     /// Wakes, oldest first.
     pub wakes: Vec<WakeRecord>,
