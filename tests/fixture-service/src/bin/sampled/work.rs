@@ -1,6 +1,7 @@
 //! Tasks that do known things and print what each did by its own clocks, with Tokio's own id of each.
 //!
-//! Each `go` has a worker of the kernel's wait in a read for the one that sleeps (io_uring), some threads that end at once, then runs two tasks that are busy and one that sleeps in the kernel. Between the rounds the workers wait for work.
+//! Each `go` has some threads that end at once, and then runs two tasks that are busy and one that sleeps in the kernel, with a worker of the kernel's
+//! (io_uring) waiting in a read meanwhile. Between the rounds the workers wait for work.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::os::fd::AsRawFd as _;
